@@ -40,7 +40,7 @@ proto: $(STAMP) ## Generate proto/python from proto/
 	$(PY) tools/proto.py generate
 
 docs: $(STAMP) ## Generate docs/reference from contracts, settings, metrics and the chart
-	$(PY) tools/docs.py generate
+	$(PY) -m tools.docs generate
 
 bench: $(STAMP) ## Measure, write bench/results
 	$(PY) -m bench
@@ -66,7 +66,7 @@ proto-check: $(STAMP) ## Contracts: stubs up to date, lint, nothing breaks (BASE
 	$(PY) tools/proto.py check
 
 docs-check: $(STAMP)
-	$(PY) tools/docs.py check
+	$(PY) -m tools.docs check
 
 chart: $(STAMP) ## Lint and render the chart, validate it against old and new Kubernetes
 	$(PY) -m pytest -q -p no:cacheprovider tests/chart
