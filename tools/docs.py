@@ -15,7 +15,6 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
-
 from tools import proto as contracts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -190,7 +189,7 @@ def metric_rows(package: str) -> Iterator[str]:
             continue
         for metric in vars(importlib.import_module(f"{package}.{info.name}")).values():
             if isinstance(metric, MetricWrapperBase) and declared_here(package, metric):
-                family = metric.describe()[0]
+                family = next(iter(metric.describe()))
                 name = f"{family.name}_total" if family.type == "counter" else family.name
                 labels = ", ".join(metric._labelnames)  # noqa: SLF001 - the library offers no other way
                 yield f"| `{name}` | {family.type} | {labels} | {cell(family.documentation)} |"
