@@ -37,7 +37,7 @@ run: $(STAMP) ## Run one service with the settings of your environment, S=ticket
 	@$(PY) -m $(subst -,_,$(S)) serve
 
 proto: $(STAMP) ## Generate proto/python from proto/
-	$(PY) tools/proto.py generate
+	$(PY) -m tools.proto generate
 
 docs: $(STAMP) ## Generate docs/reference from contracts, settings, metrics and the chart
 	$(PY) -m tools.docs generate
@@ -60,16 +60,17 @@ imports: $(STAMP)
 	.venv/bin/lint-imports
 
 shape: $(STAMP)
-	$(PY) tools/shape.py
+	$(PY) -m tools.shape
 
 proto-check: $(STAMP) ## Contracts: stubs up to date, lint, nothing breaks (BASE=ref, default origin/main)
-	$(PY) tools/proto.py check
+	$(PY) -m tools.proto check
 
 docs-check: $(STAMP)
 	$(PY) -m tools.docs check
 
 chart: $(STAMP) ## Lint and render the chart, validate it against old and new Kubernetes
-	$(PY) -m pytest -q -p no:cacheprovider tests/chart
+	$(PY) -m tools.chart
+	$(PY) -m pytest -q tests/chart
 
 ##@ Test it
 .PHONY: test test-unit test-component e2e
@@ -93,7 +94,7 @@ lock: $(STAMP) ## Resolve again and write both requirements locks
 	.venv/bin/uv export -q --all-packages --all-groups --no-emit-workspace --no-header -o requirements.lock
 	.venv/bin/uv export -q $(SERVICES:%=--package tickdesk-%) --no-dev --no-emit-workspace --no-header \
 		-o requirements-runtime.lock
-	$(PY) tools/shape.py
+	$(PY) -m tools.shape
 
 image: ## Build the container image with podman or docker
 	$(or $(shell command -v podman),docker) build -f Containerfile -t tickdesk:dev .

@@ -1,6 +1,6 @@
 """Generates the committed Python of proto/ and checks the contracts, without a network.
 
-`python tools/proto.py generate` brings proto/python up to date. `check` fails when it is not, when buf finds
+`python -m tools.proto generate` brings proto/python up to date. `check` fails when it is not, when buf finds
 a lint error, or when a contract breaks against the last landed main (`--base`, by default origin/main).
 """
 

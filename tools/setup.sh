@@ -9,7 +9,12 @@ usable() {
 }
 
 find_python() {
-    for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3 python; do
+    if [ -n "${PYTHON:-}" ]; then
+        usable "$PYTHON" && echo "$PYTHON" && return
+        echo "setup: PYTHON=$PYTHON is no Python 3.11 or later" >&2
+        exit 1
+    fi
+    for candidate in python3.11 python3.12 python3.13 python3 python; do
         if usable "$candidate"; then
             echo "$candidate"
             return

@@ -1,6 +1,6 @@
 """Fails on what no linter measures: long functions and files, foreign addresses and machine paths.
 
-`python tools/shape.py` looks at every tracked or new file of the repository and names each offence.
+`python -m tools.shape` looks at every tracked or new file of the repository and names each offence.
 """
 
 import ast
