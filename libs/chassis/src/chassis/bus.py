@@ -1,0 +1,274 @@
+"""NATS JetStream behind one module: streams, windowed publishing, subscriptions."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import nats
+import nats.errors
+import orjson
+from google.protobuf.message import Message
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, BadRequestError, NotFoundError
+from prometheus_client import Counter
+from pydantic import SecretStr
+
+from chassis import telemetry
+from chassis.db import Tx
+from chassis.errors import Unavailable
+
+M = TypeVar("M", bound=Message)
+log = telemetry.logger(__name__)
+
+PUBLISHED = Counter("tickdesk_events_published_total", "Events handed to a stream.", ["event", "outcome"])
+FAULTS = Counter("tickdesk_nats_errors_total", "Errors NATS reported beside any call, by class.", ["error"])
+
+DEAD_LETTERS = "DLQ"
+_DEDUPE_SECONDS = 600.0
+_KEEP_SECONDS = 14 * 86400.0
+_NAME_IN_USE = 10058
+_WINDOW = 2000
+
+
+class Poison(Exception):
+    """Raised by a handler for an event that can never be handled: it becomes a dead letter at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription(Generic[M]):
+    """An event this service follows, and the function that handles it inside one unit of work."""
+
+    event_type: type[M]
+    handler: Callable[[Tx, M], Awaitable[None]]
+
+    @property
+    def subject(self) -> str:
+        """The subject of the event: its protobuf full name."""
+        return self.event_type.DESCRIPTOR.full_name
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One event on its way into a stream."""
+
+    subject: str
+    payload: bytes
+    event_id: str
+    key: str
+    time: datetime
+    headers: Mapping[str, str]
+
+    def wire_headers(self) -> dict[str, str]:
+        """Headers as published; `Tickdesk-Event-Id` survives a replay, `Nats-Msg-Id` only spares work."""
+        return {
+            **self.headers,
+            "Nats-Msg-Id": self.event_id,
+            "Tickdesk-Event-Id": self.event_id,
+            "Tickdesk-Key": self.key,
+            "Tickdesk-Time": self.time.isoformat(timespec="microseconds"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The stream has stored an event; `duplicate` when it already had that id."""
+
+    sequence: int
+    duplicate: bool
+
+
+@dataclass(slots=True)
+class _Window:
+    """Events sent together whose acknowledgements are still being counted."""
+
+    acks: list[Ack | Exception]
+    left: int
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def stream_of(event: str) -> str:
+    """Return the stream of an event name: `tickdesk.sla.v1.MarkReached` -> `SLA`."""
+    parts = event.split(".")
+    if len(parts) < 3:
+        raise ValueError(f"{event!r} is not <product>.<service>.<version>.<Name>")
+    return parts[1].upper()
+
+
+class Bus:
+    """The service's one connection to NATS: an async context manager that reconnects for ever."""
+
+    def __init__(
+        self, url: str | SecretStr, service: str, *, replicas: int = 1, startup_seconds: float = 30
+    ) -> None:
+        self.service = service
+        self.connections = 0
+        self._url = url.get_secret_value() if isinstance(url, SecretStr) else url
+        self._replicas = replicas
+        self._startup_seconds = startup_seconds
+        # An inbox prefix of its own lets NATS permissions keep one service from reading another's replies.
+        self._inbox = f"_INBOX_{service.replace('-', '_')}"
+        self._client = Client()
+        self._js: JetStreamContext = self._client.jetstream(timeout=5)
+        self._known: set[str] = set()
+        self._on_connects: list[Callable[[], object]] = []
+        self._windows: dict[str, _Window] = {}
+        self._serial = 0
+        self._reply = ""
+
+    async def __aenter__(self) -> Self:
+        servers = [part.strip() for part in self._url.split(",")]
+        try:
+            async with asyncio.timeout(self._startup_seconds):
+                await self._client.connect(
+                    servers,
+                    name=f"tickdesk-{self.service}",
+                    inbox_prefix=self._inbox,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.25,  # type: ignore[arg-type]
+                    connect_timeout=3,
+                    ping_interval=10,
+                    max_outstanding_pings=2,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_disconnect,
+                    reconnected_cb=self._on_connect,
+                )
+        except TimeoutError as error:
+            await self._client.close()
+            raise Unavailable(f"NATS did not answer within {self._startup_seconds:g} s") from error
+        self.connections += 1
+        self._reply = self._client.new_inbox()
+        await self._client.subscribe(f"{self._reply}.*.*", cb=self._on_ack)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            async with asyncio.timeout(3):
+                await self._client.flush()
+        except (TimeoutError, nats.errors.Error, OSError):
+            log.warning("bus closed without a last flush")
+        await self._client.close()
+
+    @property
+    def js(self) -> JetStreamContext:
+        """The JetStream context, for schedules and other things this module does not wrap."""
+        return self._js
+
+    @property
+    def client(self) -> Client:
+        """The NATS client itself."""
+        return self._client
+
+    def on_connect(self, callback: Callable[[], object]) -> None:
+        """Call something each time the connection has been made again."""
+        self._on_connects.append(callback)
+
+    async def ready(self) -> None:
+        """Raise Unavailable while not connected."""
+        if not self._client.is_connected:
+            raise Unavailable("NATS is not connected", reason="NATS_UNAVAILABLE")
+
+    async def ensure_stream(self, name: str) -> None:
+        """Create the stream unless it exists; an existing one keeps whatever its operator has set."""
+        if name in self._known:
+            return
+        subject = "dlq.>" if name == DEAD_LETTERS else f"tickdesk.{name.lower()}.>"
+        config = api.StreamConfig(
+            name=name,
+            subjects=[subject],
+            storage=api.StorageType.FILE,
+            discard=api.DiscardPolicy.OLD,
+            max_age=_KEEP_SECONDS,
+            duplicate_window=_DEDUPE_SECONDS,
+            num_replicas=self._replicas,
+            allow_direct=True,
+        )
+        try:
+            await self._js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+        self._known.add(name)
+
+    async def last_sequence(self, stream: str) -> int:
+        """Return the last sequence of a stream; 0 when it does not exist (and forget that it did)."""
+        try:
+            return (await self._js.stream_info(stream)).state.last_seq
+        except NotFoundError:
+            self._known.discard(stream)
+            return 0
+
+    async def publish(self, events: Sequence[Outgoing], timeout: float = 5.0) -> list[Ack | Exception]:  # noqa: ASYNC109
+        """Publish events in order, many in flight; return for each its acknowledgement or what went wrong."""
+        acks: list[Ack | Exception] = []
+        for start in range(0, len(events), _WINDOW):
+            acks += await self._publish_window(events[start : start + _WINDOW], timeout)
+        for event, ack in zip(events, acks, strict=True):
+            PUBLISHED.labels(event.subject, "failed" if isinstance(ack, Exception) else "stored").inc()
+        return acks
+
+    async def _publish_window(self, events: Sequence[Outgoing], limit: float) -> list[Ack | Exception]:
+        await self.ready()
+        self._serial += 1
+        token = str(self._serial)
+        late = TimeoutError(f"not acknowledged within {limit:g} s")
+        window = self._windows[token] = _Window([late] * len(events), len(events))
+        try:
+            async with asyncio.timeout(limit):
+                for index, event in enumerate(events):
+                    reply = f"{self._reply}.{token}.{index}"
+                    await self._client.publish(event.subject, event.payload, reply, event.wire_headers())
+                await window.done.wait()
+        except TimeoutError:
+            log.warning("events not acknowledged", missing=window.left, sent=len(events))
+        finally:
+            del self._windows[token]
+        return window.acks
+
+    async def _on_ack(self, msg: Msg) -> None:
+        token, index = msg.subject.rsplit(".", 2)[1:]
+        window = self._windows.get(token)
+        if window is None:
+            return
+        window.acks[int(index)] = self._parse_ack(msg)
+        window.left -= 1
+        if not window.left:
+            window.done.set()
+
+    def _parse_ack(self, msg: Msg) -> Ack | Exception:
+        if msg.headers and msg.headers.get("Status") == "503":
+            self._known.clear()
+            return Unavailable("no stream takes this subject", reason="NATS_UNAVAILABLE")
+        answer = orjson.loads(msg.data)
+        if "error" in answer:
+            return APIError.from_error(answer["error"])
+        return Ack(answer["seq"], bool(answer.get("duplicate")))
+
+    async def _on_error(self, error: Exception) -> None:
+        FAULTS.labels(type(error).__name__).inc()
+        log.warning("nats error", error=type(error).__name__, detail=str(error)[:200])
+
+    async def _on_disconnect(self) -> None:
+        log.warning("nats disconnected")
+
+    async def _on_connect(self) -> None:
+        # The server may have come back with another store: look at the streams again.
+        self._known.clear()
+        self.connections += 1
+        log.info("nats connected again")
+        for callback in self._on_connects:
+            callback()
+
+
+def by_stream(subscriptions: Iterable[Subscription[Any]]) -> dict[str, list[Subscription[Any]]]:
+    """Group subscriptions by the stream their events are in."""
+    streams: dict[str, list[Subscription[Any]]] = {}
+    for subscription in subscriptions:
+        streams.setdefault(stream_of(subscription.subject), []).append(subscription)
+    return streams

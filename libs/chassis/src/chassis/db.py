@@ -1,0 +1,281 @@
+"""PostgreSQL: units of work that carry their events, idempotent requests, migrations."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import sqlalchemy as sa
+from google.protobuf.message import Message
+from pydantic import SecretStr
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from chassis import telemetry
+from chassis.clock import utcnow, uuid7
+from chassis.errors import AlreadyExists, InvalidInput, Unavailable, Violation
+from chassis.principal import Principal, current
+from chassis.schema import (
+    asyncpg_url,
+    chassis_tables,
+    create_chassis_tables,
+    drop_chassis_tables,
+    expected_head,
+    lagging_revision,
+    migrate,
+    plain_engine,
+    run_migrations,
+)
+
+__all__ = [
+    "Database",
+    "Delivery",
+    "Tx",
+    "chassis_tables",
+    "create_chassis_tables",
+    "create_database",
+    "drop_chassis_tables",
+    "expected_head",
+    "idempotent",
+    "lagging_revision",
+    "migrate",
+    "run_migrations",
+]
+
+R = TypeVar("R", bound=Message)
+_outbox, _inbox, _request = chassis_tables(sa.MetaData())
+# NATS takes 1 MiB with the headers; refused here so that a row which can never be sent is never written.
+_MAX_EVENT_BYTES = 900_000
+# PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
+_PASSING_STATES = ("08", "53", "57", "58", "25P03", "40001", "40P01", "55P03")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The event being handled: its id, when it was emitted, and the consumer that handles it."""
+
+    event_id: str
+    time: datetime
+    consumer: str
+
+
+class Tx:
+    """One unit of work: a transaction, one instant, and the events that will commit with it."""
+
+    def __init__(self, conn: AsyncConnection, service: str, delivery: Delivery | None = None) -> None:
+        self.conn = conn
+        self.now = utcnow()
+        self._service = service
+        self._delivery = delivery
+        self._events: list[dict[str, Any]] = []
+        self._callbacks: list[Callable[[], object]] = []
+
+    @property
+    def event_id(self) -> str:
+        """Id of the event being handled. Raises LookupError in a unit of work that handles none."""
+        return self._handled().event_id
+
+    @property
+    def event_time(self) -> datetime:
+        """When the event being handled was emitted, UTC."""
+        return self._handled().time
+
+    async def execute(
+        self,
+        statement: sa.Executable,
+        params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> sa.CursorResult[Any]:
+        """Execute one Core statement in this transaction."""
+        return await self.conn.execute(statement, params)  # type: ignore[return-value]
+
+    def emit(self, message: Message, key: str, event_id: UUID | str | None = None) -> UUID:
+        """Write an event into the outbox when this transaction commits; events of one key keep their order.
+
+        Without an `event_id` a handler of an event makes the same ids again when it is redelivered.
+        Raises InvalidInput for an event too large to be sent.
+        """
+        kind, payload = message.DESCRIPTOR.full_name, message.SerializeToString()
+        if len(payload) > _MAX_EVENT_BYTES:
+            text = f"{kind} would be {len(payload)} bytes, at most {_MAX_EVENT_BYTES} fit: send less text"
+            raise InvalidInput(text, reason="EVENT_TOO_LARGE")
+        headers: dict[str, str] = {}
+        telemetry.inject(headers)
+        identity = UUID(str(event_id)) if event_id else self._next_id(kind)
+        self._events.append(
+            {
+                "id": identity,
+                "key": key,
+                "type": kind,
+                "payload": payload,
+                "headers": headers,
+                "created_at": self.now,
+            }
+        )
+        return identity
+
+    def after_commit(self, callback: Callable[[], object]) -> None:
+        """Call something once the transaction is committed: to wake a loop, never for an effect."""
+        self._callbacks.append(callback)
+
+    async def first_time(self) -> bool:
+        """Note the event being handled as done; False when its effect is already here."""
+        delivery = self._handled()
+        row = {"event_id": delivery.event_id, "consumer": delivery.consumer, "at": self.now}
+        result = await self.execute(insert(_inbox).values(row).on_conflict_do_nothing())
+        return bool(result.rowcount)
+
+    async def flush(self) -> None:
+        """Write the collected events; the unit of work does this by itself right before its commit."""
+        if self._events:
+            await self.conn.execute(insert(_outbox).on_conflict_do_nothing(), self._events)
+
+    def committed(self) -> bool:
+        """Run the callbacks and tell whether events were written."""
+        for callback in self._callbacks:
+            callback()
+        return bool(self._events)
+
+    def _handled(self) -> Delivery:
+        if self._delivery is None:
+            raise LookupError("this unit of work handles no event")
+        return self._delivery
+
+    def _next_id(self, kind: str) -> UUID:
+        if self._delivery is None:
+            return uuid7()
+        name = f"{self._service}/{self._delivery.event_id}/{kind}/{len(self._events)}"
+        return uuid5(NAMESPACE_URL, name)
+
+
+class Database:
+    """The service's own database: an async context manager that gives out units of work."""
+
+    def __init__(self, url: str | SecretStr, service: str, *, pool_size: int = 10) -> None:
+        self.service = service
+        self.emitted = asyncio.Event()
+        settings = {
+            "application_name": f"tickdesk-{service}",
+            "timezone": "UTC",
+            "statement_timeout": "10000",
+            "lock_timeout": "3000",
+            "idle_in_transaction_session_timeout": "20000",
+        }
+        self.engine = create_async_engine(
+            asyncpg_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size // 2,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            connect_args={"timeout": 5, "server_settings": settings},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def tx(self, delivery: Delivery | None = None) -> AsyncIterator[Tx]:
+        """Open a unit of work: commits at the end, rolls back on any exception.
+
+        Raises Unavailable when the database is away, out of connections, or a lock was not to be had.
+        """
+        conn = await self._connect()
+        try:
+            async with conn.begin():
+                tx = Tx(conn, self.service, delivery)
+                yield tx
+                await tx.flush()
+        except DBAPIError as error:
+            if not passing(error):
+                raise
+            raise _unavailable(error) from error
+        finally:
+            await conn.close()
+        if tx.committed():
+            self.emitted.set()
+
+    async def ready(self) -> None:
+        """Ask the database for one row. Raises Unavailable when it does not answer."""
+        async with self.tx() as tx:
+            await tx.execute(sa.text("select 1"))
+
+    async def _connect(self) -> AsyncConnection:
+        try:
+            return await self.engine.connect()
+        except (OSError, TimeoutError, PoolTimeout) as error:
+            raise _unavailable(error) from error
+        except DBAPIError as error:
+            if not passing(error):
+                raise
+            raise _unavailable(error) from error
+
+
+def passing(error: DBAPIError) -> bool:
+    """Tell whether the same statement may work later: the server is away, full, or a lock is held."""
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return state.startswith(_PASSING_STATES)
+
+
+async def idempotent(
+    tx: Tx, request_id: str, request: Message, response_type: type[R], work: Callable[[], Awaitable[R]]
+) -> R:
+    """Do the work once per caller and request_id: a repetition gets the stored response.
+
+    Two calls at once run one after the other. Raises AlreadyExists when the id came with another body.
+    An empty request_id is not remembered.
+    """
+    if not request_id:
+        return await work()
+    caller, method = current.get(Principal("", "")).name, request.DESCRIPTOR.full_name
+    body = hashlib.sha256(method.encode() + b"\0" + request.SerializeToString(deterministic=True)).digest()
+    identity = f"{caller}/{request_id}"
+    row = {"id": identity, "principal": caller, "method": method, "body_hash": body, "response": b""}
+    # The insert waits for a running call with the same id: its row is not visible, but its key is locked.
+    claimed = await tx.execute(insert(_request).values(**row, at=tx.now).on_conflict_do_nothing())
+    mine = _request.c.id == identity
+    if claimed.rowcount:
+        response = await work()
+        await tx.execute(sa.update(_request).where(mine).values(response=response.SerializeToString()))
+        return response
+    stored = (await tx.execute(sa.select(_request.c.body_hash, _request.c.response).where(mine))).one()
+    if stored.body_hash != body:
+        raise AlreadyExists(
+            "request_id was used with another request: send a new request_id",
+            reason="REQUEST_ID_REUSED",
+            violations=[Violation("request_id", "must be new for a new request")],
+        )
+    return response_type.FromString(stored.response)
+
+
+async def create_database(url: str | SecretStr, name: str) -> str:
+    """Create a database on the server of `url` unless it is there, and return its URL."""
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is not a plain database name")
+    engine = plain_engine(url, autocommit=True)
+    try:
+        async with engine.connect() as conn:
+            found = await conn.execute(sa.text("select 1 from pg_database where datname = :n"), {"n": name})
+            if found.first() is None:
+                await conn.execute(sa.text(f'create database "{name}"'))
+    finally:
+        await engine.dispose()
+    return asyncpg_url(url).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    telemetry.logger(__name__).warning("database away", error=type(error).__name__, detail=str(error)[:300])
+    return Unavailable("the database does not answer, try again", reason="DATABASE_UNAVAILABLE")

@@ -1,0 +1,283 @@
+"""The server interceptor: who calls, is the request sound, how long may it run, what went wrong."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
+from protovalidate import Validator
+from pydantic import SecretStr
+
+from chassis import telemetry
+from chassis.errors import DeskError, InvalidInput, Unauthenticated, Unavailable, Violation
+from chassis.principal import Principal, current
+
+log = telemetry.logger(__name__)
+
+HANDLED = Counter(
+    "grpc_server_handled_total", "Calls finished.", ["grpc_service", "grpc_method", "grpc_code"]
+)
+SECONDS = Histogram(
+    "grpc_server_handling_seconds",
+    "Time from receiving a call to finishing it.",
+    ["grpc_service", "grpc_method"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+_OPEN = "/grpc.health."
+_DOMAIN = "tickdesk"
+_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+_validator = Validator()
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Wraps every method but health; tokens are compared as digests, in constant time."""
+
+    def __init__(self, tokens: Mapping[str, SecretStr], call_seconds: float) -> None:
+        self._call_seconds = call_seconds
+        self._digests = [
+            (_digest(token.strip()), Principal.of(name))
+            for name, secret in tokens.items()
+            for token in secret.get_secret_value().split(",")
+            if token.strip()
+        ]
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """Check the token before the request is even parsed, then wrap the method."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_OPEN):
+            return handler
+        metadata = {key: value for key, value in handler_call_details.invocation_metadata or ()}
+        caller = self._authenticate(metadata.get("authorization", ""))
+        if caller is None:
+            return _refusal(method)
+        call = _Call(method, caller, metadata, self._call_seconds)
+        return _wrap(handler, call)
+
+    def _authenticate(self, header: str | bytes) -> Principal | None:
+        scheme, _, token = (header if isinstance(header, str) else "").partition(" ")
+        given = _digest(token.strip())
+        found = [who for digest, who in self._digests if hmac.compare_digest(digest, given)]
+        return found[0] if found and scheme.lower() == "bearer" else None
+
+
+class _Call:
+    """One call: its context for logs and traces, its deadline, its outcome."""
+
+    def __init__(
+        self, method: str, caller: Principal, metadata: Mapping[str, Any], call_seconds: float
+    ) -> None:
+        self.method = method
+        self._caller = caller
+        self._metadata = metadata
+        self._call_seconds = call_seconds
+
+    @asynccontextmanager
+    async def run(self, request: Any, context: Any, *, bounded: bool) -> AsyncIterator[None]:
+        """Prepare the call, time it, and turn what its handler raises into a status."""
+        structlog.contextvars.bind_contextvars(method=self.method, principal=self._caller.name)
+        current.set(self._caller)
+        headers = {key: value for key, value in self._metadata.items() if isinstance(value, str)}
+        started, code = time.monotonic(), "OK"
+        with telemetry.tracer.start_as_current_span(
+            self.method.lstrip("/"), context=telemetry.extract(headers), kind=SpanKind.SERVER
+        ):
+            try:
+                async with self._deadline(context, bounded=bounded):
+                    if isinstance(request, Message):
+                        check_request(request)
+                    yield
+            except grpc.aio.AbortError:
+                code = _aborted(context)
+                raise
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            except Exception as error:  # the boundary: every failure becomes a status here
+                status = to_status(error)
+                code = code_pb2.Code.Name(status.code)
+                await context.abort_with_status(rpc_status.to_status(status))
+            finally:
+                _measure(self.method, code, time.monotonic() - started)
+
+    @asynccontextmanager
+    async def _deadline(self, context: Any, *, bounded: bool) -> AsyncIterator[None]:
+        left = context.time_remaining()
+        if left is None:
+            left = self._call_seconds if bounded else None
+        elif left <= 0:
+            raise _Late
+        try:
+            async with asyncio.timeout(left) as limit:
+                yield
+        except TimeoutError:
+            if limit.expired():
+                raise _Late from None
+            raise
+
+
+class _Late(DeskError):
+    """The caller's time is over."""
+
+    code = "DEADLINE_EXCEEDED"
+    default_reason = "DEADLINE_EXCEEDED"
+
+    def __init__(self) -> None:
+        super().__init__("the deadline of the call has passed")
+
+
+def check_request(request: Message) -> None:
+    """Refuse NUL characters (PostgreSQL does) and what the contract's own rules forbid."""
+    zeros = [Violation(path, "must not contain NUL characters") for path in nul_fields(request)]
+    if zeros:
+        raise InvalidInput(_first(zeros), reason="NUL_CHARACTER", violations=zeros)
+    found = _validator.collect_violations(request)
+    if found:
+        violations = [_violation(one.proto) for one in found]
+        raise InvalidInput(_first(violations), violations=violations)
+
+
+def nul_fields(message: Message, path: str = "") -> Iterator[str]:
+    """Yield the path of every string field that contains a NUL character."""
+    for field, value in message.ListFields():
+        where = f"{path}{field.name}"
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            yield from _nul_entries(field, value, where)
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            yield from _nul_texts(value, where)
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            many = value if field.is_repeated else (value,)
+            for item in many:
+                yield from nul_fields(item, f"{where}.")
+
+
+def _nul_texts(value: Any, where: str) -> Iterator[str]:
+    texts: Iterable[str] = (value,) if isinstance(value, str) else value
+    if any("\0" in text for text in texts):
+        yield where
+
+
+def _nul_entries(field: FieldDescriptor, entries: Any, where: str) -> Iterator[str]:
+    kind = field.message_type.fields_by_name["value"].type
+    for key, value in entries.items():
+        if isinstance(key, str):
+            yield from _nul_texts(key, where)
+        if kind == FieldDescriptor.TYPE_STRING:
+            yield from _nul_texts(value, where)
+        elif kind == FieldDescriptor.TYPE_MESSAGE:
+            yield from nul_fields(value, f"{where}.")
+
+
+def to_status(error: Exception) -> status_pb2.Status:
+    """Turn an exception into a `google.rpc.Status`; an unexpected one tells the caller only an id."""
+    if isinstance(error, grpc.aio.AioRpcError) and error.code() in _AWAY:
+        log.warning("another service is away", code=error.code().name, detail=error.details())
+        error = Unavailable("another service does not answer, try again", reason="DEPENDENCY_UNAVAILABLE")
+    if not isinstance(error, DeskError):
+        return _internal(error)
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN, metadata=error.metadata)
+    ]
+    if error.violations:
+        fields = [
+            error_details_pb2.BadRequest.FieldViolation(field=one.field, description=one.description)
+            for one in error.violations
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=fields))
+    return _status(error.code, error.message, details)
+
+
+def _internal(error: Exception) -> status_pb2.Status:
+    identity = secrets.token_hex(8)
+    log.error("call failed", error_id=identity, exc_info=error)
+    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=_DOMAIN, metadata={"error_id": identity})
+    return _status("INTERNAL", f"internal error {identity}", [info])
+
+
+def _status(code: str, message: str, details: list[Message]) -> status_pb2.Status:
+    status = status_pb2.Status(code=code_pb2.Code.Value(code), message=message)
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
+
+
+def _wrap(handler: Any, call: _Call) -> Any:
+    if handler.unary_unary:
+
+        async def unary(request: Any, context: Any) -> Any:
+            async with call.run(request, context, bounded=True):
+                return await handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            unary, handler.request_deserializer, handler.response_serializer
+        )
+    if handler.unary_stream:
+
+        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            async with call.run(request, context, bounded=False):
+                async for response in handler.unary_stream(request, context):
+                    yield response
+
+        return grpc.unary_stream_rpc_method_handler(
+            stream, handler.request_deserializer, handler.response_serializer
+        )
+    # Streams from the client: only reflection has them, and its token has been checked.
+    return handler
+
+
+def _refusal(method: str) -> Any:
+    error = Unauthenticated("send a valid token as 'authorization: Bearer <token>'", reason="BAD_TOKEN")
+
+    async def refuse(_: bytes, context: Any) -> NoReturn:
+        _measure(method, error.code, 0.0)
+        await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+    return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def _aborted(context: Any) -> str:
+    code = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else code_pb2.Code.Name(code or 2)
+
+
+def _measure(method: str, code: str, seconds: float) -> None:
+    service, _, name = method.lstrip("/").partition("/")
+    HANDLED.labels(service, name, code).inc()
+    SECONDS.labels(service, name).observe(seconds)
+
+
+def _violation(proto: Any) -> Violation:
+    return Violation(_path(proto.field) if proto.field else "", proto.message or proto.rule_id)
+
+
+def _path(field_path: Any) -> str:
+    path = ""
+    for element in field_path.elements:
+        subscript = element.subscript
+        path += ("." if path else "") + element.field_name + (f"[{subscript.value!r}]" if subscript else "")
+    return path
+
+
+def _first(violations: list[Violation]) -> str:
+    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+    return f"{violations[0].field}: {violations[0].description}{more}"
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+

@@ -1,0 +1,190 @@
+"""The relay: publishes what units of work have emitted, in order per key, and refills a lost stream."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import nats.errors
+import sqlalchemy as sa
+from prometheus_client import Counter, Gauge
+
+from chassis import telemetry
+from chassis.bus import Ack, Bus, Outgoing, stream_of
+from chassis.clock import utcnow
+from chassis.db import Database, Tx
+from chassis.errors import Unavailable
+from chassis.schema import chassis_tables
+
+log = telemetry.logger(__name__)
+_outbox, _inbox, _request = chassis_tables(sa.MetaData())
+
+PENDING = Gauge("tickdesk_outbox_pending", "Events written and not yet published.")
+OLDEST = Gauge("tickdesk_outbox_oldest_age_seconds", "Age of the oldest event not yet published.")
+ROLLBACKS = Counter("tickdesk_stream_rollback_total", "Times a stream was found behind what it acknowledged.")
+
+# One relay at a time in a database: two would overtake each other within a key.
+_RELAY_LOCK = 0x6F757462
+_BATCH = 500
+_POLL_SECONDS = 0.25
+_CHECK_SECONDS = 30.0
+_GAUGE_SECONDS = 5.0
+_CLEAN_SECONDS = 3600.0
+_KEEP_PUBLISHED = timedelta(days=7)
+_KEEP_INBOX = timedelta(days=14)
+
+
+async def relay_outbox(db: Database, bus: Bus) -> None:
+    """Run until cancelled; every service that emits spawns it. Outages of database or NATS are waited out."""
+    await Relay(db, bus).run()
+
+
+class Relay:
+    """Publishes pending rows of one database; any number of replicas may run it."""
+
+    def __init__(self, db: Database, bus: Bus) -> None:
+        self._db = db
+        self._bus = bus
+        self._checked_connection = -1
+        self._due = {"check": 0.0, "gauge": 0.0, "clean": time.monotonic() + 60}
+
+    async def run(self) -> None:
+        """Publish for ever: woken by commits, and looking by itself every 250 ms."""
+        delay = 0.5
+        while True:
+            try:
+                more = await self.step()
+                delay = 0.5
+            except (Unavailable, nats.errors.Error, TimeoutError) as error:
+                log.warning("relay waits", error=type(error).__name__, detail=str(error)[:200], seconds=delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+                continue
+            if not more:
+                await self._wait()
+
+    async def step(self) -> bool:
+        """Publish one batch; True when there may be more to do at once."""
+        self._db.emitted.clear()
+        await self._housekeep()
+        async with self._db.tx() as tx:
+            if not await _lock(tx):
+                return False
+            rows = (await tx.execute(_PENDING_ROWS)).all()
+            if not rows:
+                return False
+            high = await tx.conn.scalar(_HIGH)
+            acks = await self._publish(rows)
+            await self._settle(tx, rows, acks, high or 0)
+        failed = sum(isinstance(ack, Exception) for ack in acks)
+        if failed:
+            raise Unavailable(f"{failed} of {len(rows)} events were not taken by the stream")
+        return len(rows) == _BATCH
+
+    async def check(self) -> int:
+        """Compare the stream with what it acknowledged; return how many rows will be published again."""
+        connection = self._bus.connections
+        async with self._db.tx() as tx:
+            if not await _lock(tx):
+                return 0
+            newest = (await tx.execute(_NEWEST)).first()
+            if newest is None:
+                self._checked_connection = connection
+                return 0
+            last = await self._bus.last_sequence(stream_of(newest.type))
+            count = 0
+            if last < newest.stream_seq:
+                count = await _reset(tx, last, stream_of(newest.type))
+        self._checked_connection = connection
+        return count
+
+    async def _publish(self, rows: list[sa.Row]) -> list[Ack | Exception]:  # type: ignore[type-arg]
+        for stream in {stream_of(row.type) for row in rows}:
+            await self._bus.ensure_stream(stream)
+        return await self._bus.publish(
+            [Outgoing(row.type, row.payload, str(row.id), row.key, row.created_at, row.headers) for row in rows]
+        )
+
+    async def _settle(self, tx: Tx, rows: list[sa.Row], acks: list[Ack | Exception], high: int) -> None:  # type: ignore[type-arg]
+        done = [
+            {"row_id": row.id, "at": utcnow(), "number": ack.sequence}
+            for row, ack in zip(rows, acks, strict=True)
+            if isinstance(ack, Ack)
+        ]
+        if not done:
+            return
+        fresh = [ack.sequence for ack in acks if isinstance(ack, Ack) and not ack.duplicate]
+        # A number handed out twice: the stream went back between two checks and has begun to refill.
+        if fresh and min(fresh) <= high:
+            await _reset(tx, min(fresh) - 1, stream_of(rows[0].type))
+        await tx.execute(_MARK, done)
+
+    async def _housekeep(self) -> None:
+        if self._bus.connections != self._checked_connection or self._is_due("check", _CHECK_SECONDS):
+            await self.check()
+        if self._is_due("gauge", _GAUGE_SECONDS):
+            await self._measure()
+        if self._is_due("clean", _CLEAN_SECONDS):
+            await self._clean()
+
+    def _is_due(self, name: str, every: float) -> bool:
+        if time.monotonic() < self._due[name]:
+            return False
+        self._due[name] = time.monotonic() + every
+        return True
+
+    async def _measure(self) -> None:
+        async with self._db.tx() as tx:
+            row = (await tx.execute(_BACKLOG)).one()
+        PENDING.set(row.pending)
+        OLDEST.set(max(0.0, (utcnow() - row.oldest).total_seconds()) if row.oldest else 0.0)
+
+    async def _clean(self) -> None:
+        async with self._db.tx() as tx:
+            published, taken, asked = _outbox.c.published_at, _inbox.c.at, _request.c.at
+            await tx.execute(sa.delete(_outbox).where(published < tx.now - _KEEP_PUBLISHED))
+            await tx.execute(sa.delete(_inbox).where(taken < tx.now - _KEEP_INBOX))
+            await tx.execute(sa.delete(_request).where(asked < tx.now - _KEEP_PUBLISHED))
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._db.emitted.wait()
+        except TimeoutError:
+            pass
+
+
+_PENDING_ROWS = (
+    sa.select(_outbox)
+    .where(_outbox.c.published_at.is_(None))
+    .order_by(_outbox.c.seq)
+    .limit(_BATCH)
+    .with_for_update(skip_locked=True)
+)
+_HIGH = sa.select(sa.func.max(_outbox.c.stream_seq))
+_NEWEST = (
+    sa.select(_outbox.c.stream_seq, _outbox.c.type)
+    .where(_outbox.c.stream_seq.is_not(None))
+    .order_by(_outbox.c.stream_seq.desc())
+    .limit(1)
+)
+_MARK = (
+    sa.update(_outbox)
+    .where(_outbox.c.id == sa.bindparam("row_id"))
+    .values(published_at=sa.bindparam("at"), stream_seq=sa.bindparam("number"))
+)
+_BACKLOG = sa.select(
+    sa.func.count().label("pending"), sa.func.min(_outbox.c.created_at).label("oldest")
+).where(_outbox.c.published_at.is_(None))
+
+
+async def _lock(tx: Tx) -> bool:
+    return bool(await tx.conn.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_RELAY_LOCK))))
+
+
+async def _reset(tx: Tx, last: int, stream: str) -> int:
+    """Queue again every row the stream says it has never seen."""
+    lost = sa.update(_outbox).where(_outbox.c.stream_seq > last).values(published_at=None, stream_seq=None)
+    count = (await tx.execute(lost)).rowcount
+    ROLLBACKS.inc()
+    log.error("stream went back, publishing again", stream=stream, last_sequence=last, events=count)
+    return count

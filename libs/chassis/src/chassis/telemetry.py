@@ -1,0 +1,105 @@
+"""Logs as JSON, traces over OTLP, metrics for Prometheus."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+Logger = structlog.typing.FilteringBoundLogger
+tracer = trace.get_tracer("chassis")
+
+_SECRET_KEY = re.compile(r"token|password|secret|authorization|api_key|cookie", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+
+
+def logger(name: str) -> Logger:
+    """Return a logger; it may be made at import, the set-up is looked up at the first line."""
+    log: Logger = structlog.get_logger(module=name)
+    return log
+
+
+def setup_logs(service: str, level: str) -> None:
+    """Write one JSON object per line to stderr, records of the standard library included."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace(service),
+        structlog.processors.format_exc_info,
+        _redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_dumps),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+def setup_traces(service: str, endpoint: str | None) -> TracerProvider | None:
+    """Send spans to an OTLP/HTTP collector; without an endpoint spans cost nothing."""
+    if not endpoint:
+        return None
+    provider = TracerProvider(resource=Resource.create({"service.name": f"tickdesk-{service}"}))
+    # A short timeout: with no collector the last flush must not outlive the drain.
+    exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=2)
+    provider.add_span_processor(BatchSpanProcessor(exporter, export_timeout_millis=2000))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def inject(headers: MutableMapping[str, str]) -> None:
+    """Add the W3C trace context of this moment to outgoing headers."""
+    propagate.inject(headers)
+
+
+def extract(headers: Mapping[str, str]) -> Context:
+    """Read the W3C trace context out of incoming headers."""
+    return propagate.extract(headers)
+
+
+def _dumps(value: Any, default: Any = None, **_: Any) -> str:
+    return orjson.dumps(value, default=default or str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _add_trace(service: str) -> Any:
+    def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = service
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            event["trace_id"] = format(span.trace_id, "032x")
+            event["span_id"] = format(span.span_id, "016x")
+        return event
+
+    return add
+
+
+def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if _SECRET_KEY.search(key) and value:
+            event[key] = "***"
+        elif isinstance(value, str) and "://" in value:
+            event[key] = _CREDENTIALS.sub("***", value)
+    return event
