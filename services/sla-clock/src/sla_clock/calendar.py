@@ -1,0 +1,290 @@
+"""Business time: weekly hours, dated days and a zone, compiled to sorted UTC intervals.
+
+Instants are whole microseconds since the Unix epoch in UTC, durations are whole microseconds; wall times
+exist only while a calendar is compiled, so no arithmetic ever crosses a DST change in local time.
+
+Conventions: intervals are half-open; an overnight shift belongs to the day it opens; an opening or closing
+that a clock change skips happens at the first instant after the gap; a wall time that occurs twice means
+its first occurrence; time that runs out exactly at closing runs out at closing, not at the next opening.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from itertools import accumulate
+from zoneinfo import ZoneInfo
+
+from chassis.errors import InvalidInput, Refused, Violation
+
+MICROS = 1_000_000
+DAY = 86_400
+"""Seconds of a wall-clock day."""
+
+EMPTY_YEARS = 10
+"""A calendar without working time for this many years ahead has none."""
+
+HORIZON_YEARS = 100
+"""How far ahead a target may reach."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_YEARS = (1900, 9990)
+_EDGE = 3 * DAY * MICROS
+
+
+class NoWorkingTime(Refused):
+    """The calendar never opens for long enough after the given instant."""
+
+
+def micros(moment: datetime) -> int:
+    """The instant of an aware datetime."""
+    return (moment - EPOCH) // _TICK
+
+
+def moment(instant: int) -> datetime:
+    """The aware UTC datetime of an instant."""
+    return EPOCH + timedelta(microseconds=instant)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Opening hours of one day: seconds of wall time after its midnight; `closes` may pass 24:00."""
+
+    opens: int
+    closes: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opens < DAY or not self.opens < self.closes <= self.opens + DAY:
+            raise _invalid("shift", f"a shift opens within its day and lasts at most 24 hours: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What one date does instead of its weekday: closed when `shifts` is empty; the name says why."""
+
+    name: str
+    shifts: tuple[Shift, ...] = ()
+
+
+Week = tuple[tuple[Shift, ...], ...]
+"""Seven tuples of shifts, Monday first."""
+
+DatedDays = Callable[[int], Mapping[date, Day]]
+"""The dates of one year that differ from their weekday: holidays, moved working days, overrides."""
+
+ALWAYS: Week = ((Shift(0, DAY),),) * 7
+"""Round the clock."""
+
+
+def no_days(_year: int) -> Mapping[date, Day]:
+    """A calendar without holidays."""
+    return {}
+
+
+def shift(text: str) -> Shift:
+    """Parse `09:00-18:00`; a closing at or before the opening is on the next day (`22:00-06:00`)."""
+    opening, dash, closing = text.partition("-")
+    if not dash:
+        raise _invalid("shift", f"{text!r} is not hours; write them as 09:00-18:00")
+    opens, closes = _wall(opening), _wall(closing)
+    if opens == closes:
+        raise _invalid("shift", f"{text!r} opens and closes at once; round the clock is 00:00-24:00")
+    return Shift(opens, closes if closes > opens else closes + DAY)
+
+
+def _wall(text: str) -> int:
+    parts = text.strip().split(":")
+    if not 2 <= len(parts) <= 3 or not all(len(p) == 2 and p.isascii() and p.isdigit() for p in parts):
+        raise _invalid("shift", f"{text.strip()!r} is not a time of day; write it as 09:00")
+    hours, minutes, seconds = (*map(int, parts), 0)[:3]
+    total = hours * 3600 + minutes * 60 + seconds
+    if minutes > 59 or seconds > 59 or total > DAY:
+        raise _invalid("shift", f"{text.strip()!r} is not a time of day between 00:00 and 24:00")
+    return total
+
+
+def zone(name: str) -> ZoneInfo:
+    """The IANA zone of that name."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise _invalid("zone", f"there is no time zone {name!r}; write one like Europe/Moscow") from None
+
+
+def _invalid(name: str, message: str) -> InvalidInput:
+    return InvalidInput(message, reason="CALENDAR_INVALID", violations=(Violation(name, message),))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Working intervals of the years `first`..`last`, sorted, disjoint, with running totals."""
+
+    first: int
+    last: int
+    starts: list[int]
+    ends: list[int]
+
+    @cached_property
+    def through(self) -> list[int]:
+        """Working time from the first interval to the end of each."""
+        return list(accumulate(e - s for s, e in zip(self.starts, self.ends, strict=True)))
+
+    @property
+    def total(self) -> int:
+        return self.through[-1] if self.through else 0
+
+    def worked(self, instant: int) -> int:
+        """Working time before the instant."""
+        at = bisect_right(self.starts, instant) - 1
+        if at < 0:
+            return 0
+        return self.through[at] - max(0, self.ends[at] - instant)
+
+    def reached(self, total: int) -> int:
+        """The first instant by which that much has been worked (0 < total <= self.total)."""
+        at = bisect_left(self.through, total)
+        return self.ends[at] - (self.through[at] - total)
+
+
+@dataclass(eq=False)
+class Calendar:
+    """Working hours of a team: `add` and `between` are a binary search over compiled intervals."""
+
+    name: str
+    zone: ZoneInfo
+    week: Week
+    days: DatedDays = no_days
+    _years: dict[int, list[tuple[int, int]]] = field(default_factory=dict, init=False, repr=False)
+    _table: _Table = field(default=_Table(0, -1, [], []), init=False, repr=False)
+
+    def add(self, start: int, duration: int) -> int:
+        """The first instant at which `duration` has been worked since `start`.
+
+        Raises NoWorkingTime when the calendar has none left for it.
+        """
+        if duration < 0:
+            raise ValueError("a duration to add is not negative")
+        if duration == 0:
+            return start
+        table = self._covering(start, start)
+        while (total := table.worked(start) + duration) > table.total:
+            table = self._further(table, start, duration)
+        return table.reached(total)
+
+    def between(self, start: int, end: int) -> int:
+        """Working time from start to end; 0 when the end is not after the start."""
+        if end <= start:
+            return 0
+        table = self._covering(start, end)
+        return table.worked(end) - table.worked(start)
+
+    def spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The working intervals within [start, end), in order."""
+        if end <= start:
+            return
+        table = self._covering(start, end)
+        for at in range(bisect_right(table.ends, start), bisect_left(table.starts, end)):
+            yield max(start, table.starts[at]), min(end, table.ends[at])
+
+    def day(self, on: date) -> Day:
+        """What that local date does: a named dated day, or its weekday's hours under an empty name."""
+        return self.days(on.year).get(on) or Day("", self.week[on.weekday()])
+
+    def _further(self, table: _Table, start: int, duration: int) -> _Table:
+        """The table with more years ahead, or the error that says that they would not help."""
+        first, last = table.first, table.last
+        for years in (1, EMPTY_YEARS):
+            last = min(table.last + years, _YEARS[1])
+            further = self._compile(first, last)
+            if further.total > table.total:
+                break
+        else:
+            raise NoWorkingTime(
+                f"calendar {self.name!r} has no working time in the {EMPTY_YEARS} years up to {last}, "
+                "so the target is never reached; give it hours",
+                reason="NO_WORKING_TIME",
+            )
+        if last > moment(start).year + HORIZON_YEARS:
+            raise NoWorkingTime(
+                f"{duration // MICROS} s of working time reach more than {HORIZON_YEARS} years ahead "
+                f"in calendar {self.name!r}",
+                reason="NO_WORKING_TIME",
+            )
+        return further
+
+    def _covering(self, start: int, end: int) -> _Table:
+        # Days more on both sides: the local year differs from the UTC one around New Year, and the shift
+        # of 31 December may close in January.
+        table = self._table
+        first, last = moment(start - _EDGE).year, moment(end + _EDGE).year
+        if table.first <= first and last <= table.last:
+            return table
+        if table.last < table.first:
+            return self._compile(first, last)
+        return self._compile(min(first, table.first), max(last, table.last))
+
+    def _compile(self, first: int, last: int) -> _Table:
+        first, last = max(first, _YEARS[0]), min(last, _YEARS[1])
+        for year in range(first, last + 1):
+            if year not in self._years:
+                self._years[year] = list(self._hours(year))
+        starts, ends = _merged(span for year in range(first, last + 1) for span in self._years[year])
+        self._table = _Table(first, last, starts, ends)
+        return self._table
+
+    def _hours(self, year: int) -> Iterator[tuple[int, int]]:
+        dated = self.days(year)
+        on = date(year, 1, 1)
+        while on.year == year:
+            found = dated.get(on)
+            for hours in self.week[on.weekday()] if found is None else found.shifts:
+                yield _utc(self.zone, on, hours.opens), _utc(self.zone, on, hours.closes)
+            on += timedelta(days=1)
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Sorted, disjoint intervals: touching and overlapping ones joined, empty ones dropped."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in sorted(spans):
+        if end <= start:
+            continue
+        if ends and start <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            starts.append(start)
+            ends.append(end)
+    return starts, ends
+
+
+def _utc(tz: ZoneInfo, on: date, seconds: int) -> int:
+    """The instant of a wall time: the first of two, or the end of the gap that skips it."""
+    wall = datetime(on.year, on.month, on.day, tzinfo=UTC) + timedelta(seconds=seconds)
+    local = wall.replace(tzinfo=tz, fold=0)
+    instant = micros(wall) - (local.utcoffset() or timedelta()) // _TICK
+    if _shown(tz, instant) == micros(wall):
+        return instant
+    earlier = micros(wall) - (local.replace(fold=1).utcoffset() or timedelta()) // _TICK
+    return _gap_end(tz, earlier, instant)
+
+
+def _gap_end(tz: ZoneInfo, before: int, after: int) -> int:
+    """The clock change between two instants, found by halving; changes fall on whole seconds."""
+    low, high = before // MICROS, after // MICROS
+    old = _shown(tz, before) - before
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _shown(tz, middle * MICROS) - middle * MICROS == old:
+            low = middle
+        else:
+            high = middle
+    return high * MICROS
+
+
+def _shown(tz: ZoneInfo, instant: int) -> int:
+    """What the wall clock shows at an instant, as if it were UTC."""
+    return micros(moment(instant).astimezone(tz).replace(tzinfo=UTC))

@@ -1,0 +1,382 @@
+"""The pure heart: facts of a ticket in, the state of a clock and the instants of its marks out.
+
+No I/O and no now: `clock` gives the same answer live, in a rebuild and in a simulation. What depends on
+the present (time spent so far, whether a running clock is late) is asked of the result with an instant.
+Instants and durations are microseconds, see `sla_clock.calendar`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from sla_clock.calendar import Calendar
+
+FACTS: Mapping[str, frozenset[str]] = {
+    "created": frozenset({"priority", "line", "status", "status_kind"}),
+    "taken": frozenset({"agent"}),
+    "returned": frozenset(),
+    "status_changed": frozenset({"from", "to", "from_kind", "to_kind"}),
+    "line_changed": frozenset({"from", "to"}),
+    "priority_changed": frozenset({"from", "to"}),
+    "customer_messages": frozenset(),
+    "staff_replies": frozenset({"agent"}),
+    "robot_replies": frozenset(),
+    "escalated": frozenset({"reason", "to_line"}),
+    "escalation_ended": frozenset({"line"}),
+    "resolved": frozenset({"agent"}),
+    "reopened": frozenset(),
+    "closed": frozenset({"confirmed"}),
+    "attributes_changed": frozenset(),
+    "merged": frozenset(),
+}
+"""Every kind of fact with the values that a trigger may ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that happened. A run of messages is one fact at the instant of the first."""
+
+    kind: str
+    at: int
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a policy may look at, as of now."""
+
+    priority: str = ""
+    tier: str = ""
+    channel: str = ""
+    queue: str = ""
+    category: str = ""
+    line: str = ""
+    type: str = ""
+    component: str = ""
+    edition: str = ""
+    customer: str = ""
+    organisation: str = ""
+    language: str = ""
+    tags: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The facts of a ticket, oldest first, and its attributes."""
+
+    facts: tuple[Fact, ...]
+    attributes: Attributes = Attributes()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a ticket stands after a fact; pauses and finished cycles look at it."""
+
+    status: str = ""
+    status_kind: str = ""
+    line: str = ""
+    priority: str = ""
+    assignee: str = ""
+
+    def after(self, fact: Fact) -> Situation:
+        """The situation once the fact has happened."""
+        told = fact.values
+        match fact.kind:
+            case "created":
+                return replace(self, **{name: told.get(name, "") for name in FACTS["created"]})
+            case "taken":
+                return replace(self, assignee=told.get("agent", ""))
+            case "returned":
+                return replace(self, assignee="")
+            case "status_changed":
+                return replace(self, status=told.get("to", ""), status_kind=told.get("to_kind", ""))
+            case "line_changed":
+                return replace(self, line=told.get("to", ""))
+            case "priority_changed":
+                return replace(self, priority=told.get("to", ""))
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A kind of fact, narrowed by the values it must carry."""
+
+    fact: str
+    where: tuple[tuple[str, frozenset[str]], ...] = ()
+
+    def fits(self, fact: Fact) -> bool:
+        """Whether this fact pulls the trigger."""
+        return fact.kind == self.fact and all(fact.values.get(k, "") in wanted for k, wanted in self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """A situation that lasts, such as `status_kind` being `waiting`."""
+
+    name: str
+    values: frozenset[str]
+
+    def holds(self, situation: Situation) -> bool:
+        """Whether the ticket is in it."""
+        return getattr(situation, self.name) in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a clock starts, pauses and stops. The six named clocks are rows of this, not code.
+
+    `after` arms it: starts count only once one of these has happened. `restart` begins a new cycle when
+    the last one is over, `revive` only when it was cancelled. Nothing restarts a cycle that still counts.
+    """
+
+    name: str
+    start: tuple[Trigger, ...]
+    stop: tuple[Trigger, ...]
+    pause: tuple[While, ...] = ()
+    restart: tuple[Trigger, ...] = ()
+    revive: tuple[Trigger, ...] = ()
+    cancel: tuple[Trigger, ...] = ()
+    after: tuple[Trigger, ...] = ()
+
+
+class Action(StrEnum):
+    """What a mark asks for."""
+
+    REMIND = "remind"
+    ESCALATE_LINE = "escalate_line"
+    BREACH = "breach"
+    ESCALATE_MANAGEMENT = "escalate_management"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRule:
+    """A point on the way: `share` of the target (millionths) plus `extra` working microseconds."""
+
+    name: str
+    action: Action
+    share: int = 0
+    extra: int = 0
+
+    def offset(self, target: int) -> int:
+        """Working time after which it is reached; not positive when the target is too short for it."""
+        return target * self.share // 1_000_000 + self.extra
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a clock is held to: the target with the row it comes from, the calendar, the marks."""
+
+    target: int
+    calendar: Calendar
+    marks: tuple[MarkRule, ...]
+    row: str
+    lost: tuple[str, ...] = ()
+
+
+TermsOf = Callable[[Situation], Terms | None]
+"""The terms for a ticket in that situation; None when no row sets a target."""
+
+
+class State(StrEnum):
+    """Where a clock stands. Late is not a state: a late clock still runs, pauses and is met."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    MET = "met"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of real time in which the clock counts; still open when `end` is None."""
+
+    start: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of a cycle. `at` is None where the timeline does not determine it: paused, or over before."""
+
+    name: str
+    action: Action
+    offset: int
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One clock of a ticket in its newest cycle; earlier cycles are in `past`.
+
+    `elapsed` is the working time of the closed segments. `due` is the first instant at which the target
+    has been worked: ahead while running, behind once late, None while it cannot be told.
+    """
+
+    name: str
+    state: State
+    terms: Terms
+    cycle: int = 0
+    started: int | None = None
+    ended: int | None = None
+    segments: tuple[Segment, ...] = ()
+    elapsed: int = 0
+    due: int | None = None
+    marks: tuple[Mark, ...] = ()
+    past: tuple[Clock, ...] = ()
+
+    @property
+    def target(self) -> int:
+        """Working time allowed."""
+        return self.terms.target
+
+    @property
+    def since(self) -> int | None:
+        """Start of the segment that counts now."""
+        return self.segments[-1].start if self.segments and self.segments[-1].end is None else None
+
+    @property
+    def met_at(self) -> int | None:
+        """When it was met."""
+        return self.ended if self.state is State.MET else None
+
+    def elapsed_at(self, now: int) -> int:
+        """Working time spent by then."""
+        return self.elapsed + (self.terms.calendar.between(self.since, now) if self.since is not None else 0)
+
+    def breached_at(self, now: int) -> bool:
+        """Whether the target was missed by then; an end exactly at due has met it."""
+        return self.due is not None and (self.due < self.ended if self.ended is not None else self.due <= now)
+
+
+@dataclass(slots=True)
+class _Cycle:
+    """A cycle while the facts are walked."""
+
+    number: int
+    started: int
+    segments: list[Segment]
+    ended: int | None = None
+    state: State = State.PAUSED
+    situation: Situation = Situation()
+
+    def count(self, at: int, *, running: bool) -> None:
+        """Open or close a segment; nothing when it is so already."""
+        if running and self.state is State.PAUSED:
+            self.segments.append(Segment(at, None))
+        elif not running and self.state is State.RUNNING:
+            self.segments[-1] = replace(self.segments[-1], end=at)
+        self.state = State.RUNNING if running else State.PAUSED
+
+    def finish(self, at: int, state: State, situation: Situation) -> None:
+        """The end of the cycle; its terms are those of this situation for good."""
+        self.count(at, running=False)
+        self.ended, self.state, self.situation = at, state, situation
+
+
+def clock(timeline: Timeline, rule: Rule, terms_of: TermsOf) -> Clock | None:
+    """The clock of that rule; None when the policy sets it no target."""
+    cycles, situation = _cycles(timeline, rule)
+    told: list[Clock] = []
+    for cycle in cycles:
+        terms = terms_of(cycle.situation if cycle.ended is not None else situation)
+        if terms is not None:
+            told.append(_told(rule.name, cycle, terms))
+    if cycles and (not told or told[-1].cycle != cycles[-1].number):
+        return None
+    if told:
+        return replace(told[-1], past=tuple(told[:-1]))
+    terms = terms_of(situation)
+    return None if terms is None else Clock(rule.name, State.PENDING, terms, marks=_marks(terms, (), None))
+
+
+def _cycles(timeline: Timeline, rule: Rule) -> tuple[list[_Cycle], Situation]:
+    cycles: list[_Cycle] = []
+    situation, armed, at = Situation(), not rule.after, 0
+    for fact in timeline.facts:
+        # Facts come in the order they were recorded; a recorder's clock that steps back must not
+        # make time run backwards.
+        at = max(at, fact.at)
+        situation = situation.after(fact)
+        if _open(cycles):
+            _go_on(cycles[-1], rule, fact, at, situation)
+        elif armed and _begins(cycles, rule, fact):
+            cycles.append(_Cycle(len(cycles) + 1, at, []))
+            cycles[-1].count(at, running=not _paused(rule, situation))
+        armed = armed or _any(rule.after, fact)
+    return cycles, situation
+
+
+def _open(cycles: list[_Cycle]) -> bool:
+    return bool(cycles) and cycles[-1].ended is None
+
+
+def _begins(cycles: list[_Cycle], rule: Rule, fact: Fact) -> bool:
+    if not cycles:
+        return _any(rule.start, fact)
+    cancelled = cycles[-1].state is State.CANCELLED
+    return _any(rule.restart, fact) or (cancelled and _any(rule.revive, fact))
+
+
+def _go_on(cycle: _Cycle, rule: Rule, fact: Fact, at: int, situation: Situation) -> None:
+    if _any(rule.stop, fact):
+        cycle.finish(at, State.MET, situation)
+    elif _any(rule.cancel, fact):
+        cycle.finish(at, State.CANCELLED, situation)
+    else:
+        cycle.count(at, running=not _paused(rule, situation))
+
+
+def _any(triggers: tuple[Trigger, ...], fact: Fact) -> bool:
+    return any(trigger.fits(fact) for trigger in triggers)
+
+
+def _paused(rule: Rule, situation: Situation) -> bool:
+    return any(condition.holds(situation) for condition in rule.pause)
+
+
+def _told(name: str, cycle: _Cycle, terms: Terms) -> Clock:
+    segments = tuple(cycle.segments)
+    worked = [terms.calendar.between(s.start, s.end) for s in segments if s.end is not None]
+    return Clock(
+        name=name,
+        state=cycle.state,
+        terms=terms,
+        cycle=cycle.number,
+        started=cycle.started,
+        ended=cycle.ended,
+        segments=segments,
+        elapsed=sum(worked),
+        due=_before(_reach(terms.calendar, segments, terms.target), cycle.ended),
+        marks=_marks(terms, segments, cycle.ended),
+    )
+
+
+def _marks(terms: Terms, segments: tuple[Segment, ...], ended: int | None) -> tuple[Mark, ...]:
+    """The marks in the order in which they are reached."""
+    offsets = [(rule, rule.offset(terms.target)) for rule in terms.marks]
+    return tuple(
+        Mark(rule.name, rule.action, offset, _before(_reach(terms.calendar, segments, offset), ended))
+        for rule, offset in sorted(offsets, key=lambda pair: pair[1])
+        if offset > 0
+    )
+
+
+def _before(at: int | None, ended: int | None) -> int | None:
+    """The instant, unless the cycle was over by then."""
+    return None if at is None or (ended is not None and at >= ended) else at
+
+
+def _reach(calendar: Calendar, segments: tuple[Segment, ...], offset: int) -> int | None:
+    """The first instant at which that much has been worked; None when the segments do not get there."""
+    for segment in segments:
+        if segment.end is None:
+            return calendar.add(segment.start, offset)
+        worked = calendar.between(segment.start, segment.end)
+        if worked >= offset:
+            return calendar.add(segment.start, offset)
+        offset -= worked
+    return None

@@ -1,0 +1,172 @@
+"""YAML read as a tree that knows where each value stands, so that every complaint names line and column."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from chassis.errors import DeskError, InvalidInput, Violation
+
+T = TypeVar("T")
+
+MAX_LENGTH = 1_048_576
+"""Characters of the longest file that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, and where (1-based)."""
+
+    line: int
+    column: int
+    path: str
+    text: str
+
+
+class Wrong(Exception):
+    """A fault on its way up to the nearest `Faults.attempt`."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.text)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A value in the file and the path that leads to it."""
+
+    node: Node
+    path: str = ""
+
+    def wrong(self, text: str) -> NoReturn:
+        """Complain about this value."""
+        mark = self.node.start_mark
+        raise Wrong(Fault(mark.line + 1, mark.column + 1, self.path, text))
+
+    def via(self, parse: Callable[[str], T]) -> T:
+        """What `parse` makes of the text; its error is told with this place."""
+        try:
+            return parse(self.text())
+        except DeskError as error:
+            self.wrong(str(error))
+
+    def text(self) -> str:
+        """The scalar as written; it may not be empty."""
+        if not isinstance(self.node, ScalarNode):
+            self.wrong("one value is wanted here, not a list or a mapping")
+        value = str(self.node.value).strip()
+        return value or self.wrong("a value is missing here")
+
+    def is_map(self) -> bool:
+        """Whether keys and values stand here."""
+        return isinstance(self.node, MappingNode)
+
+    def items(self) -> list[Spot]:
+        """The elements of a list; a single value counts as a list of one."""
+        if not isinstance(self.node, SequenceNode):
+            return [self]
+        return [Spot(node, f"{self.path}[{at}]") for at, node in enumerate(self.node.value)]
+
+    def entries(self) -> list[tuple[Spot, str, Spot]]:
+        """Keys with their values; a repeated key is a fault."""
+        if not isinstance(self.node, MappingNode):
+            self.wrong("keys with values are wanted here")
+        seen: set[str] = set()
+        found = []
+        for key_node, node in self.node.value:
+            key = Spot(key_node, self.path)
+            name = key.text()
+            if name in seen:
+                key.wrong(f"{name!r} stands here twice")
+            seen.add(name)
+            path = f"{self.path}.{name}" if self.path else name
+            found.append((Spot(key_node, path), name, Spot(node, path)))
+        return found
+
+    def keys(self, *, known: Collection[str], required: Collection[str] = ()) -> dict[str, Spot]:
+        """The values by key, when every key is known and none is missing."""
+        found = {}
+        for key, name, value in self.entries():
+            if name not in known:
+                key.wrong(f"{name!r} is not known here{_hint(name, known)}")
+            found[name] = value
+        for name in required:
+            if name not in found:
+                self.wrong(f"{name!r} is missing")
+        return found
+
+    def one_of(self, known: Collection[str]) -> str:
+        """The text in lower case, when it is one of these."""
+        value = self.text().casefold()
+        if value not in known:
+            self.wrong(f"{self.text()!r} is not one of {', '.join(known)}{_hint(value, known)}")
+        return value
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
+
+
+class Faults:
+    """Collects what is wrong with one file, so that all of it is told at once."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        self.file = file
+        self.reason = reason
+        self.found: list[Fault] = []
+
+    def attempt(self, read: Callable[[Spot], T], spot: Spot) -> T | None:
+        """What `read` makes of the spot; None, with the fault noted, when it is wrong."""
+        try:
+            return read(spot)
+        except Wrong as wrong:
+            self.found.append(wrong.fault)
+            return None
+
+    def note(self, spot: Spot, text: str) -> None:
+        """Complain about a value and go on."""
+        mark = spot.node.start_mark
+        self.found.append(Fault(mark.line + 1, mark.column + 1, spot.path, text))
+
+    def settle(self) -> None:
+        """Raise InvalidInput with one violation a fault, if there is any."""
+        if not self.found:
+            return
+        faults = sorted(self.found, key=lambda fault: (fault.line, fault.column))
+        told = [f"{self.file}:{f.line}:{f.column}: {f.path + ': ' if f.path else ''}{f.text}" for f in faults]
+        raise InvalidInput(
+            "\n".join(told),
+            reason=self.reason,
+            violations=tuple(Violation(f"{f.line}:{f.column} {f.path}".strip(), f.text) for f in faults),
+        )
+
+
+def parse(text: str, faults: Faults) -> Spot:
+    """The root of the file; raises InvalidInput when it is not YAML or too large."""
+    if len(text) > MAX_LENGTH:
+        faults.found.append(Fault(1, 1, "", f"the file is longer than {MAX_LENGTH} characters"))
+        faults.settle()
+    fault = Fault(1, 1, "", "the file is empty")
+    try:
+        node = YAML().compose(text)
+        if node is not None:
+            return Spot(node)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        fault = Fault(
+            mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, "", str(error.problem or "not YAML")
+        )
+    except YAMLError as error:
+        fault = Fault(1, 1, "", str(error).splitlines()[0])
+    except RecursionError:
+        fault = Fault(1, 1, "", "the file is nested too deeply")
+    faults.found.append(fault)
+    faults.settle()
+    raise AssertionError("a fault was settled above")
