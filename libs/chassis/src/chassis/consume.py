@@ -15,7 +15,6 @@ import structlog
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.js import api
-from nats.js.errors import APIError
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -85,7 +84,7 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
         self._wanted = 0
-        self._refusal: APIError | None = None
+        self._refusal: Unavailable | None = None
         bus.on_connect(self._over.set)
         self._failures: dict[int, int] = {}
         self._held: dict[str, tuple[int, float]] = {}
@@ -166,7 +165,9 @@ class Consumer:
         status = (msg.headers or {}).get("Status")
         if status:
             # 404 and 408 end a request that found too little; anything else says the consumer is gone.
-            self._refusal = None if status in ("404", "408") else APIError.from_msg(msg)
+            if status not in ("404", "408"):
+                reason = (msg.headers or {}).get("Description", "")
+                self._refusal = Unavailable(f"stream {self.stream} answers {status} {reason}".strip())
             self._over.set()
         elif self._stopping.is_set():
             await msg.nak()

@@ -195,6 +195,7 @@ def run(
     command = parser.parse_args(argv).command
     settings = load_settings(settings_type)
     telemetry.setup_logs(service, settings.log_level)
+    telemetry.setup_foreign_logs(service, settings.log_level)
     provider = telemetry.setup_traces(service, settings.otlp_endpoint)
     work = _serve(service, settings, build, migrations) if command == "serve" else _migrate(settings, migrations)
     try:

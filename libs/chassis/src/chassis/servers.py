@@ -167,10 +167,11 @@ class Server:
     def _recall(self) -> None:
         """Find a server that an earlier process started in this folder."""
         state = self._state()
-        if self.durable:
-            self.port = self.port or state.get("port", 0)
         if self._process is None:
             self.pid = state.get("pid", 0)
+        recorded = state.get("port", 0)
+        if self.durable and not self.port and (self.running or _is_free(recorded)):
+            self.port = recorded
         secret = self.folder / "password"
         if self.durable and secret.exists():
             self.password = secret.read_text()

@@ -31,7 +31,32 @@ def logger(name: str) -> Logger:
 def setup_logs(service: str, level: str) -> None:
     """Write one JSON object per line to stderr, records of the standard library included."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    shared: list[Any] = [
+    steps = _steps(service)
+    structlog.configure(
+        processors=[*steps, structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=_StderrFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def setup_foreign_logs(service: str, level: str) -> None:
+    """Bring the records of the standard library, from warnings on, into the same shape."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *_steps(service)],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+def _steps(service: str) -> list[Any]:
+    return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -39,23 +64,13 @@ def setup_logs(service: str, level: str) -> None:
         structlog.processors.format_exc_info,
         _redact,
     ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=_dumps),
-            ],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+class _StderrFactory:
+    """Looks sys.stderr up for each logger: tests and supervisors replace it."""
+
+    def __call__(self, *_: Any) -> structlog.PrintLogger:
+        return structlog.PrintLogger(sys.stderr)
 
 
 def setup_traces(service: str, endpoint: str | None) -> TracerProvider | None:

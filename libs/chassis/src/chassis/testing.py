@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from nats.aio.msg import Msg
 from nats.js import api
 
+from chassis import telemetry
 from chassis.bus import Bus, stream_of
 from chassis.schema import asyncpg_url, migrate, plain_engine
 from chassis.servers import Server, start_nats, start_postgres, start_valkey
@@ -71,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the run; a worker of xdist is told the controller's PostgreSQL."""
     given = getattr(config, "workerinput", {}).get(_WORKER_KEY, "")
     config.stash[_RUN] = Run(given)
+    telemetry.setup_logs("test", "warning")
 
 
 @pytest.hookimpl(optionalhook=True)
