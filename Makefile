@@ -46,8 +46,8 @@ bench: $(STAMP) ## Measure, write bench/results
 	$(PY) -m bench
 
 ##@ Check it
-.PHONY: check lint types imports proto-check docs-check shape chart
-check: lint types imports shape proto-check docs-check chart ## Everything CI checks before the tests
+.PHONY: check lint types imports proto-check docs-check shape chart chart-lint
+check: lint types imports shape proto-check docs-check chart-lint ## Everything CI checks before the tests
 
 lint: $(STAMP)
 	.venv/bin/ruff format --check -q .
@@ -68,9 +68,11 @@ proto-check: $(STAMP) ## Contracts: stubs up to date, lint, nothing breaks (BASE
 docs-check: $(STAMP)
 	$(PY) -m tools.docs check
 
-chart: $(STAMP) ## Lint and render the chart, validate it against old and new Kubernetes
+chart: chart-lint ## Lint and render the chart, validate it against old and new Kubernetes, plant faults
+	$(PY) -m pytest -q -n $(WORKERS) tests/chart
+
+chart-lint: $(STAMP)
 	$(PY) -m tools.chart
-	$(PY) -m pytest -q tests/chart
 
 ##@ Test it
 .PHONY: test test-unit test-component e2e
@@ -88,13 +90,19 @@ e2e: $(STAMP) ## All services together, and what they survive
 
 ##@ Release it
 .PHONY: lock image
-# uv.lock names the index it came from, so only the exports, which hold names and hashes, are committed.
-lock: $(STAMP) ## Resolve again and write both requirements locks
+UV_VERSION := 0.13.9
+EXPORT := .venv/bin/uv export -q --no-emit-workspace --no-header
+COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate
+
+# uv.lock names the index it came from, so only these exports, which hold names and hashes, are committed.
+lock: $(STAMP) ## Resolve again and write every lock
 	.venv/bin/uv lock
-	.venv/bin/uv export -q --all-packages --all-groups --no-emit-workspace --no-header -o requirements.lock
-	.venv/bin/uv export -q $(SERVICES:%=--package tickdesk-%) --no-dev --no-emit-workspace --no-header \
-		-o requirements-runtime.lock
-	$(PY) -m tools.shape
+	$(EXPORT) --all-packages --all-groups -o requirements.lock
+	$(EXPORT) --no-dev $(SERVICES:%=--package tickdesk-%) -o requirements-runtime.lock
+	echo hatchling | $(COMPILE) - -c requirements.lock -o tools/build.lock
+	echo uv==$(UV_VERSION) | $(COMPILE) - -o tools/bootstrap.lock
+	@if grep -n "://" requirements.lock requirements-runtime.lock tools/*.lock; then \
+		echo "lock: an address got into a lock" >&2; exit 1; fi
 
 image: ## Build the container image with podman or docker
 	$(or $(shell command -v podman),docker) build -f Containerfile -t tickdesk:dev .

@@ -67,7 +67,7 @@ def render(values: Mapping[str, Any], name: str = RELEASE, chart: Path = CHART) 
         document
         for path, text in sorted(files.items())
         if not path.endswith("NOTES.txt")
-        for document in yaml.safe_load_all(text)
+        for document in yaml.load_all(text, Loader=yaml.CSafeLoader)
     )
     return [document for document in documents if document]
 
@@ -90,10 +90,15 @@ def existing(values: Mapping[str, Any]) -> set[str]:
 
 
 def judge(manifests: list[Manifest], known: set[str]) -> Iterator[str]:
-    """Problems of the objects, schemas first. `known` are names that exist before the release."""
+    """Problems of the objects. `known` are names that exist before the release."""
     for manifest in manifests:
         for version in KUBERNETES:
             yield from against_schema(manifest, version)
+    yield from against_rules(manifests, known)
+
+
+def against_rules(manifests: list[Manifest], known: set[str]) -> Iterator[str]:
+    """What the rules say, each problem after the name of its rule."""
     for rule in chartrules.RULES:
         yield from (f"{rule.__name__}: {problem}" for problem in rule(manifests))
     for manifest in manifests:

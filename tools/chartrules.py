@@ -108,7 +108,8 @@ def disruption(manifests: list[Manifest]) -> Iterator[str]:
             for budget in of_kind(manifests, "PodDisruptionBudget")
             if budget["spec"]["selector"]["matchLabels"].items() <= pod_labels(workload).items()
         ]
-        if len(budgets) != (1 if workload["spec"].get("replicas", 1) > 1 else 0):
+        replicas = workload["spec"].get("replicas", 1)
+        if len(budgets) != int(isinstance(replicas, int) and replicas > 1):
             yield f"{title(workload)} has {len(budgets)} disruption budgets"
 
 

@@ -29,7 +29,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* The one place where defaults and a service's own block meet, as YAML. Takes root and service. */}}
 {{- define "tickdesk.block" -}}
 {{- $own := index .root.Values.services .service | default dict -}}
-{{- mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy $own) | toYaml -}}
+{{- $block := mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy $own) -}}
+{{- range $setting, $secret := $block.secrets -}}
+{{- if not $secret -}}
+{{- $_ := unset $block.secrets $setting -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $block -}}
 {{- end -}}
 
 {{- define "tickdesk.image" -}}

@@ -1,0 +1,60 @@
+"""The shape check sees what it is there for, and the repository passes it."""
+
+import pytest
+
+from tools import shape
+
+LONG = "def long():\n" + "    x = 1\n" * 61
+TALKATIVE = 'def talks():\n    """' + "a line\n" * 80 + '"""\n    return 1\n'
+SCHEME = "https:" + "//"
+
+
+def test_the_repository_passes() -> None:
+    offences = [offence for path in shape.repository_files() for offence in shape.inspect(path)]
+    assert offences == []
+
+
+def test_the_check_sees_the_files_of_every_part() -> None:
+    tops = {path.split("/")[0] for path in shape.repository_files()}
+    assert {"cli", "deploy", "libs", "proto", "services", "tests", "tools", "requirements.lock"} <= tops
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(LONG, "long has 62 lines"), ("x = 1\n" * 401, "401 lines"), (TALKATIVE, None)]
+)
+def test_a_long_function_or_file_is_named(text: str, said: str | None) -> None:
+    offences = [what for _, what in shape.lengths(text)]
+    assert offences == [] if said is None else said in offences[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"index = {SCHEME}packages.corp.io/simple",
+        f"index = {SCHEME}user:word@packages.corp.io/simple",
+        "git+" + SCHEME + "code.corp.io/repository.git",
+        "see " + "/".join(("", "root", "notes.txt")),
+        "see " + "/".join(("", "home", "anna", "notes.txt")),
+    ],
+)
+def test_a_foreign_address_or_a_path_of_one_machine_is_named(line: str) -> None:
+    assert len(list(shape.addresses(line))) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{SCHEME}desk.example.com/t/1",
+        "http:" + "//127.0.0.1:8080/",
+        f"{SCHEME}www.apache.org/licenses",
+        "/var/lib",
+    ],
+)
+def test_an_example_address_passes(line: str) -> None:
+    assert list(shape.addresses(line)) == []
+
+
+def test_locks_hold_no_address() -> None:
+    locks = [path for path in shape.repository_files() if path.endswith(".lock")]
+    assert len(locks) == 4
+    assert [path for path in locks if "://" in (shape.ROOT / path).read_text(encoding="utf-8")] == []
