@@ -1,0 +1,5 @@
+"""`python -m notifier [serve|migrate]`."""
+
+from notifier.main import main
+
+main()

@@ -1,0 +1,175 @@
+"""What customers are told, and why sometimes not."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from chassis.db import Tx
+from notifier import convert, store
+from notifier.domain import (
+    Audience,
+    Channel,
+    Delivery,
+    Rules,
+    State,
+    identity,
+    in_domains,
+    is_address,
+    is_robot_address,
+    plain_mailbox,
+)
+from notifier.handlers.known import ticket_changed
+from tickdesk.common.v1 import common_pb2
+from tickdesk.notifier.v1 import events_pb2
+from tickdesk.sla.v1 import events_pb2 as sla_events
+from tickdesk.survey.v1 import events_pb2 as survey_events
+from tickdesk.tickets.v1 import events_pb2 as ticket_events
+from tickdesk.tickets.v1 import ticket_pb2
+
+# A messenger has a way back of its own; these have none but mail.
+_ANSWERED_BY_MAIL = (
+    common_pb2.CHANNEL_EMAIL,
+    common_pb2.CHANNEL_WEB_FORM,
+    common_pb2.CHANNEL_API,
+    common_pb2.CHANNEL_PHONE,
+    common_pb2.CHANNEL_IMPORT,
+)
+_HOUR, _MINUTE, _DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
+
+
+async def ticket_opened(tx: Tx, event: ticket_events.TicketOpened, rules: Rules) -> None:
+    """Acknowledge with the number and the promised time, unless that could loop or flood."""
+    await ticket_changed(tx, event, rules)
+    recipient = convert.customer_email(event.ticket, event.message)
+    letter = await _letter(tx, "auto_reply", event.ticket, recipient, rules)
+    letter = replace(letter, id=identity("auto_reply", event.ticket.id))
+    reason = await _why_no_greeting(tx, event, recipient, rules)
+    if reason:
+        await store.add_deliveries(tx, [_suppressed(letter, reason)])
+        return
+    promised = await store.get_promise(tx, event.ticket.id)
+    waits = tx.now if promised else tx.now + rules.promise_wait
+    await store.add_deliveries(tx, [replace(letter, next_at=waits)])
+
+
+async def _why_no_greeting(
+    tx: Tx, event: ticket_events.TicketOpened, recipient: str, rules: Rules
+) -> str | None:
+    if event.from_robot:
+        return "the message came from a robot"
+    if event.actor.kind == common_pb2.Actor.KIND_SERVICE or event.ticket.channel == common_pb2.CHANNEL_IMPORT:
+        return "the customer did not write it"
+    if not recipient:
+        return "the customer has no usable e-mail address"
+    if is_robot_address(recipient):
+        return "nobody reads at that address"
+    own = in_domains(recipient, rules.own_domains)
+    if own or await store.is_own_address(tx, plain_mailbox(recipient)):
+        return "the address is one of our own"
+    return await _why_too_many(tx, event, recipient, rules)
+
+
+async def _why_too_many(
+    tx: Tx, event: ticket_events.TicketOpened, recipient: str, rules: Rules
+) -> str | None:
+    await store.one_at_a_time(tx, f"auto_reply/{recipient}")
+    if (
+        await store.count_auto_replies(tx, tx.now - _MINUTE, rules.replies_per_minute)
+        >= rules.replies_per_minute
+    ):
+        return "the desk's limit of auto-replies in a minute is reached"
+    hourly = rules.replies_per_hour
+    if await store.count_auto_replies(tx, tx.now - _HOUR, hourly, recipient) >= hourly:
+        return "the recipient's limit of auto-replies in an hour is reached"
+    # Anyone may type anyone's address into a form.
+    unproven = (
+        event.actor.kind == common_pb2.Actor.KIND_CUSTOMER
+        and event.ticket.channel != common_pb2.CHANNEL_EMAIL
+    )
+    if unproven and await store.count_auto_replies(tx, tx.now - _DAY, 1, recipient):
+        return "the address is not proven and got an auto-reply today"
+    return None
+
+
+async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rules) -> None:
+    """Carry the answer of a person to the customer."""
+    await ticket_changed(tx, event, rules)
+    ticket, message = event.ticket, event.message
+    recipient = convert.customer_email(ticket, message)
+    letter = await _letter(tx, "reply", ticket, recipient, rules)
+    letter = replace(
+        letter,
+        id=identity("reply", message.id),
+        message_id=message.id,
+        context={
+            "text": message.text,
+            "agent": message.author.name,
+            "conversation": message.conversation_id,
+        },
+    )
+    channel = message.channel or ticket.channel
+    if channel in _ANSWERED_BY_MAIL and recipient:
+        await store.add_deliveries(tx, [letter])
+        return
+    way = common_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
+    reason = (
+        "the customer has no usable e-mail address" if not recipient else f"replies do not go by {way} yet"
+    )
+    letter = _suppressed(letter, reason)
+    await store.add_deliveries(tx, [letter])
+    # The agent who wrote it must see that it did not leave.
+    tx.emit(events_pb2.DeliveryFailed(delivery=convert.delivery_message(letter)), key=ticket.id)
+
+
+async def clock_started(tx: Tx, event: sla_events.ClockStarted, _: Rules) -> None:
+    """Learn the promised time of the first answer; the auto-reply waits for it."""
+    clock = event.clock
+    if clock.name != "first_response" or clock.cycle > 1 or not clock.HasField("due_time"):
+        return
+    if await store.put_promise(tx, event.ticket.id, clock.due_time.ToDatetime(tzinfo=tx.now.tzinfo)):
+        await store.release_auto_reply(tx, event.ticket.id)
+
+
+async def survey_asked(tx: Tx, event: survey_events.SurveyAsked, rules: Rules) -> None:
+    """Send the customer the link to the question."""
+    survey = event.survey
+    letter = Delivery(
+        id=identity("survey", survey.id),
+        channel=Channel.EMAIL,
+        audience=Audience.CUSTOMER,
+        recipient=survey.recipient.lower(),
+        template="survey",
+        language=convert.pick_language(survey.language, rules.language),
+        ticket_id=survey.ticket_id,
+        ticket_key=survey.ticket_key,
+        created_at=tx.now,
+        next_at=tx.now,
+        give_up_at=tx.now + rules.keep_trying,
+        context={"url": event.url, "ticket_subject": event.ticket_subject, "name": event.recipient_name},
+    )
+    if not is_address(letter.recipient) or is_robot_address(letter.recipient):
+        letter = _suppressed(letter, "nobody reads at that address")
+    elif not event.url.startswith(("https://", "http://")):
+        letter = _suppressed(letter, "the link is no web address")
+    await store.add_deliveries(tx, [letter])
+
+
+async def _letter(tx: Tx, template: str, ticket: ticket_pb2.Ticket, recipient: str, rules: Rules) -> Delivery:
+    queue = await store.get_queue(tx, ticket.queue)
+    wishes = (ticket.language, ticket.customer.language, queue.language if queue else "", rules.language)
+    return Delivery(
+        id=identity(template, ticket.id),
+        channel=Channel.EMAIL,
+        audience=Audience.CUSTOMER,
+        recipient=recipient,
+        template=template,
+        language=convert.pick_language(*wishes),
+        ticket_id=ticket.id,
+        ticket_key=ticket.key,
+        created_at=tx.now,
+        next_at=tx.now,
+        give_up_at=tx.now + rules.keep_trying,
+    )
+
+
+def _suppressed(delivery: Delivery, reason: str) -> Delivery:
+    return replace(delivery, state=State.SUPPRESSED, next_at=None, detail=reason)

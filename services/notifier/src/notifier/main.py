@@ -1,0 +1,72 @@
+"""The composition root of notifier."""
+
+from datetime import timedelta
+from functools import partial
+
+from chassis.bus import Bus
+from chassis.db import Database
+from chassis.outbox import relay_outbox
+from chassis.run import App, run
+from notifier.adapters.mail import Desk, Mail, Relay
+from notifier.adapters.webhook import Webhooks
+from notifier.consumers import subscriptions
+from notifier.domain import Endpoint, Rules
+from notifier.grpc_api import NAME, NotifierApi
+from notifier.loop import deliver, lanes, measure, ring
+from notifier.settings import Settings, secret_key
+from tickdesk.notifier.v1.notifier_service_pb2_grpc import add_NotifierServiceServicer_to_server
+
+# An attempt has this long after its own deadline to write its outcome before another worker repeats it.
+_LEASE_MARGIN = 5.0
+
+
+async def build(app: App, settings: Settings) -> None:
+    """Resources, gRPC, consumers, loops."""
+    db = await app.open(Database(settings.database_url, service="notifier", pool_size=16))
+    bus = await app.open(Bus(settings.nats_url, service="notifier", replicas=settings.stream_replicas))
+    chosen = rules(settings)
+    relay = Relay.of(settings.smtp_url.get_secret_value())
+    mail = await app.open(Mail(relay, desk(settings), settings.send_seconds))
+    private = settings.webhook_allow_private
+    hooks = await app.open(Webhooks(chosen.endpoints, settings.webhook_seconds, allow_private=private))
+    leases = (
+        timedelta(seconds=settings.send_seconds + _LEASE_MARGIN),
+        timedelta(seconds=settings.webhook_seconds + _LEASE_MARGIN),
+    )
+    ways = lanes(mail, hooks, (settings.smtp_connections, settings.webhook_connections), leases)
+    app.serve_grpc(add_NotifierServiceServicer_to_server, NotifierApi(db, chosen), NAME)
+    app.consume(bus, db, subscriptions(chosen, partial(ring, ways)))
+    for number, way in enumerate(ways):
+        app.spawn(f"deliver:{number}", deliver(db, way))
+    app.spawn("measure", measure(db))
+    app.spawn("relay", relay_outbox(db, bus))
+
+
+def desk(settings: Settings) -> Desk:
+    """How letters are signed. Raises RuntimeError without a key: answers could not be told from forgeries."""
+    keys = settings.reply_keys.get_secret_value()
+    if not keys.strip(" ,"):
+        raise RuntimeError("TICKDESK_NOTIFIER_REPLY_KEYS must be set, to the same value as intake's")
+    return Desk(keys, settings.default_from, settings.default_timezone)
+
+
+def rules(settings: Settings) -> Rules:
+    """What handlers need to know of the settings."""
+    return Rules(
+        promise_wait=timedelta(seconds=settings.promise_wait_seconds),
+        replies_per_hour=settings.auto_replies_per_hour,
+        replies_per_minute=settings.auto_replies_per_minute,
+        notices_per_minute=settings.notices_per_minute,
+        digest_window=timedelta(seconds=settings.digest_seconds),
+        keep_trying=timedelta(hours=settings.retry_hours),
+        language=settings.default_language,
+        own_domains=frozenset(one.strip().lower() for one in settings.own_domains.split(",") if one.strip()),
+        endpoints=tuple(
+            Endpoint(hook.url, secret_key(hook.secret), frozenset(hook.events)) for hook in settings.webhooks
+        ),
+    )
+
+
+def main() -> None:
+    """Entry of `python -m notifier`."""
+    run("notifier", Settings, build, migrations="notifier.migrations")

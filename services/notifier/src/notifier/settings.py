@@ -1,0 +1,118 @@
+"""Every knob of notifier."""
+
+import base64
+import binascii
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import ChassisSettings
+
+
+class Webhook(BaseModel):
+    """One endpoint of another system."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: str = Field(description="https address; events are posted there.")
+    secret: SecretStr = Field(description="Standard Webhooks secret: whsec_ and base64 of 24 to 64 bytes.")
+    events: tuple[str, ...] = Field((), description="Names of events, such as TicketOpened; none means all.")
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http or https address")
+        if parts.username or parts.password:
+            raise ValueError("must not carry a user name or password: the secret signs")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _check_secret(cls, value: SecretStr) -> SecretStr:
+        if not 24 <= len(secret_key(value)) <= 64:
+            raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
+        return value
+
+
+def secret_key(secret: SecretStr) -> bytes:
+    """The bytes that sign, out of `whsec_<base64>`; empty when it is not of that form."""
+    try:
+        return base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+class Settings(ChassisSettings):
+    """Settings of notifier, read from TICKDESK_NOTIFIER_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="TICKDESK_NOTIFIER_")
+
+    smtp_url: SecretStr = Field(
+        SecretStr("smtp://127.0.0.1:25"),
+        description="Mail relay: smtp://user:password@host:port, smtps:// for TLS at once; "
+        "?starttls=auto|always|never.",
+    )
+    smtp_url_file: str | None = Field(None, description="File that holds smtp_url.")
+    smtp_connections: int = Field(4, ge=1, le=50, description="Letters sent at the same time.")
+    send_seconds: float = Field(30, gt=0, le=300, description="Seconds one attempt to send mail may take.")
+    reply_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Key that signs reply addresses, the same as intake's; 'new,old' to rotate.",
+    )
+    reply_keys_file: str | None = Field(None, description="File that holds reply_keys.")
+    default_from: str = Field(
+        "Tickdesk <tickdesk@localhost>",
+        description="From of notices to staff, and of queues without an address.",
+    )
+    default_language: str = Field(
+        "en", pattern="^(ru|en)$", description="Language where none is known: ru, en."
+    )
+    default_timezone: str = Field("UTC", description="IANA zone of times in letters where none is known.")
+    promise_wait_seconds: float = Field(
+        2, ge=0, le=60, description="How long an auto-reply waits for the promised time."
+    )
+    auto_replies_per_hour: int = Field(5, ge=0, description="Auto-replies one recipient gets in an hour.")
+    auto_replies_per_minute: int = Field(600, ge=0, description="Auto-replies of the whole desk in a minute.")
+    own_domains: str = Field("", description="Domains whose addresses get no auto-reply, comma separated.")
+    notices_per_minute: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Notices one person of the desk gets in a minute; more become a digest.",
+    )
+    digest_seconds: float = Field(60, gt=0, le=3600, description="How often a person gets a digest at most.")
+    retry_hours: float = Field(72, gt=0, le=240, description="How long a refused delivery is tried again.")
+    webhooks: tuple[Webhook, ...] = Field((), description="JSON list of {url, secret, events}.")
+    webhooks_file: str | None = Field(None, description="File that holds the JSON of webhooks.")
+    webhook_seconds: float = Field(10, gt=0, le=60, description="Seconds one webhook call may take.")
+    webhook_connections: int = Field(4, ge=1, le=50, description="Webhook calls made at the same time.")
+    webhook_allow_private: bool = Field(
+        default=False,
+        description="Allow webhooks to private and loopback addresses and any port: one machine, tests.",
+    )
+
+    @field_validator("webhooks", mode="before")
+    @classmethod
+    def _parse_webhooks(cls, value: Any) -> Any:
+        return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+    @field_validator("default_from")
+    @classmethod
+    def _check_from(cls, value: str) -> str:
+        if "@" not in parseaddr(value)[1]:
+            raise ValueError("must hold an address, such as Tickdesk <desk@example.org>")
+        return value
+
+    @field_validator("default_timezone")
+    @classmethod
+    def _check_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value} is no IANA time zone, such as Europe/Moscow")
+        return value
