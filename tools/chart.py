@@ -13,6 +13,7 @@ from typing import Any
 import helm_python as helm
 import kubernetes_validate
 import yaml
+
 from tools import chartrules
 
 CHART = Path(__file__).resolve().parent.parent / "deploy" / "helm" / "tickdesk"

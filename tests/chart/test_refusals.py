@@ -6,6 +6,7 @@ from typing import Any
 
 import helm_python as helm
 import pytest
+
 from tools import chart, chartrules
 
 Manifest = dict[str, Any]

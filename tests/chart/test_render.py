@@ -8,6 +8,7 @@ from typing import Any
 import helm_python as helm
 import pytest
 import yaml
+
 from tools import chart, chartrules
 
 SERVICES = ("intake", "tickets", "sla-clock", "notifier", "survey")
