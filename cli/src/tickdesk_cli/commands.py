@@ -1,0 +1,93 @@
+"""What each command does, one function each; all return an exit code or None for 0."""
+
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from tickdesk_cli import doctor as checks
+from tickdesk_cli import ingest as ingesting
+from tickdesk_cli import mail, seed
+from tickdesk_cli import status as states
+from tickdesk_cli.demo import play
+from tickdesk_cli.desk import Desk, example
+from tickdesk_cli.terminal import Problem, Steps, console
+
+
+async def up(desk: Desk, file: Path | None) -> None:
+    """Start the desk and say how to use it."""
+    new = not desk.exists
+    seeds = seed.read(file or example("desk.yaml")) if new or file else None
+    complete = not new and not any(row.problem for row in await states.rows(desk))
+    if not complete:
+        with Steps() as say:
+            await desk.start(say, tuple(agent.id for agent in seeds.agents) if seeds else ())
+    async with desk.client() as client:
+        planted = await seed.plant(client, seeds or seed.read(example("desk.yaml")), force=file is not None)
+    word = "already ran" if complete else "runs"
+    console.print(Text.assemble((f"The desk {word}", "bold green"), f" in {desk.folder}"))
+    if planted and seeds:
+        keys = ", ".join(queue.key for queue in seeds.queues)
+        console.print(f"Queues {keys} and {len(seeds.agents)} people were set up.", style="dim")
+    console.print(directions(desk))
+
+
+def directions(desk: Desk) -> Table:
+    """Where things are, and what to type next."""
+    ports = desk.ports
+    lines = [
+        ("mail in", f"LMTP 127.0.0.1:{ports['intake.lmtp']}, SMTP 127.0.0.1:{ports['intake.smtp']}"),
+        (
+            "mail out",
+            desk.setting("notifier", "smtp_url")
+            or "TICKDESK_NOTIFIER_SMTP_URL is not set: see `tickdesk doctor`",
+        ),
+        ("gRPC", ", ".join(f"{name} {target.rpartition(':')[2]}" for name, target in desk.addresses.items())),
+        ("surveys", f"http://127.0.0.1:{ports['survey.http']}"),
+        ("API token", f"in {desk.token_file} (of admin:desk)"),
+        ("settings", f"{desk.folder / 'desk.env'}, lines of TICKDESK_<SERVICE>_<FIELD>=value"),
+        ("next", "tickdesk ingest examples/mailbox    tickdesk status    tickdesk down"),
+    ]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in lines:
+        table.add_row(name, Text(value))
+    return table
+
+
+async def down(desk: Desk) -> None:
+    """Stop everything."""
+    desk.require()
+    with Steps() as say:
+        await desk.stop(say)
+    console.print(f"The desk is down, its data stays in {desk.folder}")
+
+
+async def status(desk: Desk) -> int:
+    """The table of what runs."""
+    return await states.show(desk)
+
+
+async def doctor(desk: Desk) -> int:
+    """All checks."""
+    return await checks.examine(desk)
+
+
+async def ingest(desk: Desk, files: list[Path], recipient: str) -> int:
+    """Deliver messages to the desk."""
+    desk.require()
+    if not desk.service("intake").pid:
+        raise Problem("the desk does not run", "`tickdesk up` starts it.")
+    async with desk.client() as client:
+        return await ingesting.ingest(client, desk.ports["intake.lmtp"], files, recipient)
+
+
+async def demo(folder: Path | None, keep: bool) -> int:
+    """The demonstration."""
+    return await play(folder, keep=keep)
+
+
+async def mail_show(file: Path, as_json: bool) -> None:
+    """One message as intake understands it."""
+    mail.show(file, as_json)

@@ -1,0 +1,283 @@
+"""A desk on one machine: its folder, its servers, its services, from nothing to ready and back."""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from chassis.schema import migrate
+from chassis.servers import Servers, free_port
+from tickdesk_cli.client import Client
+from tickdesk_cli.process import Process
+from tickdesk_cli.terminal import Problem, bad_input
+from tickdesk_cli.wiring import MODULES, PORTS, SERVICES, Wires, environment
+
+_LOCK_SECONDS = 120
+
+
+def default_folder() -> Path:
+    """$TICKDESK_HOME, or `.tickdesk` where the command is run."""
+    return Path(os.environ.get("TICKDESK_HOME") or ".tickdesk")
+
+
+class Desk:
+    """A desk under one folder. `settings` are variables for its services, over those of `desk.env`.
+
+    With `detached` everything outlives this process, else it ends with it."""
+
+    def __init__(
+        self, folder: Path, *, detached: bool = True, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder = folder.resolve()
+        self.detached = detached
+        self.servers = Servers(self.folder / "servers", durable=True, detached=detached)
+        self._settings = dict(settings or {})
+        self._services: dict[str, Process] = {}
+        self._secrets: dict[str, Any] = {}
+
+    @property
+    def exists(self) -> bool:
+        """True when the folder holds a desk, running or not."""
+        return (self.folder / "desk.json").exists()
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Every port of the services by `service.use`, as in `intake.lmtp`."""
+        ports: dict[str, int] = self._read("desk.json").get("ports", {})
+        return ports
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """`host:port` of each service's gRPC."""
+        return {name: f"127.0.0.1:{self.ports[f'{name}.grpc']}" for name in SERVICES}
+
+    @property
+    def token(self) -> str:
+        """The token of `admin:desk`, who may do everything."""
+        return self.tokens["admin:desk"]
+
+    @property
+    def token_file(self) -> Path:
+        """The file that holds `token` and nothing else."""
+        return self.folder / "token"
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """Token by principal: the administrator, each service, each agent of the first set-up."""
+        tokens: dict[str, str] = self._keys()["tokens"]
+        return tokens
+
+    @property
+    def services(self) -> list[Process]:
+        """The five services, in the order they are started."""
+        return [self.service(name) for name in SERVICES]
+
+    def service(self, name: str) -> Process:
+        """One service, to ask, start, stop or kill."""
+        if name not in self._services:
+            values = environment(name, self._wires())
+            self._services[name] = Process(
+                name, MODULES[name], self.folder, values, self.ports[f"{name}.ops"], self.detached
+            )
+        return self._services[name]
+
+    def client(self, principal: str = "admin:desk") -> Client:
+        """A client of all services, as the administrator or somebody else who has a token."""
+        return Client(self.addresses, self.tokens[principal])
+
+    def require(self) -> None:
+        """Raise Problem unless there is a desk here."""
+        if not self.exists:
+            raise bad_input(
+                f"{self.folder}: no desk in this folder",
+                "`tickdesk up` makes one; --folder names another one.",
+            )
+
+    async def start(self, say: Callable[[str], None] = lambda _: None, agents: tuple[str, ...] = ()) -> None:
+        """Start what does not run, from the servers to the last service, and wait until all is ready.
+
+        A new folder is set up first; `agents` get tokens then. On a failure nothing stays running that
+        was not running before, unless the desk is detached and had been complete once."""
+        self._prepare(agents)
+        with self._locked():
+            say("starting PostgreSQL, NATS and Valkey")
+            self.servers.start()
+            await self._create_databases()
+            say("bringing the databases up to date")
+            for name in SERVICES:
+                await migrate(self.database(name), f"{MODULES[name]}.migrations")
+            say("starting the services")
+            self._move_ports()
+            for each in self.services:
+                each.start()
+            for each in self.services:
+                say(f"waiting for {each.name}")
+                await each.ready()
+
+    async def stop(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Stop the services gracefully, then the servers. The data stays."""
+        if not self.exists:
+            return
+        with self._locked():
+            say("stopping the services")
+            await asyncio.gather(*(each.stop() for each in self.services))
+            say("stopping PostgreSQL, NATS and Valkey")
+            self.servers.stop()
+
+    def database(self, name: str) -> str:
+        """URL of a service's database."""
+        return self.servers.postgres.url.rpartition("/")[0] + f"/{MODULES[name]}"
+
+    def setting(self, service: str, field: str) -> str:
+        """A setting as the service gets it; "" when it is left at its default."""
+        return self.service(service).environment.get(
+            f"TICKDESK_{MODULES[service].upper()}_{field.upper()}", ""
+        )
+
+    def _prepare(self, agents: tuple[str, ...]) -> None:
+        """Make the folder, the secrets and the ports once; a second call changes nothing."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+            if not (self.folder / "secrets.json").exists():
+                self._write("secrets.json", json.dumps(_new_secrets(agents), indent=2))
+            if not self.token_file.exists():
+                self._write("token", self.token + "\n")
+            if not self.exists:
+                self._write("desk.json", json.dumps({"ports": dict.fromkeys(PORTS, 0)}, indent=2))
+        except OSError as error:
+            raise bad_input(
+                f"{self.folder}: {error.strerror}", "Choose a folder you may write, with --folder."
+            ) from error
+
+    def _move_ports(self) -> None:
+        """Keep each service's ports unless somebody else listens there now."""
+        ports, taken = self.ports, set[int]()
+        for name in SERVICES:
+            mine = [key for key in PORTS if key.partition(".")[0] == name]
+            running = all(ports[key] for key in mine) and self.service(name).pid
+            for key in mine:
+                if not running and (not ports[key] or not _free(ports[key])):
+                    ports[key] = _fresh(taken)
+                taken.add(ports[key])
+        self._write("desk.json", json.dumps({"ports": ports}, indent=2))
+        self._services.clear()
+
+    async def _create_databases(self) -> None:
+        connection = await asyncpg.connect(self.servers.postgres.url, timeout=10)
+        try:
+            known = {row["datname"] for row in await connection.fetch("select datname from pg_database")}
+            for name in SERVICES:
+                if MODULES[name] not in known:
+                    await connection.execute(f'create database "{MODULES[name]}"')
+        finally:
+            await connection.close()
+
+    def _wires(self) -> Wires:
+        if not self.servers.valkey.port:
+            # Not started by this process: learn ports and passwords that an earlier one left.
+            _ = self.servers.running
+        return Wires(
+            folder=self.folder,
+            ports=self.ports,
+            tokens=self.tokens,
+            keys=self._keys()["keys"],
+            databases={name: self.database(name) for name in SERVICES},
+            nats_url=self.servers.nats.url,
+            valkey_url=self.servers.valkey.url,
+            given={**_env_file(self.folder / "desk.env"), **self._settings},
+        )
+
+    def _keys(self) -> dict[str, Any]:
+        if not self._secrets:
+            self._secrets = self._read("secrets.json")
+        return self._secrets
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise Problem(f"{self.folder / name}: {error}", "Is this the folder of a desk?") from error
+        return content
+
+    def _write(self, name: str, text: str) -> None:
+        draft = self.folder / f"{name}.draft"
+        with open(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+        draft.replace(self.folder / name)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One `up` or `down` at a time; a second one waits for the first."""
+        with (self.folder / "lock").open("a") as file:
+            _lock(file.fileno())
+            yield
+
+
+def _lock(number: int) -> None:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise Problem("another `tickdesk` works on this folder", "Wait for it to end.") from None
+            time.sleep(0.1)
+
+
+def _new_secrets(agents: tuple[str, ...]) -> dict[str, Any]:
+    names = ["admin:desk", *(f"service:{name}" for name in SERVICES), *(f"agent:{each}" for each in agents)]
+    return {
+        "tokens": {name: secrets.token_urlsafe(32) for name in names},
+        "keys": {name: secrets.token_urlsafe(32) for name in ("reply", "survey")},
+    }
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _fresh(taken: set[int]) -> int:
+    while (port := free_port()) in taken:
+        pass
+    return port
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines of the user's own settings; missing file: none. Raises Problem for a bad line."""
+    if not path.exists():
+        return {}
+    values = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        name, equals, value = line.partition("=")
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if not equals or not name.strip().startswith("TICKDESK_"):
+            raise bad_input(f"{path}:{number}: {line[:40]!r} is not TICKDESK_<SERVICE>_<FIELD>=value")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def example(name: str) -> Path:
+    """A file or folder of the repository's `examples`. Raises Problem where there are none."""
+    for root in (Path.cwd(), *Path(__file__).resolve().parents):
+        if (root / "examples" / name).exists():
+            return root / "examples" / name
+    raise Problem(f"examples/{name} is not here", "Run the command inside the repository.")

@@ -1,0 +1,207 @@
+"""`tickdesk ingest`: messages out of files into a running desk, and what became of each."""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from chassis.clock import utcnow
+from tickdesk.intake.v1.intake_service_pb2 import GetMessageRequest
+from tickdesk.intake.v1.message_pb2 import InboundMessage
+from tickdesk.tickets.v1.ticket_pb2 import Ticket
+from tickdesk.tickets.v1.tickets_service_pb2 import ListQueuesRequest, ListTicketsRequest
+from tickdesk_cli import mailbox
+from tickdesk_cli.client import SECONDS, Client, pages
+from tickdesk_cli.lmtp import Answer, Sender, envelope_of
+from tickdesk_cli.mailbox import Letter
+from tickdesk_cli.terminal import Problem, bad_input, console, live
+
+OUTCOMES = ("created", "joined", "duplicate", "rejected")
+_WORDS = {
+    "created": "opened a ticket",
+    "joined": "joined a ticket",
+    "duplicate": "known already",
+    "rejected": "refused",
+    "pending": "stored, ticket not seen yet",
+}
+_STYLES = {
+    "created": "green",
+    "joined": "cyan",
+    "duplicate": "yellow",
+    "rejected": "red",
+    "pending": "magenta",
+}
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SETTLE_SECONDS = 30.0
+_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one message: an outcome, the reason of a refusal, the ids the desk gave."""
+
+    name: str
+    outcome: str
+    reason: str = ""
+    message_id: str = ""
+    ticket: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """Results in the order of delivery."""
+
+    results: list[Result] = field(default_factory=list)
+    seconds: float = 0
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many of each outcome."""
+        return Counter(each.outcome for each in self.results)
+
+
+async def deliver(
+    letters: Iterable[Letter],
+    sender: Sender,
+    mailboxes: list[str],
+    told: Callable[[Result], None] = lambda _: None,
+) -> Report:
+    """Deliver messages one after the other over LMTP; accepted ones are `pending` until `settle`."""
+    report, began = Report(), time.monotonic()
+    known: set[str] = set()
+    for letter in letters:
+        result = await _deliver_one(letter, sender, mailboxes, known)
+        report.results.append(result)
+        told(result)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+async def _deliver_one(letter: Letter, sender: Sender, mailboxes: list[str], known: set[str]) -> Result:
+    if letter.flaw:
+        return Result(letter.name, "rejected", letter.flaw)
+    answer = await sender.send(envelope_of(letter.raw, mailboxes), letter.raw)
+    if not answer.accepted:
+        return Result(letter.name, "rejected", f"{answer.code} {answer.text}")
+    return _accepted(letter.name, answer, known)
+
+
+def _accepted(name: str, answer: Answer, known: set[str]) -> Result:
+    match = _UUID.search(answer.text)
+    identity = match[0] if match else ""
+    # After a broken connection the second try may be told of the first one's copy: that is no duplicate.
+    first = answer.unsure and identity not in known
+    known.add(identity)
+    duplicate = "duplicate" in answer.text.lower() and not first
+    return Result(name, "duplicate" if duplicate else "pending", message_id=identity)
+
+
+async def settle(client: Client, report: Report, since: datetime, seconds: float = _SETTLE_SECONDS) -> None:
+    """Wait until tickets has every accepted message; say of each whether it opened a ticket or joined."""
+    messages = {each.message_id: await _message(client, each.message_id) for each in _open(report)}
+    deadline = time.monotonic() + seconds
+    while True:
+        tickets = await tickets_by_conversation(client, since)
+        for result in _open(report):
+            _resolve(result, messages[result.message_id], tickets)
+        if not _open(report) or time.monotonic() > deadline:
+            return
+        await asyncio.sleep(0.2)
+
+
+def _open(report: Report) -> list[Result]:
+    return [each for each in report.results if each.outcome == "pending" and each.message_id]
+
+
+async def _message(client: Client, identity: str) -> InboundMessage:
+    answer = await client.intake.GetMessage(GetMessageRequest(message_id=identity), timeout=SECONDS)
+    return answer.message
+
+
+async def tickets_by_conversation(client: Client, since: datetime) -> dict[str, Ticket]:
+    """Tickets that changed since then, by each of their conversations."""
+    request = ListTicketsRequest()
+    request.updated_after.FromDatetime(since)
+    found: dict[str, Ticket] = {}
+    async for page in pages(client.tickets.ListTickets, request):
+        for ticket in page.tickets:
+            found.update(dict.fromkeys(ticket.conversation_ids, ticket))
+    return found
+
+
+def _resolve(result: Result, message: InboundMessage, tickets: dict[str, Ticket]) -> None:
+    ticket = tickets.get(message.conversation_id)
+    if ticket is None:
+        return
+    result.ticket = ticket.key
+    began = message.conversation_started and ticket.conversation_ids[0] == message.conversation_id
+    result.outcome = "created" if began else "joined"
+
+
+async def mailboxes(client: Client) -> list[str]:
+    """The addresses of all queues, each queue's own in its order. Raises Problem when there is no queue."""
+    answer = await client.tickets.ListQueues(ListQueuesRequest(page_size=200), timeout=SECONDS)
+    found = [address for queue in answer.queues for address in queue.addresses]
+    if not found:
+        raise Problem(
+            "the desk has no queue with an address", "`tickdesk up` makes the queues of examples/desk.yaml."
+        )
+    return found
+
+
+async def ingest(client: Client, port: int, paths: list[Path], recipient: str) -> int:
+    """The command: deliver, count, print. Returns 0, or 1 when a message was refused."""
+    total = mailbox.count(paths)
+    boxes = await mailboxes(client)
+    if recipient and recipient.lower() not in boxes:
+        raise bad_input(f"--to {recipient}: no queue has this address", f"There are: {', '.join(boxes)}")
+    since = utcnow() - timedelta(seconds=5)
+    with _progress() as progress:
+        task = progress.add_task("delivering", total=total)
+        sender = Sender(port, notice=lambda text: progress.console.print(text, style="yellow"))
+        chosen = [recipient.lower()] if recipient else boxes
+        async with sender:
+            report = await deliver(mailbox.letters(paths), sender, chosen, lambda _: progress.advance(task))
+        progress.update(task, description="counting")
+        await settle(client, report, since)
+    console.print(summary(report))
+    return 1 if report.counts["rejected"] else 0
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not live(),
+        transient=True,
+    )
+
+
+def summary(report: Report) -> Group:
+    """The final count, and why what was refused was refused."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column()
+    counts = report.counts
+    for outcome in (*OUTCOMES, "pending"):
+        if counts[outcome] or outcome in OUTCOMES:
+            style = _STYLES[outcome] if counts[outcome] else "dim"
+            table.add_row(Text(str(counts[outcome]), style), Text(_WORDS[outcome], style))
+    refused = [each for each in report.results if each.outcome == "rejected"]
+    lines = [Text.assemble((each.name, "bold"), f"\n  {each.reason}") for each in refused[:_SHOWN]]
+    if len(refused) > _SHOWN:
+        lines.append(Text(f"and {len(refused) - _SHOWN} more", style="dim"))
+    total = f"{len(report.results)} messages in {report.seconds:.1f} s"
+    return Group(table, Text(total, style="dim"), *lines)

@@ -1,0 +1,131 @@
+"""The `tickdesk` command: what can be typed, and nothing else."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tickdesk_cli import commands, terminal
+from tickdesk_cli.desk import Desk, default_folder
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A support desk kept in time by an SLA clock, on this machine.",
+)
+mails = typer.Typer(no_args_is_help=True, help="Look at messages without delivering them.")
+app.add_typer(mails, name="mail")
+
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--folder",
+        help="Folder of the desk. Default: $TICKDESK_HOME, else .tickdesk here.",
+        show_default=False,
+        file_okay=False,
+    ),
+]
+Files = Annotated[
+    list[Path], typer.Argument(help=".eml files, mbox files, Maildirs, folders of .eml.", metavar="FILE...")
+]
+
+
+@app.command()
+def up(
+    folder: Folder = None,
+    desk: Annotated[
+        Path | None,
+        typer.Option("--desk", help="Queues and people of a new desk. Default: examples/desk.yaml."),
+    ] = None,
+) -> None:
+    """Start the desk, its data kept in a folder; on a running desk, start what does not run.
+
+    Starts PostgreSQL, NATS and Valkey on free loopback ports, brings the databases up to date, starts the
+    five services and waits until all are ready. A new desk gets its queues and people from a YAML file.
+
+    Example: `tickdesk up --folder ~/desk`
+    """
+    terminal.run(commands.up(Desk(folder or default_folder()), desk))
+
+
+@app.command()
+def down(folder: Folder = None) -> None:
+    """Stop the services gracefully, then the servers. The data stays.
+
+    Example: `tickdesk down`
+    """
+    terminal.run(commands.down(Desk(folder or default_folder())))
+
+
+@app.command()
+def status(folder: Folder = None) -> None:
+    """Show what runs, where, and why not. Exit code 0 when all is ready, else 1.
+
+    Example: `tickdesk status`
+    """
+    terminal.run(commands.status(Desk(folder or default_folder())))
+
+
+@app.command()
+def doctor(folder: Folder = None) -> None:
+    """Look for what is wrong and say what to do about it. Exit code 0 without failures, else 1.
+
+    Example: `tickdesk doctor`
+    """
+    terminal.run(commands.doctor(Desk(folder or default_folder())))
+
+
+@app.command()
+def ingest(
+    files: Files,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help="Queue address that takes all. Default: the one each message names, else the first."
+        ),
+    ] = "",
+    folder: Folder = None,
+) -> None:
+    """Deliver messages to the running desk and count what became of them.
+
+    Takes .eml files, mbox files, Maildirs and folders of .eml. Nothing is delivered unless every path can be
+    read. Exit code 0 when all were taken, 1 when some were refused.
+
+    Examples: `tickdesk ingest letter.eml`, `tickdesk ingest ~/Maildir old.mbox --to support@desk.example.org`
+    """
+    terminal.run(commands.ingest(Desk(folder or default_folder()), files, to))
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the desk running and say how to reach it.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Folder to use; it must be empty or new.", show_default=False),
+    ] = None,
+) -> None:
+    """Watch the whole desk work for a minute: a real mailbox, real servers, targets in seconds.
+
+    Tickets open and join, clocks run, a breach, an escalation, notices, an answer, a survey. The table at the
+    end is counted from the services' own APIs; exit code 0 when it is as expected.
+
+    Example: `tickdesk demo --keep`
+    """
+    terminal.run(commands.demo(folder, keep))
+
+
+@mails.command("show")
+def mail_show(
+    file: Annotated[Path, typer.Argument(help="A file with one message.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Print what intake understands of a message: who, what, the reply without quotes, files, robot or not.
+
+    Examples: `tickdesk mail show letter.eml`, `tickdesk mail show letter.eml --json`
+    """
+    terminal.run(commands.mail_show(file, as_json))

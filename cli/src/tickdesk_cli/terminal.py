@@ -1,0 +1,104 @@
+"""What the commands share of the terminal: consoles, and errors that say what to do."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from chassis.errors import DeskError
+from chassis.servers import ServerFailed
+
+console = Console(highlight=False, soft_wrap=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class Problem(Exception):
+    """Something the user can act on: what is wrong, what to do, and the exit code (2: bad input)."""
+
+    def __init__(self, message: str, remedy: str = "", code: int = 1) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        self.code = code
+
+
+def bad_input(message: str, remedy: str = "") -> Problem:
+    """A problem with what was typed or given: exit code 2."""
+    return Problem(message, remedy, 2)
+
+
+def live() -> bool:
+    """True when moving pictures make sense: a real terminal, not CI, NO_COLOR not set."""
+    return sys.stdout.isatty() and not any(os.environ.get(name) for name in ("NO_COLOR", "CI"))
+
+
+def run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its end; every foreseen failure becomes two lines and an exit code."""
+    try:
+        code = asyncio.run(work)
+    except Problem as problem:
+        _fail(str(problem), problem.remedy, problem.code)
+    except DeskError as error:
+        lines = [f"{each.field}: {each.description}" for each in error.violations]
+        _fail("\n".join([str(error), *lines]), "", 2)
+    except ServerFailed as error:
+        _fail(str(error), "`tickdesk doctor` looks for the reason.", 1)
+    except grpc.aio.AioRpcError as error:
+        _fail(*describe(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", "", 130)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): nobody is left to tell.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        raise typer.Exit(141) from None
+    if code:
+        raise typer.Exit(code)
+
+
+def describe(error: grpc.aio.AioRpcError) -> tuple[str, str]:
+    """A failed call in words, and what to do about it."""
+    detail = error.details() or "no answer"
+    remedies = {
+        grpc.StatusCode.UNAVAILABLE: "`tickdesk status` shows what does not run, `tickdesk up` starts it.",
+        grpc.StatusCode.DEADLINE_EXCEEDED: "`tickdesk doctor` looks for what is slow or stuck.",
+        grpc.StatusCode.UNAUTHENTICATED: "The token does not fit: is it the folder of this desk?",
+    }
+    return f"{error.code().name.lower().replace('_', ' ')}: {detail}", remedies.get(error.code(), "")
+
+
+def _fail(message: str, remedy: str, code: int) -> NoReturn:
+    errors.print(Text.assemble(("error: ", "bold red"), message))
+    if remedy:
+        errors.print(Text(remedy, style="dim"))
+    raise typer.Exit(code)
+
+
+class Steps:
+    """Progress of a start in words: a spinner on a terminal, one line a step elsewhere."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._status = console.status("") if live() and not quiet else None
+
+    def __enter__(self) -> Callable[[str], None]:
+        if self._status:
+            self._status.start()
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def show(self, text: str) -> None:
+        """Show the step that begins now."""
+        if self._status:
+            self._status.update(escape(text))
+        elif not self._quiet:
+            console.print(escape(text), style="dim")
