@@ -6,10 +6,10 @@ from typing import Any
 import grpc
 import grpc.aio
 import sqlalchemy as sa
-from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
+from buf.validate import validate_pb2
 from chassis.db import Database, chassis_tables
 from chassis.schema import plain_engine
 
@@ -19,7 +19,9 @@ _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
 def _file() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(name="tickdesk/probe/v1/probe.proto", package=PACKAGE, syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="tickdesk/probe/v1/probe.proto", package=PACKAGE, syntax="proto3"
+    )
     file.dependency.append("buf/validate/validate.proto")
     for name in ("Happened", "Followed"):
         message = file.message_type.add(name=name)
@@ -30,7 +32,11 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     name_field.options.Extensions[validate_pb2.field].string.max_len = 5
     ask.field.add(name="tags", number=2, type=_FIELD.TYPE_STRING, label=_FIELD.LABEL_REPEATED)
     ask.field.add(
-        name="inner", number=3, type=_FIELD.TYPE_MESSAGE, label=_FIELD.LABEL_REPEATED, type_name=f".{PACKAGE}.Ask"
+        name="inner",
+        number=3,
+        type=_FIELD.TYPE_MESSAGE,
+        label=_FIELD.LABEL_REPEATED,
+        type_name=f".{PACKAGE}.Ask",
     )
     entry = ask.nested_type.add(name="LabelsEntry")
     entry.options.map_entry = True

@@ -7,7 +7,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-import nats
 import nats.errors
 import orjson
 from google.protobuf.message import Message
@@ -204,7 +203,7 @@ class Bus:
             self._known.discard(stream)
             return 0
 
-    async def publish(self, events: Sequence[Outgoing], timeout: float = 5.0) -> list[Ack | Exception]:  # noqa: ASYNC109
+    async def publish(self, events: Sequence[Outgoing], timeout: float = 5.0) -> list[Ack | Exception]:
         """Publish events in order, many in flight; return for each its acknowledgement or what went wrong."""
         acks: list[Ack | Exception] = []
         for start in range(0, len(events), _WINDOW):
@@ -247,7 +246,8 @@ class Bus:
             return Unavailable("no stream takes this subject", reason="NATS_UNAVAILABLE")
         answer = orjson.loads(msg.data)
         if "error" in answer:
-            return APIError.from_error(answer["error"])
+            detail = answer["error"]
+            return APIError(detail.get("code"), detail.get("description"), detail.get("err_code"))
         return Ack(answer["seq"], bool(answer.get("duplicate")))
 
     async def _on_error(self, error: Exception) -> None:

@@ -18,7 +18,7 @@ def utcnow() -> datetime:
 
 def uuid7() -> UUID:
     """Return a version 7 UUID; ids made by one process are strictly increasing."""
-    global _last  # noqa: PLW0603
+    global _last
     with _lock:
         # 48 bits of milliseconds and a 12-bit counter; a full counter borrows from the next millisecond.
         _last = max(_last + 1, (time.time_ns() // 1_000_000) << 12 | secrets.randbits(8))

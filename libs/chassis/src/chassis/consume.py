@@ -73,7 +73,9 @@ class DeadLetterFlood(Exception):
 class Consumer:
     """Pulls one stream's events for a service and handles them in lanes by aggregate key."""
 
-    def __init__(self, bus: Bus, db: Database, stream: str, subscriptions: Sequence[Subscription[Any]]) -> None:
+    def __init__(
+        self, bus: Bus, db: Database, stream: str, subscriptions: Sequence[Subscription[Any]]
+    ) -> None:
         self.stream = stream
         self._bus = bus
         self._db = db
@@ -214,7 +216,7 @@ class Consumer:
                 fresh = await self._apply(subscription, msg)
             except (DecodeError, Poison) as error:
                 await self._bury(msg, error)
-            except Exception as error:  # the boundary: any failure of a handler is sorted here
+            except Exception as error:  # noqa: BLE001 - the boundary: any failure of a handler is sorted here
                 await self._retry(msg, error)
             else:
                 await self._done(msg, "ok" if fresh else "duplicate")
@@ -311,14 +313,18 @@ def dead_letter(msg: Msg, consumer: str, error: Exception) -> Outgoing:
         "Tickdesk-Dlq-Time": utcnow().isoformat(timespec="microseconds"),
         "Tickdesk-Dlq-Deliveries": str(msg.metadata.num_delivered),
     }
-    return _DeadLetter(f"dlq.{consumer}.{msg.subject}", msg.data, _event_id(msg), _key(msg), _time(msg), headers)
+    return _DeadLetter(
+        f"dlq.{consumer}.{msg.subject}", msg.data, _event_id(msg), _key(msg), _time(msg), headers
+    )
 
 
 class _DeadLetter(Outgoing):
     """A dead letter keeps its event id and is stored once per consumer and failure."""
 
     def wire_headers(self) -> dict[str, str]:
-        once = f"{self.headers['Tickdesk-Dlq-Consumer']}/{self.headers['Tickdesk-Dlq-Sequence']}/{self.event_id}"
+        once = (
+            f"{self.headers['Tickdesk-Dlq-Consumer']}/{self.headers['Tickdesk-Dlq-Sequence']}/{self.event_id}"
+        )
         return {**super().wire_headers(), "Nats-Msg-Id": once}
 
 

@@ -93,7 +93,7 @@ class Tx:
         params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> sa.CursorResult[Any]:
         """Execute one Core statement in this transaction."""
-        return await self.conn.execute(statement, params)  # type: ignore[return-value]
+        return await self.conn.execute(statement, params)
 
     def emit(self, message: Message, key: str, event_id: UUID | str | None = None) -> UUID:
         """Write an event into the outbox when this transaction commits; events of one key keep their order.
@@ -174,6 +174,8 @@ class Database:
             pool_timeout=5,
             pool_pre_ping=True,
             pool_recycle=1800,
+            # Errors are logged with their statement; what customers wrote stays out of it.
+            hide_parameters=True,
             connect_args={"timeout": 5, "server_settings": settings},
         )
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -61,7 +61,7 @@ class Guard(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method.startswith(_OPEN):
             return handler
-        metadata = {key: value for key, value in handler_call_details.invocation_metadata or ()}
+        metadata = dict(handler_call_details.invocation_metadata or ())
         caller = self._authenticate(metadata.get("authorization", ""))
         if caller is None:
             return _refusal(method)
@@ -98,8 +98,7 @@ class _Call:
         ):
             try:
                 async with self._deadline(context, bounded=bounded):
-                    if isinstance(request, Message):
-                        check_request(request)
+                    check_request(request)
                     yield
             except grpc.aio.AbortError:
                 code = _aborted(context)
@@ -107,7 +106,7 @@ class _Call:
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
-            except Exception as error:  # the boundary: every failure becomes a status here
+            except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status here
                 status = to_status(error)
                 code = code_pb2.Code.Name(status.code)
                 await context.abort_with_status(rpc_status.to_status(status))
@@ -121,8 +120,9 @@ class _Call:
             left = self._call_seconds if bounded else None
         elif left <= 0:
             raise _Late
+        limit = asyncio.timeout(left)
         try:
-            async with asyncio.timeout(left) as limit:
+            async with limit:
                 yield
         except TimeoutError:
             if limit.expired():
@@ -172,6 +172,7 @@ def _nul_texts(value: Any, where: str) -> Iterator[str]:
 
 
 def _nul_entries(field: FieldDescriptor, entries: Any, where: str) -> Iterator[str]:
+    assert field.message_type is not None
     kind = field.message_type.fields_by_name["value"].type
     for key, value in entries.items():
         if isinstance(key, str):
@@ -242,7 +243,7 @@ def _wrap(handler: Any, call: _Call) -> Any:
 def _refusal(method: str) -> Any:
     error = Unauthenticated("send a valid token as 'authorization: Bearer <token>'", reason="BAD_TOKEN")
 
-    async def refuse(_: bytes, context: Any) -> NoReturn:
+    async def refuse(_: bytes, context: Any) -> None:
         _measure(method, error.code, 0.0)
         await context.abort_with_status(rpc_status.to_status(to_status(error)))
 
@@ -279,5 +280,3 @@ def _first(violations: list[Violation]) -> str:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-

@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import nats.errors
 import sqlalchemy as sa
 from prometheus_client import Counter, Gauge
+from sqlalchemy.dialects import postgresql
 
 from chassis import telemetry
 from chassis.bus import Ack, Bus, Outgoing, stream_of
@@ -26,6 +29,7 @@ ROLLBACKS = Counter("tickdesk_stream_rollback_total", "Times a stream was found 
 _RELAY_LOCK = 0x6F757462
 _BATCH = 500
 _POLL_SECONDS = 0.25
+_BUSY_SECONDS = 0.02
 _CHECK_SECONDS = 30.0
 _GAUGE_SECONDS = 5.0
 _CLEAN_SECONDS = 3600.0
@@ -68,7 +72,9 @@ class Relay:
         await self._housekeep()
         async with self._db.tx() as tx:
             if not await _lock(tx):
-                return False
+                # Another replica is publishing and may have looked before our commit.
+                await asyncio.sleep(_BUSY_SECONDS)
+                return True
             rows = (await tx.execute(_PENDING_ROWS)).all()
             if not rows:
                 return False
@@ -97,26 +103,27 @@ class Relay:
         self._checked_connection = connection
         return count
 
-    async def _publish(self, rows: list[sa.Row]) -> list[Ack | Exception]:  # type: ignore[type-arg]
+    async def _publish(self, rows: Sequence[sa.Row[Any]]) -> list[Ack | Exception]:
         for stream in {stream_of(row.type) for row in rows}:
             await self._bus.ensure_stream(stream)
         return await self._bus.publish(
-            [Outgoing(row.type, row.payload, str(row.id), row.key, row.created_at, row.headers) for row in rows]
+            [
+                Outgoing(row.type, row.payload, str(row.id), row.key, row.created_at, row.headers)
+                for row in rows
+            ]
         )
 
-    async def _settle(self, tx: Tx, rows: list[sa.Row], acks: list[Ack | Exception], high: int) -> None:  # type: ignore[type-arg]
-        done = [
-            {"row_id": row.id, "at": utcnow(), "number": ack.sequence}
-            for row, ack in zip(rows, acks, strict=True)
-            if isinstance(ack, Ack)
-        ]
+    async def _settle(
+        self, tx: Tx, rows: Sequence[sa.Row[Any]], acks: list[Ack | Exception], high: int
+    ) -> None:
+        done = {row.id: ack.sequence for row, ack in zip(rows, acks, strict=True) if isinstance(ack, Ack)}
         if not done:
             return
         fresh = [ack.sequence for ack in acks if isinstance(ack, Ack) and not ack.duplicate]
         # A number handed out twice: the stream went back between two checks and has begun to refill.
         if fresh and min(fresh) <= high:
             await _reset(tx, min(fresh) - 1, stream_of(rows[0].type))
-        await tx.execute(_MARK, done)
+        await tx.execute(_MARK, {"at": utcnow(), "ids": list(done), "numbers": list(done.values())})
 
     async def _housekeep(self) -> None:
         if self._bus.connections != self._checked_connection or self._is_due("check", _CHECK_SECONDS):
@@ -167,10 +174,13 @@ _NEWEST = (
     .order_by(_outbox.c.stream_seq.desc())
     .limit(1)
 )
-_MARK = (
-    sa.update(_outbox)
-    .where(_outbox.c.id == sa.bindparam("row_id"))
-    .values(published_at=sa.bindparam("at"), stream_seq=sa.bindparam("number"))
+_MARK = sa.text(
+    "update outbox set published_at = :at, stream_seq = acked.number"
+    " from unnest(:ids, :numbers) as acked(id, number) where outbox.id = acked.id"
+).bindparams(
+    sa.bindparam("at", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("ids", type_=postgresql.ARRAY(sa.Uuid)),
+    sa.bindparam("numbers", type_=postgresql.ARRAY(sa.BigInteger)),
 )
 _BACKLOG = sa.select(
     sa.func.count().label("pending"), sa.func.min(_outbox.c.created_at).label("oldest")

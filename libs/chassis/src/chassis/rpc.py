@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -104,7 +103,7 @@ class Server:
             return self._server.add_secure_port(target, _server_credentials(settings))
         if settings.host not in _LOOPBACK and not settings.insecure:
             raise RuntimeError(
-                f"refusing to listen on {settings.host} without TLS: set tls_cert and tls_key, or insecure=true"
+                f"not listening on {settings.host} without TLS: set tls_cert and tls_key, or insecure=true"
             )
         return self._server.add_insecure_port(target)
 
@@ -122,7 +121,7 @@ def channel(
     Calls need a timeout (ValueError without one); UNAVAILABLE is tried 4 times within it.
     """
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
-    interceptors = [_UnaryCaller(plain), _StreamCaller(plain)]
+    interceptors: list[grpc.aio.ClientInterceptor] = [_UnaryCaller(plain), _StreamCaller(plain)]
     if ca is None:
         return grpc.aio.insecure_channel(target, options=_CLIENT_OPTIONS, interceptors=interceptors)
     credentials = grpc.ssl_channel_credentials(
@@ -152,9 +151,9 @@ class _Caller:
         )
 
 
-class _UnaryCaller(_Caller, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
+class _UnaryCaller(_Caller, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
-        self, continuation: Any, client_call_details: grpc.aio.ClientCallDetails, request: Message
+        self, continuation: Any, client_call_details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
         name = _method(client_call_details)
         with telemetry.tracer.start_as_current_span(name, kind=SpanKind.CLIENT):
@@ -164,9 +163,9 @@ class _UnaryCaller(_Caller, grpc.aio.UnaryUnaryClientInterceptor):  # type: igno
             return call
 
 
-class _StreamCaller(_Caller, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
+class _StreamCaller(_Caller, grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(
-        self, continuation: Any, client_call_details: grpc.aio.ClientCallDetails, request: Message
+        self, continuation: Any, client_call_details: grpc.aio.ClientCallDetails, request: Any
     ) -> AsyncIterator[Any]:
         with telemetry.tracer.start_as_current_span(_method(client_call_details), kind=SpanKind.CLIENT):
             return await continuation(self._details(client_call_details), request)  # type: ignore[no-any-return]
@@ -178,7 +177,8 @@ def _method(details: grpc.aio.ClientCallDetails) -> str:
 
 
 def _server_credentials(settings: ChassisSettings) -> grpc.ServerCredentials:
-    assert settings.tls_cert and settings.tls_key
+    assert settings.tls_cert
+    assert settings.tls_key
     pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
     roots = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
     return grpc.ssl_server_credentials([pair], roots, require_client_auth=roots is not None)

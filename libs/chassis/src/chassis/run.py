@@ -75,7 +75,8 @@ class App:
     def serve_http(self, asgi_app: Any, port: int) -> int:
         """Serve an ASGI application; binds at once and returns the port (0 picks a free one)."""
         sock = socket.create_server(
-            (self.settings.host, port), family=socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
+            (self.settings.host, port),
+            family=socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET,
         )
         self._https.append((_Http(asgi_app), sock))
         self.http_ports.append(sock.getsockname()[1])
@@ -109,11 +110,13 @@ class App:
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
                 return await check() is not False
-        except Exception as error:  # a check may fail in any way; the answer is the same
+        except Exception as error:  # noqa: BLE001 - a check may fail in any way, the answer is the same
             log.warning("not ready", error=type(error).__name__, detail=str(error)[:200])
             return False
 
-    async def live(self, build: Callable[[Any, Any], Awaitable[None]], started: asyncio.Event, stop: asyncio.Event) -> None:
+    async def live(
+        self, build: Callable[[Any, Any], Awaitable[None]], started: asyncio.Event, stop: asyncio.Event
+    ) -> None:
         """Build, serve until `stop`, drain, close. Raises what a loop raised."""
         try:
             async with self._stack:
@@ -138,7 +141,8 @@ class App:
         if self._serves_grpc:
             self.grpc_port = await self._server.start()
         self._consuming = [
-            group.create_task(consumer.run(), name=f"consume:{consumer.stream}") for consumer in self._consumers
+            group.create_task(consumer.run(), name=f"consume:{consumer.stream}")
+            for consumer in self._consumers
         ]
         self._group = group
         pending, self._loops = self._loops, []
@@ -178,7 +182,7 @@ class _Http(uvicorn.Server):
         )
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -197,7 +201,9 @@ def run(
     telemetry.setup_logs(service, settings.log_level)
     telemetry.setup_foreign_logs(service, settings.log_level)
     provider = telemetry.setup_traces(service, settings.otlp_endpoint)
-    work = _serve(service, settings, build, migrations) if command == "serve" else _migrate(settings, migrations)
+    work = (
+        _serve(service, settings, build, migrations) if command == "serve" else _migrate(settings, migrations)
+    )
     try:
         code = uvloop.run(work) if sys.platform == "linux" else asyncio.run(work)
     finally:
@@ -238,7 +244,7 @@ async def _serve(
     except (Unavailable, RuntimeError, OSError) as error:
         log.critical("start failed" if not started.is_set() else "stopped", error=str(error))
         return 1
-    except Exception as error:  # the end of the process: whatever a loop raised is logged, then exit 1
+    except Exception as error:
         log.critical("crashed", exc_info=error)
         return 1
     return 0
@@ -246,21 +252,25 @@ async def _serve(
 
 async def _schema_ready(settings: ChassisSettings, package: str, stop: asyncio.Event) -> bool:
     """Wait for the database and for a schema at least as new as this code."""
-    reason = ""
+    deadline = asyncio.get_running_loop().time() + settings.startup_seconds
+    while not stop.is_set():
+        reason = await _not_usable(settings, package)
+        if not reason:
+            return True
+        if asyncio.get_running_loop().time() > deadline:
+            log.critical("database not usable", seconds=settings.startup_seconds, reason=reason)
+            return False
+        await asyncio.sleep(0.25)
+    return False
+
+
+async def _not_usable(settings: ChassisSettings, package: str) -> str:
     try:
         async with asyncio.timeout(settings.startup_seconds):
-            while not stop.is_set():
-                try:
-                    lagging = await lagging_revision(settings.database_url, package)
-                    if lagging is None:
-                        return True
-                    reason = f"its schema is at revision {lagging}: run the migrate command"
-                except (OSError, TimeoutError, sqlalchemy.exc.DBAPIError) as error:
-                    reason = f"{type(error).__name__}: {str(error)[:200]}"
-                await asyncio.sleep(0.25)
-    except TimeoutError:
-        log.critical("database not usable", seconds=settings.startup_seconds, reason=reason)
-    return False
+            lagging = await lagging_revision(settings.database_url, package)
+    except (OSError, TimeoutError, sqlalchemy.exc.DBAPIError) as error:
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    return f"its schema is at revision {lagging}: run the migrate command" if lagging else ""
 
 
 async def _migrate(settings: ChassisSettings, package: str | None) -> int:
@@ -294,4 +304,6 @@ def _ops(app: App) -> Starlette:
         return JSONResponse({"ready": not failing, "failing": failing}, 503 if failing else 200)
 
     metrics = prometheus_client.make_asgi_app()
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Mount("/metrics", metrics)])
+    return Starlette(
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Mount("/metrics", metrics)]
+    )

@@ -115,14 +115,14 @@ class Server:
     def _spawn(self) -> None:
         die = None if self.detached else die_with_parent(self.kind.orphan_signal)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 self.kind.command(self),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=die,  # noqa: PLW1509
+                preexec_fn=die,
             )
         self.pid = self._process.pid
         if not self.detached:
@@ -271,7 +271,7 @@ def _prepare_postgres(server: Server) -> None:
         else:
             command += ["--auth=trust", "--no-sync"]
         _own(server.folder)
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [*_prefix(), *command], capture_output=True, timeout=60, check=False, cwd=server.folder
         )
         if done.returncode:
@@ -303,7 +303,7 @@ def _postgres_command(server: Server) -> list[str]:
 
 def _postgres_ready(server: Server) -> bool:
     command = [_postgres("pg_isready"), "-q", "-U", "postgres", "-h", "127.0.0.1", "-p", str(server.port)]
-    return subprocess.run(command, timeout=5, check=False).returncode == 0  # noqa: S603
+    return subprocess.run(command, timeout=5, check=False).returncode == 0
 
 
 def _prepare_nats(server: Server) -> None:
@@ -404,7 +404,7 @@ def _prefix() -> tuple[str, ...]:
     if os.geteuid() != 0 and _has_name():
         return ()
     spaces = ("unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}")
-    if shutil.which("unshare") and subprocess.run([*spaces, "true"], capture_output=True).returncode == 0:  # noqa: S603, S607, PLW1510
+    if shutil.which("unshare") and subprocess.run([*spaces, "true"], capture_output=True).returncode == 0:
         return spaces
     return ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
 
@@ -466,7 +466,7 @@ def birth(pid: int) -> str:
     except OSError:
         if Path("/proc/self").exists():
             return ""
-    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
+    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, check=False)
     return shown.stdout.decode().strip()
 
 

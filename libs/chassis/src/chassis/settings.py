@@ -21,35 +21,61 @@ class ChassisSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    database_url: SecretStr = Field(SecretStr(""), description="PostgreSQL of this service, postgresql://...")
-    database_url_file: Path | None = Field(None, description="File that holds database_url.")
-    nats_url: str = Field("nats://127.0.0.1:4222", repr=False, description="NATS servers, comma separated.")
-    nats_url_file: Path | None = Field(None, description="File that holds nats_url.")
-    stream_replicas: int = Field(1, ge=1, le=5, description="Copies of a stream this service creates.")
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    grpc_port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 picks a free one.")
-    ops_port: int = Field(0, ge=0, le=65535, description="Port of health and metrics; 0 picks a free one.")
+    database_url: SecretStr = Field(
+        default=SecretStr(""), description="PostgreSQL of this service, postgresql://..."
+    )
+    database_url_file: Path | None = Field(default=None, description="File that holds database_url.")
+    nats_url: str = Field(
+        default="nats://127.0.0.1:4222", repr=False, description="NATS servers, comma separated."
+    )
+    nats_url_file: Path | None = Field(default=None, description="File that holds nats_url.")
+    stream_replicas: int = Field(
+        default=1, ge=1, le=5, description="Copies of a stream this service creates."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    grpc_port: int = Field(default=0, ge=0, le=65535, description="gRPC port; 0 picks a free one.")
+    ops_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of health and metrics; 0 picks a free one."
+    )
     tokens: dict[str, SecretStr] = Field(
         default_factory=dict, description="JSON: principal name to token; 'new,old' while a token is rotated."
     )
-    tokens_file: Path | None = Field(None, description="File that holds the JSON of tokens.")
-    service_token: SecretStr = Field(SecretStr(""), description="Token this service presents to the others.")
-    service_token_file: Path | None = Field(None, description="File that holds service_token.")
-    tls_cert: Path | None = Field(None, description="Certificate chain of the gRPC server, PEM.")
-    tls_key: Path | None = Field(None, description="Private key of tls_cert, PEM.")
-    tls_ca: Path | None = Field(None, description="Authorities trusted when calling other services, PEM.")
-    tls_client_ca: Path | None = Field(None, description="If set, callers must show a certificate of these.")
-    insecure: bool = Field(False, description="Allow gRPC without TLS on an address other than loopback.")
-    otlp_endpoint: str | None = Field(None, description="OTLP/HTTP collector, http://host:4318; none: off.")
-    log_level: str = Field("info", description="Lowest level logged: debug, info, warning or error.")
-    drain_seconds: float = Field(20, ge=0, description="Seconds running calls and events get at shutdown.")
-    drain_pause_seconds: float = Field(
-        0.3, ge=0, description="Seconds between reporting not serving and refusing calls."
+    tokens_file: Path | None = Field(default=None, description="File that holds the JSON of tokens.")
+    service_token: SecretStr = Field(
+        default=SecretStr(""), description="Token this service presents to the others."
     )
-    startup_seconds: float = Field(30, gt=0, description="Seconds to wait at start for database and NATS.")
-    call_seconds: float = Field(30, gt=0, description="Deadline of a unary call whose client sent none.")
-    max_message_bytes: int = Field(5 * 1024 * 1024, gt=0, description="Largest gRPC message taken.")
-    max_calls: int = Field(256, gt=0, description="Calls served at once; more get RESOURCE_EXHAUSTED.")
+    service_token_file: Path | None = Field(default=None, description="File that holds service_token.")
+    tls_cert: Path | None = Field(default=None, description="Certificate chain of the gRPC server, PEM.")
+    tls_key: Path | None = Field(default=None, description="Private key of tls_cert, PEM.")
+    tls_ca: Path | None = Field(
+        default=None, description="Authorities trusted when calling other services, PEM."
+    )
+    tls_client_ca: Path | None = Field(
+        default=None, description="If set, callers must show a certificate of these."
+    )
+    insecure: bool = Field(
+        default=False, description="Allow gRPC without TLS on an address other than loopback."
+    )
+    otlp_endpoint: str | None = Field(
+        default=None, description="OTLP/HTTP collector, http://host:4318; none: off."
+    )
+    log_level: str = Field(default="info", description="Lowest level logged: debug, info, warning or error.")
+    drain_seconds: float = Field(
+        default=20, ge=0, description="Seconds running calls and events get at shutdown."
+    )
+    drain_pause_seconds: float = Field(
+        default=0.3, ge=0, description="Seconds between reporting not serving and refusing calls."
+    )
+    startup_seconds: float = Field(
+        default=30, gt=0, description="Seconds to wait at start for database and NATS."
+    )
+    call_seconds: float = Field(
+        default=30, gt=0, description="Deadline of a unary call whose client sent none."
+    )
+    max_message_bytes: int = Field(default=5 * 1024 * 1024, gt=0, description="Largest gRPC message taken.")
+    max_calls: int = Field(
+        default=256, gt=0, description="Calls served at once; more get RESOURCE_EXHAUSTED."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 from uuid import uuid4
 
 import pytest
@@ -173,7 +173,7 @@ class EventWatch:
         self._types = {one.DESCRIPTOR.full_name: one for one in types}
         self._news = asyncio.Condition()
         self._taken = 0
-        self.seen: list[Message] = []
+        self.seen: list[Any] = []
         self.ids: list[str] = []
 
     @property
@@ -185,21 +185,24 @@ class EventWatch:
         """Return the events of one type seen so far."""
         return [event for event in self.seen if isinstance(event, kind)]
 
-    async def next(self, kind: type[M] | None = None, timeout: float = 5) -> Any:  # noqa: ASYNC109
+    async def next(self, kind: type[M] | None = None, timeout: float = 5) -> Any:
         """Return the next event not yet returned (of `kind`, skipping others). Raises AssertionError."""
         try:
             async with asyncio.timeout(timeout), self._news:
-                while True:
-                    while self._taken < len(self.seen):
-                        event = self.seen[self._taken]
-                        self._taken += 1
-                        if kind is None or isinstance(event, kind):
-                            return event
-                    await self._news.wait()
+                await self._news.wait_for(lambda: self._skip_to(kind))
+                self._taken += 1
+                return self.seen[self._taken - 1]
         except TimeoutError:
             wanted = kind.DESCRIPTOR.full_name if kind else "event"
             names = [event.DESCRIPTOR.name for event in self.seen]
             raise AssertionError(f"no {wanted} within {timeout} s; seen: {names}") from None
+
+    def _skip_to(self, kind: type[Message] | None) -> bool:
+        while self._taken < len(self.seen):
+            if kind is None or isinstance(self.seen[self._taken], kind):
+                return True
+            self._taken += 1
+        return False
 
     async def take(self, msg: Msg) -> None:
         """Note one message of the stream."""
@@ -234,20 +237,26 @@ async def events(bus: Bus, *types: type[Message]) -> AsyncIterator[EventWatch]:
             await subscription.unsubscribe()
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 5) -> T:  # noqa: ASYNC109
+@overload
+async def eventually(check: Callable[[], Awaitable[T]], timeout: float = 5) -> T: ...
+
+
+@overload
+async def eventually(check: Callable[[], T], timeout: float = 5) -> T: ...
+
+
+async def eventually(check: Callable[[], Any], timeout: float = 5) -> Any:
     """Poll until `check` returns something truthy, and return that; a failing assert in it counts as no."""
-    last: object = None
-    try:
-        async with asyncio.timeout(timeout):
-            while True:
-                with contextlib.suppress(AssertionError):
-                    found = check()
-                    last = await found if inspect.isawaitable(found) else found
-                    if last:
-                        return last  # type: ignore[return-value]
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"not within {timeout} s; last: {last!r}") from None
+    last: Any = None
+    deadline = asyncio.get_running_loop().time() + timeout
+    while not last:
+        with contextlib.suppress(AssertionError):
+            found = check()
+            last = await found if inspect.isawaitable(found) else found
+        if not last and asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {timeout} s; last: {last!r}")
+        await asyncio.sleep(0 if last else 0.01)
+    return last
 
 
 def _url_of(server_url: str, name: str) -> str:
@@ -300,7 +309,7 @@ def _in_thread(work: Coroutine[Any, Any, T]) -> T:
     def target() -> None:
         try:
             box.append(asyncio.run(work))
-        except BaseException as error:  # carried over to the caller's thread
+        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
             failed.append(error)
 
     thread = threading.Thread(target=target)

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from nats.js.errors import NotFoundError
 
 from chassis.bus import Bus, Poison, Subscription
+from chassis.clock import utcnow
 from chassis.consume import Consumer, DeadLetterFlood
-from chassis.db import Database, Tx
+from chassis.db import Database, Delivery, Tx
 from chassis.errors import InvalidInput, Refused, Unavailable
 from chassis.outbox import Relay, relay_outbox
 from chassis.servers import Server
@@ -29,7 +30,7 @@ async def db(database: Callable[..., DatabaseUrl]) -> AsyncIterator[Database]:
 
 @contextlib.asynccontextmanager
 async def background(*work: Any) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    tasks = [asyncio.ensure_future(one) for one in work]
+    tasks = [asyncio.get_running_loop().create_task(one) for one in work]
     try:
         yield tasks
     finally:
@@ -61,7 +62,7 @@ async def effects(db: Database) -> list[int]:
 
 async def test_an_event_reaches_the_stream_only_with_its_commit(db: Database, bus: Bus) -> None:
     async with background(relay_outbox(db, bus)), events(bus, Happened) as watch:
-        with pytest.raises(RuntimeError):
+        with contextlib.suppress(RuntimeError):
             async with db.tx() as tx:
                 tx.emit(Happened(id="lost"), "k")
                 raise RuntimeError
@@ -87,7 +88,7 @@ async def test_a_relay_that_dies_between_publish_and_mark_publishes_again_under_
     async def die(*_: Any) -> None:
         raise RuntimeError
 
-    dying._settle = die  # type: ignore[method-assign]
+    setattr(dying, "_settle", die)  # noqa: B010 - a method on purpose
     with pytest.raises(RuntimeError):
         await dying.step()
     assert (await bus.js.stream_info("PROBE")).state.messages == 1
@@ -118,7 +119,9 @@ async def is_acked(bus: Bus, sequence: int) -> bool:
     return bool(info.ack_floor and info.ack_floor.stream_seq >= sequence)
 
 
-async def test_a_handler_that_fails_after_its_effect_leaves_nothing_and_repeats(db: Database, bus: Bus) -> None:
+async def test_a_handler_that_fails_after_its_effect_leaves_nothing_and_repeats(
+    db: Database, bus: Bus
+) -> None:
     attempts: list[str] = []
 
     async def flaky(tx: Tx, event: Any) -> None:
@@ -136,9 +139,6 @@ async def test_a_handler_that_fails_after_its_effect_leaves_nothing_and_repeats(
 
 
 async def test_a_handled_event_makes_the_same_event_ids_again(db: Database) -> None:
-    from chassis.clock import utcnow
-    from chassis.db import Delivery
-
     delivery, ids = Delivery("e1", utcnow(), "test"), []
     for _ in range(2):
         with contextlib.suppress(RuntimeError):
@@ -180,7 +180,10 @@ async def test_undecodable_and_poison_go_to_the_dead_letters_at_once(db: Databas
         await emit(db, Happened(n=1), Happened(n=2))
         await eventually(lambda: is_acked(bus, 3))
         letters = [await bus.js.get_msg("DLQ", n) for n in (1, 2)]
-        assert {one.headers["Tickdesk-Dlq-Reason"] for one in letters if one.headers} == {"DecodeError", "Poison"}
+        assert {one.headers["Tickdesk-Dlq-Reason"] for one in letters if one.headers} == {
+            "DecodeError",
+            "Poison",
+        }
         assert {one.subject for one in letters} == {"dlq.test.tickdesk.probe.v1.Happened"}
         assert await effects(db) == [2]
 
@@ -199,7 +202,8 @@ async def test_an_event_that_keeps_failing_becomes_a_dead_letter_with_its_reason
         await emit(db, Happened(n=1))
         await eventually(lambda: is_acked(bus, 1), 10)
         letter = await bus.js.get_msg("DLQ", 1)
-        assert letter.headers and letter.headers["Tickdesk-Dlq-Reason"] == "TICKET_CLOSED"
+        assert letter.headers
+        assert letter.headers["Tickdesk-Dlq-Reason"] == "TICKET_CLOSED"
         assert Happened.FromString(letter.data).n == 1
         assert len(attempts) == 5
 
@@ -268,7 +272,12 @@ async def test_a_stream_that_lost_its_tail_is_filled_again(db: Database, bus: Bu
     await relay.step()
     info = await bus.js.stream_info("PROBE")
     assert info.state.messages == 10
-    assert [row.stream_seq for row in await rows(db, "select stream_seq from outbox order by seq")][6:] == [7, 8, 9, 10]
+    assert [row.stream_seq for row in await rows(db, "select stream_seq from outbox order by seq")][6:] == [
+        7,
+        8,
+        9,
+        10,
+    ]
 
 
 async def test_a_rollback_hidden_by_new_events_is_seen_by_its_reused_numbers(db: Database, bus: Bus) -> None:

@@ -148,7 +148,8 @@ def test_servers_die_with_the_process_that_started_them(folder: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    assert child.stdin and child.stdout
+    assert child.stdin
+    assert child.stdout
     pids = [int(child.stdout.readline()) for _ in range(3)]
     child.send_signal(signal.SIGKILL)
     child.wait()

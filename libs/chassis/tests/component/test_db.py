@@ -1,0 +1,136 @@
+"""Units of work and idempotent requests against a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from chassis.db import Database, Tx, create_database, idempotent
+from chassis.errors import AlreadyExists, Unavailable
+from chassis.principal import Principal, current
+from chassis.testing import DatabaseUrl
+from libs.chassis.tests.probe import Answer, Ask, create_tables, effect, rows
+
+
+@pytest.fixture
+async def url(database: Callable[..., DatabaseUrl]) -> DatabaseUrl:
+    made = await database()
+    await create_tables(made)
+    return made
+
+
+@pytest.fixture
+async def db(url: DatabaseUrl) -> AsyncIterator[Database]:
+    async with Database(url, "test") as opened:
+        yield opened
+
+
+async def ask(db: Database, request_id: str, name: str = "a", *, entered: asyncio.Event | None = None) -> str:
+    async def work() -> Any:
+        if entered:
+            entered.set()
+        await tx.execute(sa.insert(effect), {"n": 1, "id": name})
+        await asyncio.sleep(0.05)
+        return Answer(text=f"done {name}")
+
+    async with db.tx() as tx:
+        return str((await idempotent(tx, request_id, Ask(name=name), Answer, work)).text)
+
+
+async def test_two_calls_at_once_with_one_request_id_do_the_work_once(db: Database) -> None:
+    answers = await asyncio.gather(*(ask(db, "r1") for _ in range(8)))
+    assert answers == ["done a"] * 8
+    assert len(await rows(db, "select 1 from effect")) == 1
+
+
+async def test_a_request_id_with_another_body_is_refused(db: Database) -> None:
+    await ask(db, "r1")
+    with pytest.raises(AlreadyExists, match="new request_id"):
+        await ask(db, "r1", "b")
+    assert len(await rows(db, "select 1 from effect")) == 1
+
+
+async def test_a_failed_call_may_be_repeated_under_its_request_id(db: Database) -> None:
+    async def fail() -> Any:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        async with db.tx() as tx:
+            await idempotent(tx, "r1", Ask(name="a"), Answer, fail)
+    assert await ask(db, "r1") == "done a"
+
+
+async def test_callers_do_not_see_each_others_request_ids(db: Database) -> None:
+    async def as_caller(name: str) -> str:
+        current.set(Principal.of(name))
+        return await ask(db, "r1", name)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(as_caller(name)) for name in ("agent:anna", "agent:boris")]
+    assert [task.result() for task in tasks] == ["done agent:anna", "done agent:boris"]
+
+
+async def test_without_a_request_id_every_call_works(db: Database) -> None:
+    await asyncio.gather(ask(db, ""), ask(db, ""))
+    assert len(await rows(db, "select 1 from effect")) == 2
+
+
+async def test_a_database_that_is_away_is_unavailable() -> None:
+    async with Database("postgresql://x@127.0.0.1:1/x", "test") as db:
+        with pytest.raises(Unavailable):
+            async with db.tx():
+                pass
+
+
+async def test_a_lock_that_is_not_to_be_had_is_unavailable_and_a_broken_rule_is_not(
+    db: Database, url: DatabaseUrl
+) -> None:
+    async with db.tx() as holder:
+        await holder.execute(sa.text("lock table effect"))
+        with pytest.raises(Unavailable):
+            await execute(db, "set local lock_timeout = '50ms'", "select 1 from effect")
+    with pytest.raises(IntegrityError):
+        await execute(db, *["insert into inbox values ('e', 'c', now())"] * 2)
+
+
+async def execute(db: Database, *statements: str) -> None:
+    async with db.tx() as tx:
+        for statement in statements:
+            await tx.execute(sa.text(statement))
+
+
+async def test_callbacks_run_after_the_commit_only(db: Database) -> None:
+    called: list[str] = []
+
+    async def unit(name: str, *, fail: bool) -> None:
+        async with db.tx() as tx:
+            tx.after_commit(lambda: called.append(name))
+            assert not called
+            if fail:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await unit("rolled back", fail=True)
+    await unit("committed", fail=False)
+    assert called == ["committed"]
+
+
+async def test_a_unit_of_work_without_an_event_has_no_event_id(db: Database) -> None:
+    async with db.tx() as tx:
+        assert isinstance(tx, Tx)
+        assert tx.now.utcoffset() is not None
+        with pytest.raises(LookupError):
+            _ = tx.event_id
+
+
+async def test_a_database_is_created_once(url: DatabaseUrl) -> None:
+    first = await create_database(url, "made_by_test")
+    assert await create_database(url, "made_by_test") == first
+    async with Database(first, "test") as db:
+        assert [row.n for row in await rows(db, "select current_database() as n")] == ["made_by_test"]
+    async with Database(url, "test") as db, db.engine.connect() as conn:
+        plain = await conn.execution_options(isolation_level="AUTOCOMMIT")
+        await plain.execute(sa.text("drop database made_by_test with (force)"))

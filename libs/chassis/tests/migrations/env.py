@@ -1,0 +1,4 @@
+from chassis.db import run_migrations
+from libs.chassis.tests.probe import effect
+
+run_migrations(effect.metadata)
