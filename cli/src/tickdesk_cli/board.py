@@ -141,6 +141,12 @@ def _simple(words: str, style: str = "", minor: bool = False) -> Callable[[Board
     return tell
 
 
+def _noted(board: Board, event: Any) -> Line:
+    # A robot's message that belongs to a ticket is kept as a note under its own id.
+    board.by_message[event.message_id] = event.ticket.id
+    return Line(board.put(event.ticket).key, f"note by {_actor(event)}", "dim", minor=True)
+
+
 def _updated(board: Board, event: Any) -> Line:
     card = board.put(event.ticket)
     tier = common_pb2.CustomerTier.Name(event.ticket.customer.tier).removeprefix("CUSTOMER_TIER_").lower()
@@ -261,7 +267,7 @@ _HANDLERS: dict[str, Callable[[Board, Any], Line | None]] = {
     "TicketClosed": _simple("closed", "green"),
     "TicketReopened": _simple("opened again", "cyan"),
     "TicketRated": _rated,
-    "NoteAdded": _simple("note by {who}", "dim", minor=True),
+    "NoteAdded": _noted,
     "ClockStarted": _clock("started"),
     "ClockPaused": _clock("paused"),
     "ClockResumed": _clock("resumed"),

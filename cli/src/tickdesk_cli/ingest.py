@@ -16,9 +16,12 @@ from rich.text import Text
 
 from chassis.clock import utcnow
 from tickdesk.intake.v1.intake_service_pb2 import GetMessageRequest
-from tickdesk.intake.v1.message_pb2 import InboundMessage
 from tickdesk.tickets.v1.ticket_pb2 import Ticket
-from tickdesk.tickets.v1.tickets_service_pb2 import ListQueuesRequest, ListTicketsRequest
+from tickdesk.tickets.v1.tickets_service_pb2 import (
+    ListQueuesRequest,
+    ListTicketMessagesRequest,
+    ListTicketsRequest,
+)
 from tickdesk_cli import mailbox
 from tickdesk_cli.client import SECONDS, Client, pages
 from tickdesk_cli.lmtp import Answer, Sender, envelope_of
@@ -106,13 +109,16 @@ def _accepted(name: str, answer: Answer, known: set[str]) -> Result:
 
 
 async def settle(client: Client, report: Report, since: datetime, seconds: float = _SETTLE_SECONDS) -> None:
-    """Wait until tickets has every accepted message; say of each whether it opened a ticket or joined."""
-    messages = {each.message_id: await _message(client, each.message_id) for each in _open(report)}
+    """Wait until tickets has every accepted message; say of each whether it opened a ticket or joined one."""
+    conversations = {each.message_id: await _conversation(client, each.message_id) for each in _open(report)}
+    firsts: dict[str, str] = {}
     deadline = time.monotonic() + seconds
     while True:
         tickets = await tickets_by_conversation(client, since)
         for result in _open(report):
-            _resolve(result, messages[result.message_id], tickets)
+            ticket = tickets.get(conversations[result.message_id])
+            if ticket is not None:
+                await _resolve(client, result, ticket, firsts)
         if not _open(report) or time.monotonic() > deadline:
             return
         await asyncio.sleep(0.2)
@@ -122,9 +128,9 @@ def _open(report: Report) -> list[Result]:
     return [each for each in report.results if each.outcome == "pending" and each.message_id]
 
 
-async def _message(client: Client, identity: str) -> InboundMessage:
+async def _conversation(client: Client, identity: str) -> str:
     answer = await client.intake.GetMessage(GetMessageRequest(message_id=identity), timeout=SECONDS)
-    return answer.message
+    return answer.message.conversation_id
 
 
 async def tickets_by_conversation(client: Client, since: datetime) -> dict[str, Ticket]:
@@ -138,13 +144,14 @@ async def tickets_by_conversation(client: Client, since: datetime) -> dict[str, 
     return found
 
 
-def _resolve(result: Result, message: InboundMessage, tickets: dict[str, Ticket]) -> None:
-    ticket = tickets.get(message.conversation_id)
-    if ticket is None:
-        return
+async def _resolve(client: Client, result: Result, ticket: Ticket, firsts: dict[str, str]) -> None:
+    """The message that a ticket began with is its first one; every other one joined it."""
+    if ticket.id not in firsts:
+        request = ListTicketMessagesRequest(ticket=ticket.id, page_size=1)
+        answer = await client.tickets.ListTicketMessages(request, timeout=SECONDS)
+        firsts[ticket.id] = answer.messages[0].id if answer.messages else ""
     result.ticket = ticket.key
-    began = message.conversation_started and ticket.conversation_ids[0] == message.conversation_id
-    result.outcome = "created" if began else "joined"
+    result.outcome = "created" if firsts[ticket.id] == result.message_id else "joined"
 
 
 async def mailboxes(client: Client) -> list[str]:
