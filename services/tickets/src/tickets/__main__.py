@@ -1,0 +1,5 @@
+"""`python -m tickets`."""
+
+from tickets.main import main
+
+main()

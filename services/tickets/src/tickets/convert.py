@@ -1,0 +1,327 @@
+"""Domain to contract and back, without decisions."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from enum import IntEnum
+from functools import cache
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis.errors import InvalidInput, Violation
+from tickdesk.common.v1 import common_pb2
+from tickdesk.intake.v1 import message_pb2
+from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
+from tickets.domain import model, rules, timeline
+from tickets.domain.model import Line, Priority
+from tickets.domain.workflow import status_kind
+
+E = TypeVar("E", bound=IntEnum)
+_EVENT_BYTES = 500_000
+"""A message larger than this travels in events without its HTML and quotes, so that the event fits."""
+
+
+def number(value: int) -> Any:
+    """An enum for the wire: the numbers are the contract's (a test compares them), the stubs' type is not."""
+    return int(value)
+
+
+def numbers(values: Sequence[int]) -> Any:
+    """Several of them."""
+    return [int(each) for each in values]
+
+
+def timestamp(value: datetime | None) -> Timestamp | None:
+    """An instant for the wire; None stays unset."""
+    if value is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(value)
+    return stamp
+
+
+def instant(stamp: Timestamp) -> datetime:
+    """An aware UTC instant."""
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def instant_or(stamp: Timestamp, default: datetime) -> datetime:
+    """The instant, or the default when it is not set."""
+    return instant(stamp) if stamp.seconds else default
+
+
+def to_actor(actor: model.Actor) -> common_pb2.Actor:
+    """Who did something."""
+    return common_pb2.Actor(kind=number(actor.kind), id=actor.id, name=actor.name)
+
+
+def to_customer(customer: model.Customer) -> ticket_pb2.Customer:
+    """A customer with all contacts."""
+    return ticket_pb2.Customer(
+        id=customer.id,
+        name=customer.name,
+        contacts=[
+            ticket_pb2.Contact(channel=number(each.channel), address=each.address)
+            for each in customer.contacts
+        ],
+        tier=number(customer.tier),
+        timezone=customer.timezone,
+        language=customer.language,
+        numbers=customer.numbers,
+        organisation=customer.organisation,
+        account_manager=customer.account_manager,
+        created_time=timestamp(customer.created_time),
+    )
+
+
+def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
+    """The whole ticket, as RPCs answer it and events carry it."""
+    return ticket_pb2.Ticket(
+        id=ticket.id,
+        key=ticket.key,
+        version=ticket.version,
+        queue=ticket.queue,
+        subject=ticket.subject,
+        type=number(ticket.type),
+        category=ticket.category,
+        component=ticket.component,
+        priority=number(ticket.priority),
+        status=ticket.status,
+        status_kind=number(status_kind(ticket)),
+        line=number(ticket.line),
+        assignee=ticket.assignee,
+        observers=ticket.observers,
+        customer=to_customer(ticket.customer),
+        customer_number=ticket.customer_number,
+        channel=number(ticket.channel),
+        account=ticket.account,
+        conversation_ids=[each.id for each in ticket.conversations],
+        edition=ticket.edition,
+        tags=ticket.tags,
+        fields={key: ticket_pb2.FieldValue(text=value) for key, value in ticket.fields.items()},
+        created_time=timestamp(ticket.created_time),
+        updated_time=timestamp(ticket.updated_time),
+        resolved_time=timestamp(ticket.resolved_time),
+        closed_time=timestamp(ticket.closed_time),
+        cycle=ticket.cycle,
+        escalation=_escalation(ticket.escalation) if ticket.escalation else None,
+        sla=_sla(ticket.clocks),
+        csat=_csat(ticket.csat) if ticket.csat else None,
+        message_count=ticket.message_count,
+        timeline=timeline_pb2.Timeline(facts=[to_fact(each) for each in ticket.timeline]),
+        language=ticket.language,
+        parent_ticket_id=ticket.parent_ticket_id,
+        origin=ticket.origin,
+    )
+
+
+def to_fact(fact: timeline.Fact) -> timeline_pb2.Fact:
+    """A fact; class and field names are the contract's."""
+    result = timeline_pb2.Fact(time=timestamp(fact.time))
+    kind = getattr(result, timeline.NAMES[type(fact)])
+    kind.SetInParent()
+    for name in timeline.FIELDS[type(fact)][1:]:
+        value, target = getattr(fact, name), name.rstrip("_")
+        if isinstance(value, datetime):
+            getattr(kind, target).FromDatetime(value)
+        elif isinstance(value, tuple):
+            getattr(kind, target).extend(value)
+        else:
+            setattr(kind, target, value)
+    return result
+
+
+def to_message(message: model.Message) -> ticket_pb2.TicketMessage:
+    """A message or note with all it has."""
+    return ticket_pb2.TicketMessage(
+        id=message.id,
+        ticket_id=message.ticket_id,
+        author=to_actor(message.author),
+        visibility=number(message.visibility),
+        text=message.text,
+        full_text=message.full_text,
+        attachments=[
+            common_pb2.Attachment(**{name: getattr(each, name) for name in _own_names(model.Attachment)})
+            for each in message.attachments
+        ],
+        created_time=timestamp(message.created_time),
+        channel=number(message.channel),
+        conversation_id=message.conversation_id,
+        address=message.address,
+        delivery_state=message.delivery_state,
+        html=message.html,
+    )
+
+
+def event_message(message: model.Message) -> ticket_pb2.TicketMessage:
+    """A message for an event: without HTML and quotes where they would make the event too large."""
+    result = to_message(message)
+    if result.ByteSize() > _EVENT_BYTES:
+        result.ClearField("html")
+        result.ClearField("full_text")
+    return result
+
+
+def to_queue(queue: model.Queue) -> ticket_pb2.Queue:
+    """A queue."""
+    return ticket_pb2.Queue(
+        key=queue.key,
+        name=queue.name,
+        addresses=queue.addresses,
+        default_priority=number(queue.default_priority),
+        default_language=queue.default_language,
+        first_line=number(queue.first_line),
+        last_line=number(queue.last_line),
+        public_lines=numbers(queue.public_lines),
+        version=queue.version,
+    )
+
+
+def to_agent(agent: model.Agent) -> ticket_pb2.Agent:
+    """A person of the desk."""
+    return ticket_pb2.Agent(
+        id=agent.id,
+        name=agent.name,
+        email=agent.email,
+        language=agent.language,
+        lines=numbers(agent.lines),
+        queues=agent.queues,
+        leads=numbers(agent.leads),
+        management=agent.management,
+        active=agent.active,
+        version=agent.version,
+    )
+
+
+def from_queue(queue: ticket_pb2.Queue) -> model.Queue:
+    """A queue as asked for; what is not said takes the usual value. Raises InvalidInput."""
+    return model.Queue(
+        key=queue.key,
+        name=queue.name,
+        addresses=list(queue.addresses),
+        default_priority=_known(
+            Priority, queue.default_priority or Priority.NORMAL, "queue.default_priority"
+        ),
+        default_language=queue.default_language or "en",
+        first_line=_known(Line, queue.first_line or Line.L1, "queue.first_line"),
+        last_line=_known(Line, queue.last_line or Line.L3, "queue.last_line"),
+        public_lines=_lines(queue.public_lines, "queue.public_lines") or [Line.L1, Line.L2],
+    )
+
+
+def from_agent(agent: ticket_pb2.Agent) -> model.Agent:
+    """An agent as asked for. Raises InvalidInput."""
+    return model.Agent(
+        id=agent.id,
+        name=agent.name,
+        email=agent.email,
+        language=agent.language or "en",
+        lines=_lines(agent.lines, "agent.lines"),
+        queues=list(agent.queues),
+        leads=_lines(agent.leads, "agent.leads"),
+        management=agent.management,
+        active=agent.active,
+    )
+
+
+def from_form(form: ticket_pb2.EscalationForm) -> model.Form | None:
+    """The escalation form; None when nothing was filled in."""
+    values = {name: getattr(form, name) for name in _own_names(model.Form)}
+    return model.Form(**values) if any(values.values()) else None
+
+
+def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.Inbound:
+    """A message of intake. NUL is dropped: no text column holds it."""
+    text = _clean(message.reply_text or message.text)
+    full_text, account = _clean(message.text), message.account.strip()
+    return rules.Inbound(
+        id=message.id,
+        channel=message.channel,
+        account=account.lower() if int(message.channel) == model.Channel.EMAIL else account,
+        conversation_id=message.conversation_id,
+        sender=model.Contact(message.channel, message.sender.address or message.failed_address or "unknown"),
+        sender_name=_clean(message.sender.name),
+        subject=_clean(message.subject),
+        text=text,
+        full_text=full_text if full_text != text else "",
+        received_time=instant_or(message.received_time, now),
+        author_kind=rules.AuthorKind(message.author_kind or rules.AuthorKind.PERSON),
+        html=_clean(message.html),
+        nudge=message.nudge,
+        language=message.language,
+        attachments=[
+            model.Attachment(**{name: getattr(each, name) for name in _own_names(model.Attachment)})
+            for each in message.attachments
+        ],
+        related=list(message.related_conversation_ids),
+        customer_number=_clean(message.customer_number),
+        fields={_clean(key): _clean(value) for key, value in message.fields.items()},
+        topic=_clean(message.topic),
+    )
+
+
+def _escalation(escalation: model.Escalation) -> ticket_pb2.Escalation:
+    form = escalation.form
+    return ticket_pb2.Escalation(
+        started_time=timestamp(escalation.started_time),
+        from_line=number(escalation.from_line),
+        to_line=number(escalation.to_line),
+        reasons=numbers(escalation.reasons),
+        management=escalation.management,
+        form=ticket_pb2.EscalationForm(**{name: getattr(form, name) for name in _own_names(model.Form)})
+        if form
+        else None,
+    )
+
+
+def _sla(clocks: Sequence[model.SlaClock]) -> ticket_pb2.SlaSummary | None:
+    if not clocks:
+        return None
+    return ticket_pb2.SlaSummary(
+        clocks=[
+            ticket_pb2.SlaClock(
+                clock=each.clock,
+                state=each.state,
+                due_time=timestamp(each.due_time),
+                met_time=timestamp(each.met_time),
+                breached=each.breached,
+                last_mark=each.last_mark,
+                cycle=each.cycle,
+            )
+            for each in clocks
+        ],
+        ticket_version=max(each.version for each in clocks),
+    )
+
+
+def _csat(csat: model.Csat) -> ticket_pb2.CsatSummary:
+    return ticket_pb2.CsatSummary(
+        score=csat.score,
+        raw=csat.raw,
+        scale=csat.scale,
+        comment=csat.comment,
+        answered_time=timestamp(csat.answered_time),
+        cycle=csat.cycle,
+    )
+
+
+@cache
+def _own_names(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
+
+
+def _lines(numbers: Sequence[int], path: str) -> list[Line]:
+    return [_known(Line, each, path) for each in dict.fromkeys(numbers)]
+
+
+def _known(kind: type[E], number: int, path: str) -> E:
+    try:
+        return kind(number)
+    except ValueError:
+        text = f"{path} must be one of {', '.join(each.name for each in kind)}"
+        raise InvalidInput(text, violations=[Violation(path, text)]) from None
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "")

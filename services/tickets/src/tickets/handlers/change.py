@@ -1,0 +1,118 @@
+"""What every change of a ticket has in common: who does it, which ticket, and telling the others."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from google.protobuf.message import Message as Proto
+
+from chassis.clock import uuid7
+from chassis.db import Tx
+from chassis.errors import Denied, InvalidInput, Stale, Violation
+from chassis.principal import Principal
+from tickdesk.tickets.v1 import events_pb2 as events
+from tickdesk.tickets.v1 import ticket_pb2
+from tickets import convert
+from tickets.domain import workflow
+from tickets.domain.model import Actor, ActorKind, Agent, Message, Ticket, Visibility
+from tickets.store import desk, messages
+from tickets.store import tickets as store
+
+PEOPLE = ("agent", "lead")
+"""Roles whose principals are agents themselves: `agent:anna` is the agent anna."""
+
+
+class TicketEvent(Protocol):
+    """An event that carries a ticket."""
+
+    @property
+    def ticket(self) -> ticket_pb2.Ticket:
+        """The ticket after the change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and the agent on whose behalf."""
+
+    principal: Principal
+    agent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which ticket is meant: its id or key, and the version that the caller saw (0: any)."""
+
+    reference: str
+    version: int = 0
+
+
+async def acting_agent(tx: Tx, caller: Caller) -> Agent:
+    """The agent who acts. Raises InvalidInput without one, Denied for somebody else's name, NotFound."""
+    wanted = _agent_id(caller)
+    if not wanted:
+        text = "agent_id must name the agent on whose behalf this is done"
+        raise InvalidInput(text, violations=[Violation("agent_id", text)])
+    return await desk.load_agent(tx, wanted)
+
+
+async def acting(tx: Tx, caller: Caller) -> Actor:
+    """The agent who acts, or the calling service itself where no person is needed."""
+    if _agent_id(caller):
+        return by_agent(await acting_agent(tx, caller))
+    return Actor(ActorKind.SERVICE, caller.principal.name)
+
+
+def by_agent(agent: Agent) -> Actor:
+    """An agent as an actor."""
+    return Actor(ActorKind.AGENT, agent.id, agent.name)
+
+
+async def locked(tx: Tx, target: Target) -> Ticket:
+    """The ticket, locked. Raises NotFound, and Stale (STALE_VERSION) when the caller saw another version."""
+    ticket = await store.load_ticket(tx, target.reference, lock=True)
+    if target.version not in (0, ticket.version):
+        raise Stale(
+            f"{ticket.key} has changed: read version {ticket.version} and decide again",
+            reason="STALE_VERSION",
+            metadata={"version": str(ticket.version)},
+        )
+    return ticket
+
+
+def publish(tx: Tx, ticket: Ticket, event: TicketEvent) -> None:
+    """Give the change the next version and emit its event with the whole ticket."""
+    ticket.version += 1
+    ticket.updated_time = tx.now
+    event.ticket.CopyFrom(convert.to_ticket(ticket))
+    assert isinstance(event, Proto)
+    tx.emit(event, key=ticket.id)
+
+
+async def write_note(tx: Tx, ticket: Ticket, author: Actor, text: str) -> Message:
+    """An internal note; the caller saves the ticket."""
+    note = Message(
+        id=str(uuid7()),
+        ticket_id=ticket.id,
+        author=author,
+        visibility=Visibility.INTERNAL,
+        text=text,
+        created_time=tx.now,
+    )
+    await keep_note(tx, ticket, note)
+    return note
+
+
+async def keep_note(tx: Tx, ticket: Ticket, note: Message) -> None:
+    """Store an internal message as a note; its text does not travel."""
+    workflow.noted(ticket)
+    await messages.add_message(tx, note)
+    publish(tx, ticket, events.NoteAdded(actor=convert.to_actor(note.author), message_id=note.id))
+
+
+def _agent_id(caller: Caller) -> str:
+    role, own = caller.principal.role, caller.principal.name.partition(":")[2]
+    if role == "agent" and caller.agent_id not in ("", own):
+        raise Denied(
+            f"agent_id must be empty or {own}: an agent acts for nobody else", reason="AGENT_ID_NOT_YOURS"
+        )
+    return caller.agent_id or (own if role in PEOPLE else "")

@@ -1,0 +1,195 @@
+"""What people of the desk do with tickets, one function per command."""
+
+from datetime import timedelta
+
+from chassis.clock import uuid7
+from chassis.db import Tx
+from tickdesk.tickets.v1 import events_pb2 as events
+from tickets import convert, metrics
+from tickets.domain import workflow
+from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket, Visibility
+from tickets.domain.workflow import Step
+from tickets.handlers.change import (
+    Caller,
+    Target,
+    acting,
+    acting_agent,
+    by_agent,
+    locked,
+    publish,
+    write_note,
+)
+from tickets.store import desk, messages
+from tickets.store import tickets as store
+
+_TERM = Actor(ActorKind.ROBOT, "confirmation-term")
+
+
+async def take_ticket(tx: Tx, caller: Caller, target: Target) -> Ticket:
+    """The agent becomes responsible; an escalation to their line ends with it."""
+    agent = await acting_agent(tx, caller)
+    ticket = await locked(tx, target)
+    leads = await desk.leads_of(tx, ticket.queue, ticket.line)
+    if workflow.take(ticket, agent, leads, tx.now):
+        publish(tx, ticket, events.TicketTaken(actor=convert.to_actor(by_agent(agent))))
+        await store.save_ticket(tx, ticket)
+    return ticket
+
+
+async def assign_ticket(tx: Tx, caller: Caller, target: Target, assignee: str) -> Ticket:
+    """The ticket is given to an agent, or back to the queue."""
+    actor = await acting(tx, caller)
+    agent = await desk.load_agent(tx, assignee) if assignee else None
+    ticket = await locked(tx, target)
+    previous = ticket.assignee
+    if workflow.assign(ticket, agent, tx.now):
+        event = events.TicketAssigned(actor=convert.to_actor(actor), previous_assignee=previous)
+        publish(tx, ticket, event)
+        await store.save_ticket(tx, ticket)
+    return ticket
+
+
+async def reply(tx: Tx, caller: Caller, target: Target, text: str, status: str) -> tuple[Ticket, Message]:
+    """A letter to the customer, and with it a move to another status where one is named."""
+    actor = by_agent(await acting_agent(tx, caller))
+    ticket = await locked(tx, target)
+    message = await _send(tx, ticket, actor, text)
+    if status and status != ticket.status:
+        _change_status(tx, ticket, actor, status)
+    await store.save_ticket(tx, ticket)
+    return ticket, message
+
+
+async def add_note(tx: Tx, caller: Caller, target: Target, text: str) -> tuple[Ticket, Message]:
+    """An internal note; allowed in every status."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    note = await write_note(tx, ticket, actor, text)
+    await store.save_ticket(tx, ticket)
+    return ticket, note
+
+
+async def change_status(tx: Tx, caller: Caller, target: Target, status: str) -> Ticket:
+    """A move by hand; moving to the status it has changes nothing."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    if status != ticket.status:
+        _change_status(tx, ticket, actor, status)
+        await store.save_ticket(tx, ticket)
+    return ticket
+
+
+async def prioritize(tx: Tx, caller: Caller, target: Target, priority: Priority) -> Ticket:
+    """Another priority; the clocks follow it."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    if workflow.prioritize(ticket, priority, tx.now):
+        publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["priority"]))
+        await store.save_ticket(tx, ticket)
+    return ticket
+
+
+async def escalate(tx: Tx, caller: Caller, target: Target, step: Step) -> Ticket:
+    """The ticket goes to the next line, or its open escalation gets one more reason."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    if await raise_escalation(tx, ticket, actor, step):
+        await store.save_ticket(tx, ticket)
+    return ticket
+
+
+async def raise_escalation(tx: Tx, ticket: Ticket, actor: Actor, step: Step, note: str = "") -> bool:
+    """Escalate a locked ticket and tell the others; the caller saves it when this is True."""
+    queue, from_line = await desk.load_queue(tx, ticket.queue), ticket.line
+    started = workflow.escalate(ticket, step, queue.last_line, tx.now)
+    if started is None:
+        return False
+    event = events.TicketEscalated(
+        actor=convert.to_actor(actor), reason=convert.number(step.reason), started=started, note=note
+    )
+    publish(tx, ticket, event)
+    if started:
+        labels = from_line.name, ticket.line.name, step.reason.name
+        tx.after_commit(lambda: metrics.ESCALATIONS.labels(*labels).inc())
+    return True
+
+
+async def resolve(tx: Tx, caller: Caller, target: Target, text: str) -> Ticket:
+    """Solved, with a last letter where there is one."""
+    agent = await acting_agent(tx, caller)
+    ticket = await locked(tx, target)
+    if text and not workflow.is_over(ticket):
+        await _send(tx, ticket, by_agent(agent), text)
+    workflow.resolve(ticket, agent.id, tx.now)
+    publish(tx, ticket, events.TicketResolved(actor=convert.to_actor(by_agent(agent))))
+    await store.save_ticket(tx, ticket)
+    return ticket
+
+
+async def close(tx: Tx, caller: Caller, target: Target, *, confirmed: bool) -> Ticket:
+    """The customer confirmed, or nobody waits for that any more."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    await _close(tx, ticket, actor, confirmed=confirmed)
+    return ticket
+
+
+async def close_expired(tx: Tx, term: timedelta, limit: int) -> int:
+    """Close tickets whose confirmation term ran out (CA-09); returns how many were found."""
+    tickets = await store.lock_expired(tx, tx.now - term, limit)
+    for ticket in tickets:
+        await _close(tx, ticket, _TERM, confirmed=False)
+    return len(tickets)
+
+
+async def reopen(tx: Tx, caller: Caller, target: Target) -> Ticket:
+    """A new cycle begins."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    workflow.reopen(ticket, tx.now)
+    publish_reopened(tx, ticket, actor)
+    await store.save_ticket(tx, ticket)
+    return ticket
+
+
+def publish_reopened(tx: Tx, ticket: Ticket, actor: Actor) -> None:
+    """Tell that a new cycle began, and count it."""
+    publish(tx, ticket, events.TicketReopened(actor=convert.to_actor(actor)))
+    labels = ticket.line.name, ticket.priority.name
+    tx.after_commit(lambda: metrics.REOPENED.labels(*labels).inc())
+
+
+async def _send(tx: Tx, ticket: Ticket, author: Actor, text: str) -> Message:
+    queue = await desk.load_queue(tx, ticket.queue)
+    workflow.staff_replied(ticket, queue, author.id, tx.now)
+    conversation = ticket.conversations[-1]
+    letter = Message(
+        id=str(uuid7()),
+        ticket_id=ticket.id,
+        author=author,
+        visibility=Visibility.PUBLIC,
+        text=text,
+        created_time=tx.now,
+        channel=conversation.channel,
+        conversation_id=conversation.id,
+        address=conversation.address,
+        delivery_state="queued",
+    )
+    await messages.add_message(tx, letter)
+    event = events.TicketReplied(actor=convert.to_actor(author), message=convert.event_message(letter))
+    publish(tx, ticket, event)
+    return letter
+
+
+def _change_status(tx: Tx, ticket: Ticket, actor: Actor, status: str) -> None:
+    previous = ticket.status
+    workflow.change_status(ticket, status, tx.now)
+    publish(tx, ticket, events.TicketStatusChanged(actor=convert.to_actor(actor), previous_status=previous))
+
+
+async def _close(tx: Tx, ticket: Ticket, actor: Actor, *, confirmed: bool) -> None:
+    workflow.close(ticket, tx.now, confirmed=confirmed)
+    publish(tx, ticket, events.TicketClosed(actor=convert.to_actor(actor), confirmed=confirmed))
+    labels = ticket.line.name, ticket.priority.name
+    tx.after_commit(lambda: metrics.CLOSED.labels(*labels).inc())
+    await store.save_ticket(tx, ticket)

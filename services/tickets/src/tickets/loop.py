@@ -1,0 +1,53 @@
+"""The background of the service: closing what nobody confirmed, counting what is open."""
+
+import asyncio
+from datetime import timedelta
+
+from chassis.db import Database
+from chassis.errors import Unavailable
+from chassis.telemetry import logger
+from tickets import metrics
+from tickets.handlers import work
+from tickets.settings import Settings
+from tickets.store import figures
+
+log = logger(__name__)
+
+
+async def close_expired(db: Database, settings: Settings) -> None:
+    """Close resolved tickets after the confirmation term; any number of replicas may do this at once."""
+    term = timedelta(seconds=settings.confirmation_seconds)
+    while True:
+        try:
+            async with db.tx() as tx:
+                closed = await work.close_expired(tx, term, settings.close_batch)
+        except Unavailable as error:
+            log.warning("closing waits", error=error.message)
+            closed = 0
+        # A full batch means that more are waiting.
+        if closed < settings.close_batch:
+            await asyncio.sleep(settings.close_poll_seconds)
+
+
+async def count_open(db: Database, settings: Settings) -> None:
+    """Export the gauges. Every replica shows the same figures, so rules take `max by`, never a sum."""
+    while True:
+        try:
+            async with db.tx() as tx:
+                rows = await figures.open_tickets(tx)
+            show(rows)
+        except Unavailable as error:
+            log.warning("counting waits", error=error.message)
+        await asyncio.sleep(settings.gauge_seconds)
+
+
+def show(rows: list[figures.Open]) -> None:
+    """Replace the gauges by these rows."""
+    metrics.OPEN.clear()
+    metrics.OLDEST_UNASSIGNED.clear()
+    ages: dict[str, float] = {}
+    for row in rows:
+        metrics.OPEN.labels(row.queue, row.status).set(row.count)
+        ages[row.queue] = max(ages.get(row.queue, 0.0), row.oldest_unassigned_seconds or 0.0)
+    for queue, age in ages.items():
+        metrics.OLDEST_UNASSIGNED.labels(queue).set(age)

@@ -1,0 +1,42 @@
+"""Metrics of the service. Labels are bounded: lines, priorities, channels, reasons, queues."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CREATED = Counter("tickdesk_tickets_created_total", "Tickets opened.", ["line", "priority", "channel"])
+CLOSED = Counter("tickdesk_tickets_closed_total", "Tickets closed.", ["line", "priority"])
+REOPENED = Counter("tickdesk_tickets_reopened_total", "Tickets opened again.", ["line", "priority"])
+ESCALATIONS = Counter(
+    "tickdesk_escalations_total",
+    "Escalations begun or moved on; the lines are equal where only management was told.",
+    ["from_line", "to_line", "reason"],
+)
+OPEN = Gauge("tickdesk_tickets_open", "Tickets that are not resolved, by status.", ["queue", "status"])
+OLDEST_UNASSIGNED = Gauge(
+    "tickdesk_ticket_oldest_unassigned_age_seconds", "Age of the oldest ticket nobody has taken.", ["queue"]
+)
+
+_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 432000)
+FIRST_RESPONSE = Histogram(
+    "tickdesk_ticket_first_response_seconds",
+    "Business time to a person's first reply, as the clock counted it.",
+    ["line", "priority"],
+    buckets=_BUCKETS,
+)
+RESOLUTION = Histogram(
+    "tickdesk_ticket_resolution_seconds",
+    "Business time to the resolution without pauses, as the clock counted it.",
+    ["line", "priority"],
+    buckets=_BUCKETS,
+)
+BY_CLOCK = {"first_response": FIRST_RESPONSE, "resolution": RESOLUTION}
+
+_LINES = ("L1", "L2", "L3")
+_PRIORITIES = ("LOW", "NORMAL", "HIGH", "CRITICAL")
+
+# A counter that is born with its first event hides that event from increase(), so all begin at 0.
+for _line in _LINES:
+    for _priority in _PRIORITIES:
+        CLOSED.labels(_line, _priority)
+        REOPENED.labels(_line, _priority)
+        FIRST_RESPONSE.labels(_line, _priority)
+        RESOLUTION.labels(_line, _priority)

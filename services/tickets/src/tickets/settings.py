@@ -1,0 +1,22 @@
+"""Settings of the service, read from TICKDESK_TICKETS_*."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import ChassisSettings
+
+
+class Settings(ChassisSettings):
+    """What tickets reads beside the settings of every service."""
+
+    model_config = SettingsConfigDict(env_prefix="TICKDESK_TICKETS_")
+
+    default_queue: str = Field("SUP", description="Queue of messages to an address that no queue has.")
+    confirmation_seconds: float = Field(
+        3 * 86400, gt=0, description="Seconds a resolved ticket waits for the customer before it is closed."
+    )
+    close_poll_seconds: float = Field(
+        15, gt=0, le=3600, description="Seconds between looks for resolved tickets to close."
+    )
+    close_batch: int = Field(100, ge=1, le=1000, description="Tickets closed in one transaction.")
+    gauge_seconds: float = Field(15, gt=0, description="Seconds between counts of the open tickets.")

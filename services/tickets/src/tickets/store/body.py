@@ -1,0 +1,98 @@
+"""The nested parts of a ticket as JSON, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tickets.domain import timeline
+from tickets.domain.model import Attachment, Conversation, Csat, Escalation, Form, Line, Reason, Ticket
+
+Json = dict[str, Any]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(time: datetime) -> int:
+    """An instant as whole microseconds since 1970."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def instant(value: int) -> datetime:
+    """The instant of whole microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def to_body(ticket: Ticket) -> Json:
+    """The column `body`: parts that are empty are left out."""
+    parts: Json = {
+        "observers": ticket.observers,
+        "conversations": [asdict(each) for each in ticket.conversations],
+        "fields": {key: {"text": value} for key, value in ticket.fields.items()},
+        "escalation": _from_escalation(ticket.escalation),
+        "csat": _from_csat(ticket.csat),
+        "timeline": [_from_fact(each) for each in ticket.timeline],
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def from_body(body: Mapping[str, Any]) -> Json:
+    """The nested parts as keyword arguments of a ticket."""
+    escalation, csat = body.get("escalation"), body.get("csat")
+    return {
+        "observers": body.get("observers", []),
+        "conversations": [Conversation(**each) for each in body.get("conversations", [])],
+        "fields": {key: value["text"] for key, value in body.get("fields", {}).items()},
+        "escalation": _to_escalation(escalation) if escalation else None,
+        "csat": Csat(**{**csat, "answered_time": instant(csat["answered_time"])}) if csat else None,
+        "timeline": [_to_fact(each) for each in body.get("timeline", [])],
+    }
+
+
+def from_attachments(attachments: list[Attachment]) -> list[Json]:
+    """Files of a message for their column."""
+    return [asdict(each) for each in attachments]
+
+
+def to_attachments(value: list[Json]) -> list[Attachment]:
+    """Files of a message out of their column."""
+    return [Attachment(**each) for each in value]
+
+
+def _from_fact(fact: timeline.Fact) -> Json:
+    row: Json = {"kind": timeline.NAMES[type(fact)]}
+    for name in timeline.FIELDS[type(fact)]:
+        value = getattr(fact, name)
+        row[name] = micros(value) if isinstance(value, datetime) else value
+    return row
+
+
+def _to_fact(row: Json) -> timeline.Fact:
+    values = {name: value for name, value in row.items() if name != "kind"}
+    for name in ("time", "last_time"):
+        if name in values:
+            values[name] = instant(values[name])
+    if "names" in values:
+        values["names"] = tuple(values["names"])
+    return timeline.KINDS[row["kind"]](**values)
+
+
+def _from_escalation(escalation: Escalation | None) -> Json | None:
+    if escalation is None:
+        return None
+    return {**asdict(escalation), "started_time": micros(escalation.started_time)}
+
+
+def _to_escalation(value: Json) -> Escalation:
+    return Escalation(
+        started_time=instant(value["started_time"]),
+        from_line=Line(value["from_line"]),
+        to_line=Line(value["to_line"]),
+        reasons=[Reason(each) for each in value["reasons"]],
+        management=value["management"],
+        form=Form(**value["form"]) if value["form"] else None,
+    )
+
+
+def _from_csat(csat: Csat | None) -> Json | None:
+    return {**asdict(csat), "answered_time": micros(csat.answered_time)} if csat else None

@@ -1,0 +1,237 @@
+"""Queues, agents and customers."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import IntegrityError
+
+from chassis.db import Tx
+from chassis.errors import InvalidInput, NotFound, Violation
+from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue
+from tickets.domain.workflow import OPEN_KINDS
+from tickets.store import tables
+from tickets.store.tickets import CONTACTS, to_customer
+
+_MAX_NUMBERS = 100
+_q, _a, _c, _t = tables.queue, tables.agent, tables.customer, tables.ticket
+
+_ADDRESSES = (
+    sa.select(
+        sa.func.array_agg(
+            sa.dialects.postgresql.aggregate_order_by(
+                tables.queue_address.c.address, tables.queue_address.c.position
+            )
+        )
+    )
+    .where(tables.queue_address.c.queue == _q.c.key)
+    .correlate(_q)
+    .scalar_subquery()
+    .label("addresses")
+)
+QUEUES = sa.select(_q, _ADDRESSES)
+"""Whole queues; add the condition."""
+
+# The queue with the next number of its sequence, and the customer of a contact, made when there is none.
+# A number is lost when the transaction fails; numbers are unique, not without gaps. Nothing here waits for
+# another ticket of the queue, as a counter in its row would. A contact that another transaction made a
+# moment ago is returned by id only: this statement cannot see that customer yet.
+_ADMIT = sa.text(
+    """
+    with known as (
+        select customer_id from contact where channel = :channel and address = :address
+    ), added as (
+        insert into contact (channel, address, customer_id)
+        select :channel, :address, cast(:new_id as uuid) where not exists (select from known)
+        on conflict (channel, address) do update set address = excluded.address
+        returning customer_id
+    ), owner as (
+        select customer_id as id from known union all select customer_id from added
+    ), born as (
+        insert into customer (id, name, language, numbers, created_time)
+        select id, :name, :language, cast(:numbers as text[]), :now
+        from owner where id = cast(:new_id as uuid)
+    )
+    select queue.*, owner.id as customer_id, to_jsonb(customer) as customer,
+        (select array_agg(a.address order by a.position) from queue_address a where a.queue = queue.key)
+            as addresses,
+        (select jsonb_agg(jsonb_build_array(o.channel, o.address)) from contact o
+            where o.customer_id = owner.id) as contacts,
+        nextval(cast('ticket_number_' || lower(queue.key) as regclass)) as number
+    from queue cross join owner left join customer on customer.id = owner.id
+    where queue.key = :queue
+    """
+).columns(customer=JSONB, contacts=JSONB, customer_id=sa.Uuid(as_uuid=False))
+
+
+async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> tuple[Queue, int, Customer]:
+    """The queue, the number of its next ticket, and the customer behind a contact.
+
+    Without one the `newcomer` becomes it. Raises NotFound (QUEUE_NOT_FOUND).
+    """
+    values = {
+        "queue": queue,
+        "channel": sender.channel,
+        "address": sender.address,
+        "new_id": newcomer.id,
+        "name": newcomer.name,
+        "language": newcomer.language,
+        "numbers": newcomer.numbers,
+        "now": newcomer.created_time,
+    }
+    row = (await tx.execute(_ADMIT, values)).one_or_none()
+    if row is None:
+        raise NotFound(f"no queue {queue}", reason="QUEUE_NOT_FOUND", metadata={"queue": queue})
+    if row.customer_id == newcomer.id:
+        found = newcomer
+    elif row.customer is None:
+        found = await load_customer(tx, row.customer_id)
+    else:
+        found = _from_json(row.customer, row.contacts, newcomer)
+    return to_queue(row), row.number, found
+
+
+async def queue_of_account(tx: Tx, account: str, default: str) -> str:
+    """Key of the queue that an address belongs to, else the default one, else the first.
+
+    Raises NotFound (QUEUE_NOT_FOUND) when the desk has no queue at all.
+    """
+    named = sa.select(tables.queue_address.c.queue).where(tables.queue_address.c.address == account)
+    query = sa.select(_q.c.key).order_by(
+        (_q.c.key == named.scalar_subquery()).desc().nulls_last(), (_q.c.key == default).desc(), _q.c.key
+    )
+    key = (await tx.execute(query.limit(1))).scalar_one_or_none()
+    if key is None:
+        raise NotFound("the desk has no queue: put one with PutQueue", reason="QUEUE_NOT_FOUND")
+    return str(key)
+
+
+async def load_queue(tx: Tx, key: str) -> Queue:
+    """One queue. Raises NotFound (QUEUE_NOT_FOUND)."""
+    row = (await tx.execute(QUEUES.where(_q.c.key == key))).one_or_none()
+    if row is None:
+        raise NotFound(f"no queue {key}", reason="QUEUE_NOT_FOUND", metadata={"queue": key})
+    return to_queue(row)
+
+
+async def put_queue(tx: Tx, queue: Queue) -> Queue:
+    """Create or replace a queue with its addresses. Raises InvalidInput for an address of another queue."""
+    values = {each.name: getattr(queue, each.name) for each in _q.c}
+    upsert = insert(_q).values(values)
+    changed = {name: value for name, value in values.items() if name not in ("key", "version")}
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[_q.c.key], set_={**changed, "version": _q.c.version + 1}
+    )
+    queue.version = (await tx.execute(upsert.returning(_q.c.version))).scalar_one()
+    if queue.version == 1:
+        # The key is 2 to 10 capital letters or digits by now, so the name is safe; it takes no parameters.
+        await tx.execute(sa.schema.CreateSequence(sa.Sequence(f"ticket_number_{queue.key.lower()}")))
+    await _put_addresses(tx, queue)
+    return queue
+
+
+async def load_agent(tx: Tx, agent_id: str) -> Agent:
+    """One active agent. Raises NotFound (AGENT_NOT_FOUND)."""
+    found = await tx.execute(sa.select(_a).where(_a.c.id == agent_id, _a.c.active))
+    row = found.mappings().one_or_none()
+    if row is None:
+        text = f"no active agent {agent_id}: add them with PutAgent"
+        raise NotFound(text, reason="AGENT_NOT_FOUND", metadata={"agent": agent_id})
+    return to_agent(row)
+
+
+async def leads_of(tx: Tx, queue: str, line: Line) -> list[str]:
+    """Ids of the agents who head a line in a queue, at most 10."""
+    theirs = sa.or_(sa.func.cardinality(_a.c.queues) == 0, _a.c.queues.contains([queue]))
+    query = sa.select(_a.c.id).where(_a.c.active, _a.c.leads.contains([line]), theirs)
+    return list((await tx.execute(query.order_by(_a.c.id).limit(10))).scalars())
+
+
+async def put_agent(tx: Tx, agent: Agent) -> Agent:
+    """Create or replace an agent."""
+    values = {each.name: getattr(agent, each.name) for each in _a.c}
+    changed = {name: value for name, value in values.items() if name not in ("id", "version")}
+    upsert = insert(_a).values(values)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[_a.c.id], set_={**changed, "version": _a.c.version + 1}
+    )
+    agent.version = (await tx.execute(upsert.returning(_a.c.version))).scalar_one()
+    return agent
+
+
+async def load_customer(tx: Tx, customer_id: str, *, lock: bool = False) -> Customer:
+    """One customer with contacts. Raises NotFound (CUSTOMER_NOT_FOUND)."""
+    query = sa.select(_c, CONTACTS).where(_c.c.id == customer_id)
+    found = await tx.execute(query.with_for_update(of=_c, key_share=True) if lock else query)
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound("no such customer", reason="CUSTOMER_NOT_FOUND", metadata={"customer": customer_id})
+    return to_customer(row)
+
+
+async def save_customer(tx: Tx, customer: Customer) -> None:
+    """The changed columns of a locked customer."""
+    row = {
+        each.name: getattr(customer, each.name) for each in _c.c if each.name not in ("id", "created_time")
+    }
+    await tx.execute(sa.update(_c).where(_c.c.id == customer.id).values(row))
+
+
+async def add_number(tx: Tx, customer_id: str, number: str) -> None:
+    """One more customer number, unless it is known or there are a hundred."""
+    room = sa.func.cardinality(_c.c.numbers) < _MAX_NUMBERS
+    change = sa.update(_c).where(_c.c.id == customer_id, ~_c.c.numbers.contains([number]), room)
+    await tx.execute(change.values(numbers=sa.func.array_append(_c.c.numbers, number)))
+
+
+async def count_tickets(tx: Tx, customer_id: str) -> tuple[int, int]:
+    """How many tickets a customer has, and how many of them are open."""
+    is_open = _t.c.status_kind.in_(OPEN_KINDS)
+    query = sa.select(sa.func.count().label("total"), sa.func.count().filter(is_open).label("running")).where(
+        _t.c.customer_id == customer_id
+    )
+    row = (await tx.execute(query)).one()
+    return row.total, row.running
+
+
+def to_queue(row: sa.Row[Any]) -> Queue:
+    """A queue out of a row of QUEUES."""
+    return Queue(
+        key=row.key,
+        name=row.name,
+        addresses=list(row.addresses or []),
+        default_priority=Priority(row.default_priority),
+        default_language=row.default_language,
+        first_line=Line(row.first_line),
+        last_line=Line(row.last_line),
+        public_lines=[Line(each) for each in row.public_lines],
+        version=row.version,
+    )
+
+
+def to_agent(row: sa.RowMapping) -> Agent:
+    """An agent out of their row."""
+    values: dict[str, Any] = {each.name: row[each.name] for each in _a.c}
+    for name in ("lines", "leads"):
+        values[name] = [Line(each) for each in values[name]]
+    return Agent(**values)
+
+
+async def _put_addresses(tx: Tx, queue: Queue) -> None:
+    table = tables.queue_address
+    await tx.execute(sa.delete(table).where(table.c.queue == queue.key))
+    rows = [{"address": each, "queue": queue.key, "position": i} for i, each in enumerate(queue.addresses)]
+    if not rows:
+        return
+    try:
+        await tx.execute(insert(table), rows)
+    except IntegrityError as error:
+        text = "queue.addresses: one of them belongs to another queue"
+        raise InvalidInput(
+            text, reason="ADDRESS_TAKEN", violations=[Violation("queue.addresses", text)]
+        ) from error
+
+
+def _from_json(value: dict[str, Any], contacts: list[Any], newcomer: Customer) -> Customer:
+    created = newcomer.created_time.fromisoformat(value["created_time"])
+    return to_customer({**value, "created_time": created, "contacts": contacts})

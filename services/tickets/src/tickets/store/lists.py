@@ -1,0 +1,173 @@
+"""Pages: keyset queries whose cost does not grow with the table, and their opaque tokens."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from chassis.db import Tx
+from chassis.errors import InvalidInput, Violation
+from tickets.domain.model import Agent, Message, Queue, Ticket
+from tickets.store import body, tables
+from tickets.store.desk import QUEUES, to_agent, to_queue
+from tickets.store.messages import to_message
+from tickets.store.tickets import TICKETS, to_ticket
+
+T = TypeVar("T")
+DEFAULT_SIZE = 50
+COUNT_LIMIT = 10_000
+"""Matches are counted up to here: counting a million rows would cost more than the page."""
+_DIGEST = 8
+_t, _m, _q, _a = tables.ticket, tables.message, tables.queue, tables.agent
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What part of a list is wanted; size 0 is the default."""
+
+    size: int = 0
+    token: str = ""
+
+    @property
+    def limit(self) -> int:
+        """Rows on the page."""
+        return self.size or DEFAULT_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A page, the token of the next one (empty on the last) and the bounded count where it was asked for."""
+
+    items: list[T]
+    next_token: str = ""
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tickets; all given conditions must hold."""
+
+    queue: str = ""
+    status_kinds: tuple[int, ...] = ()
+    assignee: str = ""
+    unassigned: bool = False
+    line: int = 0
+    customer_id: str = ""
+    created_after: datetime | None = None
+    updated_after: datetime | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """As SQL, with bound parameters."""
+        given: list[tuple[object, sa.ColumnElement[bool]]] = [
+            (self.queue, _t.c.queue == self.queue),
+            (self.status_kinds, _t.c.status_kind.in_(self.status_kinds)),
+            (self.assignee, _t.c.assignee == self.assignee),
+            (self.unassigned, _t.c.assignee == ""),
+            (self.line, _t.c.line == self.line),
+            (self.customer_id, _t.c.customer_id == self.customer_id),
+            (self.created_after, _t.c.created_time >= self.created_after),
+            (self.updated_after, _t.c.updated_time >= self.updated_after),
+        ]
+        return [condition for wanted, condition in given if wanted]
+
+
+async def list_tickets(tx: Tx, wanted: Filter, page: Page) -> Listed[Ticket]:
+    """Tickets, newest first; with `updated_after` by change, oldest first. Two statements."""
+    conditions = wanted.conditions()
+    by_change = wanted.updated_after is not None
+    moment = _t.c.updated_time if by_change else _t.c.created_time
+    query = TICKETS.where(*conditions)
+    if page.token:
+        place, bound = sa.tuple_(moment, _t.c.id), _moment(page.token, wanted)
+        query = query.where(place > bound if by_change else place < bound)
+    order = (moment, _t.c.id) if by_change else (moment.desc(), _t.c.id.desc())
+    rows = (await tx.execute(query.order_by(*order).limit(page.limit + 1))).mappings().all()
+    counted = sa.select(sa.literal(1)).select_from(_t).where(*conditions).limit(COUNT_LIMIT).subquery()
+    total = (await tx.execute(sa.select(sa.func.count()).select_from(counted))).scalar_one()
+
+    def position(ticket: Ticket) -> list[Any]:
+        return [body.micros(ticket.updated_time if by_change else ticket.created_time), ticket.id]
+
+    return _listed([to_ticket(row) for row in rows], page, wanted, position, total)
+
+
+async def list_messages(tx: Tx, ticket_id: str, page: Page) -> Listed[Message]:
+    """Messages and notes of a ticket, oldest first."""
+    query = sa.select(_m).where(_m.c.ticket_id == ticket_id)
+    if page.token:
+        query = query.where(sa.tuple_(_m.c.created_time, _m.c.id) > _moment(page.token, ticket_id))
+    rows = await tx.execute(query.order_by(_m.c.created_time, _m.c.id).limit(page.limit + 1))
+    messages = [to_message(row) for row in rows.mappings()]
+    return _listed(messages, page, ticket_id, lambda each: [body.micros(each.created_time), each.id])
+
+
+async def list_queues(tx: Tx, page: Page) -> Listed[Queue]:
+    """Queues by key."""
+    query = QUEUES.where(_q.c.key > _name(page.token, "queues")) if page.token else QUEUES
+    rows = await tx.execute(query.order_by(_q.c.key).limit(page.limit + 1))
+    return _listed([to_queue(row) for row in rows], page, "queues", lambda each: [each.key])
+
+
+async def list_agents(tx: Tx, page: Page) -> Listed[Agent]:
+    """Agents by id, those who left included."""
+    query = sa.select(_a)
+    if page.token:
+        query = query.where(_a.c.id > _name(page.token, "agents"))
+    rows = await tx.execute(query.order_by(_a.c.id).limit(page.limit + 1))
+    return _listed([to_agent(row) for row in rows.mappings()], page, "agents", lambda each: [each.id])
+
+
+def _listed(
+    found: Sequence[T], page: Page, scope: object, position: Callable[[T], list[Any]], total: int = 0
+) -> Listed[T]:
+    items = list(found[: page.limit])
+    token = _token(scope, position(items[-1])) if len(found) > page.limit else ""
+    return Listed(items, token, total)
+
+
+def _token(scope: object, position: list[Any]) -> str:
+    payload = json.dumps(position).encode()
+    return base64.urlsafe_b64encode(_digest(scope, payload) + payload).decode().rstrip("=")
+
+
+def _moment(token: str, scope: object) -> sa.Tuple:
+    """Where the last page of a list by time ended, for comparing. Raises InvalidInput."""
+    try:
+        micros, identity = _position(token, scope)
+        instant, identity = body.instant(micros), str(UUID(identity))
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise _bad_token() from None
+    return sa.tuple_(sa.literal(instant, _t.c.created_time.type), sa.literal(identity, _t.c.id.type))
+
+
+def _name(token: str, scope: object) -> str:
+    """Where the last page of a list by name ended. Raises InvalidInput."""
+    try:
+        (name,) = _position(token, scope)
+    except (ValueError, TypeError):
+        raise _bad_token() from None
+    return str(name)
+
+
+def _position(token: str, scope: object) -> list[Any]:
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    digest, payload = raw[:_DIGEST], raw[_DIGEST:]
+    if digest != _digest(scope, payload):
+        raise ValueError("a token of another list")
+    return list(json.loads(payload))
+
+
+def _digest(scope: object, payload: bytes) -> bytes:
+    """Ties a token to its list. No secret: a made-up position shows nothing that the list would not."""
+    return hashlib.sha256(repr(scope).encode() + b"\0" + payload).digest()[:_DIGEST]
+
+
+def _bad_token() -> InvalidInput:
+    text = "page_token must be the next_page_token of the same list with the same filters"
+    return InvalidInput(text, violations=[Violation("page_token", text)])

@@ -1,0 +1,54 @@
+"""Messages and notes of tickets."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.db import Tx
+from tickets.domain.model import Actor, ActorKind, Message, Visibility
+from tickets.store import body, tables
+
+_m = tables.message
+
+
+async def add_message(tx: Tx, message: Message) -> None:
+    """One more message or note."""
+    await tx.execute(insert(_m).values(message_row(message)))
+
+
+async def has_message(tx: Tx, message_id: str) -> bool:
+    """Whether a message of intake is here already."""
+    return bool((await tx.execute(sa.select(sa.exists().where(_m.c.id == message_id)))).scalar())
+
+
+async def set_delivery(tx: Tx, message_id: str, state: str) -> bool:
+    """Note the fate of an outgoing message; False when it is known or there is no such message."""
+    change = sa.update(_m).where(_m.c.id == message_id, _m.c.delivery_state.not_in(("", state)))
+    return bool((await tx.execute(change.values(delivery_state=state))).rowcount)
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    """The columns of a message."""
+    plain = {each.name: getattr(message, each.name) for each in _m.c if each.name not in _MAPPED}
+    return {
+        **plain,
+        "author_kind": message.author.kind,
+        "author_id": message.author.id,
+        "author_name": message.author.name,
+        "attachments": body.from_attachments(message.attachments),
+    }
+
+
+def to_message(values: sa.RowMapping) -> Message:
+    """A message out of its row."""
+    plain = {each.name: values[each.name] for each in _m.c if each.name not in (*_MAPPED, "visibility")}
+    return Message(
+        author=Actor(ActorKind(values["author_kind"]), values["author_id"], values["author_name"]),
+        visibility=Visibility(values["visibility"]),
+        attachments=body.to_attachments(values["attachments"]),
+        **plain,
+    )
+
+
+_MAPPED = ("author_kind", "author_id", "author_name", "attachments")

@@ -1,0 +1,169 @@
+"""Tables of the service."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from chassis.db import chassis_tables
+
+metadata = sa.MetaData()
+outbox, inbox, request = chassis_tables(metadata)
+
+_TIME = sa.DateTime(timezone=True)
+_ID = sa.Uuid(as_uuid=False)
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, server_default="")
+
+
+queue = sa.Table(
+    "queue",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("default_priority", sa.SmallInteger, nullable=False),
+    sa.Column("default_language", sa.Text, nullable=False),
+    sa.Column("first_line", sa.SmallInteger, nullable=False),
+    sa.Column("last_line", sa.SmallInteger, nullable=False),
+    sa.Column("public_lines", ARRAY(sa.SmallInteger), nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+"""Its numbers come from a sequence of its own, `ticket_number_<key>`: no row is locked to number a ticket."""
+
+queue_address = sa.Table(
+    "queue_address",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("queue", sa.ForeignKey("queue.key", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.SmallInteger, nullable=False),
+    sa.Index("queue_address_queue", "queue"),
+)
+
+agent = sa.Table(
+    "agent",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    _text("email"),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("lines", ARRAY(sa.SmallInteger), nullable=False),
+    sa.Column("queues", ARRAY(sa.Text), nullable=False),
+    sa.Column("leads", ARRAY(sa.SmallInteger), nullable=False),
+    sa.Column("management", sa.Boolean, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+
+customer = sa.Table(
+    "customer",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    _text("name"),
+    sa.Column("tier", sa.SmallInteger, nullable=False, server_default="1"),
+    _text("timezone"),
+    _text("language"),
+    sa.Column("numbers", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    _text("organisation"),
+    _text("account_manager"),
+    sa.Column("created_time", _TIME, nullable=False),
+)
+
+contact = sa.Table(
+    "contact",
+    metadata,
+    sa.Column("channel", sa.SmallInteger, primary_key=True),
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.ForeignKey("customer.id"), nullable=False),
+    sa.Index("contact_customer", "customer_id"),
+)
+
+ticket = sa.Table(
+    "ticket",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("queue", sa.ForeignKey("queue.key"), nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("customer_id", sa.ForeignKey("customer.id"), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("type", sa.SmallInteger, nullable=False),
+    _text("category"),
+    _text("component"),
+    _text("edition"),
+    _text("language"),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("status_kind", sa.SmallInteger, nullable=False),
+    sa.Column("line", sa.SmallInteger, nullable=False),
+    _text("assignee"),
+    _text("customer_number"),
+    sa.Column("channel", sa.SmallInteger, nullable=False),
+    _text("account"),
+    sa.Column("tags", ARRAY(sa.Text), nullable=False),
+    sa.Column("cycle", sa.Integer, nullable=False),
+    sa.Column("message_count", sa.Integer, nullable=False),
+    _text("parent_ticket_id"),
+    _text("origin"),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Column("updated_time", _TIME, nullable=False),
+    sa.Column("resolved_time", _TIME),
+    sa.Column("closed_time", _TIME),
+    sa.Column("body", JSONB, nullable=False),
+    sa.UniqueConstraint("queue", "number"),
+    sa.Index("ticket_created", "created_time", "id"),
+    sa.Index("ticket_updated", "updated_time", "id"),
+    sa.Index("ticket_queue", "queue", "status_kind", "created_time", "id"),
+    sa.Index("ticket_customer", "customer_id", "created_time", "id"),
+    sa.Index("ticket_assignee", "assignee", "created_time", "id", postgresql_where=sa.text("assignee <> ''")),
+    sa.Index("ticket_resolved", "resolved_time", postgresql_where=sa.text("status_kind = 5")),
+)
+"""Scalars are columns, so that lists can filter by them; `body` holds what is only read with its ticket:
+observers, conversations, fields, escalation, csat and the timeline (`store.body`)."""
+
+ticket_clock = sa.Table(
+    "ticket_clock",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("clock", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, sa.Identity(), nullable=False),
+    sa.Column("cycle", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("due_time", _TIME),
+    sa.Column("met_time", _TIME),
+    sa.Column("breached", sa.Boolean, nullable=False),
+    sa.Column("last_mark", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("as_of_time", _TIME, nullable=False),
+)
+"""What the clocks say. Apart from `ticket`: hearing it changes no version and makes no event, else the
+clocks and the tickets would answer each other for ever."""
+
+conversation = sa.Table(
+    "conversation",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), nullable=False),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Index("conversation_ticket", "ticket_id"),
+)
+
+message = sa.Table(
+    "message",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), nullable=False),
+    sa.Column("author_kind", sa.SmallInteger, nullable=False),
+    _text("author_id"),
+    _text("author_name"),
+    sa.Column("visibility", sa.SmallInteger, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    _text("full_text"),
+    _text("html"),
+    sa.Column("attachments", JSONB, nullable=False),
+    sa.Column("channel", sa.SmallInteger, nullable=False),
+    _text("conversation_id"),
+    _text("address"),
+    _text("delivery_state"),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Index("message_ticket", "ticket_id", "created_time", "id"),
+)

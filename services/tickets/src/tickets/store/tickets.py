@@ -1,0 +1,254 @@
+"""Tickets in and out of the database: one statement to read or lock, one to create, one to save."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from chassis.db import Tx
+from chassis.errors import InvalidInput, NotFound, Violation
+from tickets.domain.model import (
+    Contact,
+    Conversation,
+    Customer,
+    Line,
+    Message,
+    Priority,
+    SlaClock,
+    Ticket,
+    TicketType,
+    Tier,
+)
+from tickets.domain.workflow import OPEN_KINDS, StatusKind, status_kind
+from tickets.store import body, tables
+from tickets.store.messages import message_row
+
+_KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
+_CUSTOMER = "customer_"
+_t, _c = tables.ticket, tables.customer
+
+CONTACTS = (
+    sa.select(
+        sa.func.jsonb_agg(
+            sa.func.jsonb_build_array(tables.contact.c.channel, tables.contact.c.address), type_=JSONB
+        )
+    )
+    .where(tables.contact.c.customer_id == _c.c.id)
+    .correlate(_c)
+    .scalar_subquery()
+    .label("contacts")
+)
+"""Contacts of the customer of the row, as a JSON list of pairs."""
+
+_CLOCKS = (
+    sa.select(sa.func.jsonb_agg(sa.func.to_jsonb(sa.literal_column("ticket_clock")), type_=JSONB))
+    .select_from(tables.ticket_clock)
+    .where(tables.ticket_clock.c.ticket_id == _t.c.id)
+    .correlate(_t)
+    .scalar_subquery()
+    .label("clocks")
+)
+
+TICKETS = (
+    sa.select(
+        _t, *(each.label(_CUSTOMER + each.name) for each in _c.c if each.name != "id"), CONTACTS, _CLOCKS
+    )
+    .join_from(_t, _c, _t.c.customer_id == _c.c.id)
+    .set_label_style(sa.LABEL_STYLE_DISAMBIGUATE_ONLY)
+)
+"""Whole tickets; add the condition."""
+
+
+async def load_ticket(tx: Tx, reference: str, *, lock: bool = False) -> Ticket:
+    """One ticket by id or key, `lock` until the end of the transaction. Raises NotFound, InvalidInput."""
+    query = TICKETS.where(_refers_to(reference))
+    row = (await tx.execute(query.with_for_update(of=_t) if lock else query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"no ticket {reference}", reason="TICKET_NOT_FOUND", metadata={"ticket": reference})
+    return to_ticket(row)
+
+
+async def lock_or_none(tx: Tx, ticket_id: str) -> Ticket | None:
+    """The ticket of an id, locked; None when there is no such ticket."""
+    try:
+        UUID(ticket_id)
+    except ValueError:
+        return None
+    row = (
+        (await tx.execute(TICKETS.where(_t.c.id == ticket_id).with_for_update(of=_t)))
+        .mappings()
+        .one_or_none()
+    )
+    return to_ticket(row) if row else None
+
+
+async def lock_by_conversation(tx: Tx, conversation_ids: Sequence[str]) -> Ticket | None:
+    """The ticket that the first known of these conversations belongs to, locked."""
+    wanted = list(conversation_ids)
+    found = (
+        sa.select(tables.conversation.c.ticket_id)
+        .where(tables.conversation.c.id.in_(wanted))
+        .order_by(sa.func.array_position(sa.cast(wanted, sa.ARRAY(sa.Text)), tables.conversation.c.id))
+        .limit(1)
+        .scalar_subquery()
+    )
+    row = (await tx.execute(TICKETS.where(_t.c.id == found).with_for_update(of=_t))).mappings().one_or_none()
+    return to_ticket(row) if row else None
+
+
+async def lock_open_of_sender(tx: Tx, sender: Contact, queue: str) -> list[Ticket]:
+    """Open tickets of the sender's customer in the queue, newest first, at most 20.
+
+    The sender is locked first: two first messages at once must see each other's ticket.
+    """
+    lock = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sender.address, sender.channel)))
+    await tx.execute(lock)
+    owner = sa.select(tables.contact.c.customer_id).where(_is_contact(sender)).scalar_subquery()
+    query = (
+        TICKETS.where(_t.c.customer_id == owner, _t.c.queue == queue, _t.c.status_kind.in_(OPEN_KINDS))
+        .order_by(_t.c.created_time.desc(), _t.c.id.desc())
+        .limit(20)
+        .with_for_update(of=_t)
+    )
+    return [to_ticket(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def lock_open_of_customer(tx: Tx, customer_id: str) -> list[Ticket]:
+    """All open tickets of a customer, in one order for everybody."""
+    query = TICKETS.where(_t.c.customer_id == customer_id, _t.c.status_kind.in_(OPEN_KINDS))
+    rows = await tx.execute(query.order_by(_t.c.id).with_for_update(of=_t))
+    return [to_ticket(row) for row in rows.mappings()]
+
+
+async def lock_expired(tx: Tx, before: datetime, limit: int) -> list[Ticket]:
+    """Tickets resolved before an instant, oldest first; those that another replica holds are left out."""
+    query = (
+        TICKETS.where(_t.c.status_kind == StatusKind.RESOLVED, _t.c.resolved_time <= before)
+        .order_by(_t.c.resolved_time)
+        .limit(limit)
+        .with_for_update(of=_t, skip_locked=True)
+    )
+    return [to_ticket(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def keys_of(tx: Tx, conversation_ids: Sequence[str]) -> list[str]:
+    """Keys of the tickets that these conversations belong to, at most 10."""
+    query = (
+        sa.select(_t.c.queue, _t.c.number)
+        .where(_t.c.id.in_(_owners(conversation_ids)))
+        .order_by(_t.c.created_time.desc())
+        .limit(10)
+    )
+    return [f"{row.queue}-{row.number}" for row in await tx.execute(query)]
+
+
+async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
+    """A new ticket with its first message and conversation, in one statement."""
+    born = insert(_t).values(_row(ticket)).cte("born")
+    said = insert(tables.message).values(message_row(message)).cte("said")
+    first = {
+        "id": ticket.conversations[0].id,
+        "ticket_id": ticket.id,
+        "created_time": ticket.created_time,
+    }
+    # Parts of one statement see no order, but foreign keys are checked at its end.
+    await tx.execute(insert(tables.conversation).values(first).add_cte(born, said))
+
+
+async def save_ticket(tx: Tx, ticket: Ticket) -> None:
+    """The changed state of a locked ticket."""
+    row = {name: value for name, value in _row(ticket).items() if name != "id"}
+    await tx.execute(sa.update(_t).where(_t.c.id == ticket.id).values(row))
+
+
+async def add_conversation(tx: Tx, ticket: Ticket, conversation: Conversation) -> None:
+    """One more conversation that belongs to the ticket, unless it does already."""
+    row = {"id": conversation.id, "ticket_id": ticket.id, "created_time": tx.now}
+    await tx.execute(insert(tables.conversation).values(row).on_conflict_do_nothing())
+
+
+async def exists(tx: Tx, ticket_id: str) -> bool:
+    """Whether there is a ticket of this id."""
+    return bool((await tx.execute(sa.select(sa.exists().where(_t.c.id == ticket_id)))).scalar())
+
+
+def to_ticket(values: sa.RowMapping) -> Ticket:
+    """A ticket out of a row of TICKETS."""
+    plain = {each.name: values[each.name] for each in _t.c if each.name not in _MAPPED}
+    return Ticket(
+        **plain,
+        **body.from_body(values["body"]),
+        type=TicketType(values["type"]),
+        priority=Priority(values["priority"]),
+        line=Line(values["line"]),
+        customer=to_customer(values, _CUSTOMER),
+        clocks=[
+            _to_clock(each) for each in sorted(values["clocks"] or [], key=lambda each: each["position"])
+        ],
+    )
+
+
+def to_customer(values: Mapping[Any, Any], prefix: str = "") -> Customer:
+    """A customer out of the columns with a prefix, and `contacts`."""
+    plain = {each.name: values[prefix + each.name] for each in _c.c if each.name not in ("id", "tier")}
+    return Customer(
+        id=values[prefix + "id"],
+        tier=Tier(values[prefix + "tier"]),
+        contacts=[Contact(channel, address) for channel, address in sorted(values["contacts"] or [])],
+        **plain,
+    )
+
+
+_MAPPED = ("body", "type", "priority", "line", "status_kind", "customer_id")
+
+
+def _row(ticket: Ticket) -> dict[str, Any]:
+    plain = {each.name: getattr(ticket, each.name) for each in _t.c if each.name not in _COMPUTED}
+    return {
+        **plain,
+        "status_kind": status_kind(ticket),
+        "customer_id": ticket.customer.id,
+        "body": body.to_body(ticket),
+    }
+
+
+_COMPUTED = ("body", "status_kind", "customer_id")
+
+
+def _to_clock(value: Mapping[str, Any]) -> SlaClock:
+    return SlaClock(
+        clock=value["clock"],
+        state=value["state"],
+        cycle=value["cycle"],
+        version=value["version"],
+        due_time=_time(value["due_time"]),
+        met_time=_time(value["met_time"]),
+        breached=value["breached"],
+        last_mark=value["last_mark"],
+    )
+
+
+def _time(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+def _is_contact(sender: Contact) -> sa.ColumnElement[bool]:
+    return sa.and_(tables.contact.c.channel == sender.channel, tables.contact.c.address == sender.address)
+
+
+def _owners(conversation_ids: Sequence[str]) -> sa.Select[tuple[str]]:
+    return sa.select(tables.conversation.c.ticket_id).where(tables.conversation.c.id.in_(conversation_ids))
+
+
+def _refers_to(reference: str) -> sa.ColumnElement[bool]:
+    if key := _KEY.fullmatch(reference.strip()):
+        return sa.and_(_t.c.queue == key[1].upper(), _t.c.number == int(key[2]))
+    try:
+        return _t.c.id == str(UUID(reference.strip()))
+    except ValueError:
+        text = 'ticket must be an id (UUID) or a key such as "SUP-12"'
+        raise InvalidInput(text, violations=[Violation("ticket", text)]) from None

@@ -1,0 +1,163 @@
+"""A desk to test with: callers of every role, a stream to speak into, a watch, and builders."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from chassis.bus import Bus, Outgoing, stream_of
+from chassis.clock import utcnow, uuid7
+from chassis.db import Database
+from chassis.testing import EventWatch
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.intake.v1 import events_pb2 as intake_events
+from tickdesk.intake.v1 import message_pb2 as intake
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2
+from tickdesk.tickets.v1 import tickets_service_pb2 as pb
+
+ROLES = (
+    "admin:demo",
+    "lead:olga",
+    "agent:anna",
+    "agent:boris",
+    "agent:dina",
+    "service:sla-clock",
+    "adapter:crm",
+)
+EVENTS: tuple[type[Message], ...] = tuple(
+    getattr(events_pb2, name) for name in events_pb2.DESCRIPTOR.message_types_by_name
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a call failed."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    metadata: dict[str, str]
+    fields: list[str]
+
+
+@dataclass
+class Desk:
+    """The service under test and everything around it."""
+
+    bus: Bus
+    db: Database
+    watch: EventWatch
+    stubs: dict[str, Any] = field(default_factory=dict)
+
+    async def call(self, method: str, who: str = "agent:anna", **fields: Any) -> Any:
+        """Call an RPC by name; a request_id is made unless one is given."""
+        kind = getattr(pb, f"{method}Request")
+        if "request_id" in kind.DESCRIPTOR.fields_by_name:
+            fields.setdefault("request_id", uuid4().hex)
+        return await getattr(self.stubs[who], method)(kind(**fields), timeout=10)
+
+    async def refusal(self, method: str, who: str = "agent:anna", **fields: Any) -> Refusal:
+        """The same, expected to be refused."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.call(method, who, **fields)
+        status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        for detail in status.details if status else ():
+            detail.Unpack(info if detail.Is(info.DESCRIPTOR) else bad)
+        return Refusal(
+            code=caught.value.code(),
+            reason=info.reason,
+            message=caught.value.details() or "",
+            metadata=dict(info.metadata),
+            fields=[each.field for each in bad.field_violations],
+        )
+
+    async def tell(self, *told: Message, key: str = "k", event_id: str = "") -> None:
+        """Publish events of other services, in this order."""
+        for event in told:
+            name = event.DESCRIPTOR.full_name
+            await self.bus.ensure_stream(stream_of(name))
+            out = Outgoing(name, event.SerializeToString(), event_id or str(uuid4()), key, utcnow(), {})
+            for ack in await self.bus.publish([out]):
+                assert not isinstance(ack, Exception), ack
+
+    async def create(self, **fields: Any) -> ticket_pb2.Ticket:
+        """A ticket by CreateTicket."""
+        request = {
+            "queue": "SUP",
+            "subject": "Printer on fire",
+            "text": "It burns.",
+            "contact": a_contact(),
+            "who": "service:sla-clock",
+            **fields,
+        }
+        return (await self.call("CreateTicket", **request)).ticket
+
+    async def receive(self, **fields: Any) -> ticket_pb2.Ticket:
+        """A ticket by a message of intake."""
+        message = an_inbound(**fields)
+        await self.tell(intake_events.MessageReceived(message=message), key=message.conversation_id)
+        opened = await self.watch.next(events_pb2.TicketOpened)
+        return opened.ticket
+
+    async def ticket(self, ticket_id: str) -> ticket_pb2.Ticket:
+        """How it is now."""
+        return (await self.call("GetTicket", ticket=ticket_id)).ticket
+
+    async def messages(self, ticket_id: str) -> list[ticket_pb2.TicketMessage]:
+        """All its messages and notes."""
+        return list((await self.call("ListTicketMessages", ticket=ticket_id, page_size=200)).messages)
+
+    async def escalated(self, **fields: Any) -> ticket_pb2.Ticket:
+        """A ticket that anna took and handed to the second line."""
+        ticket = await self.create(**fields)
+        await self.call("TakeTicket", ticket=ticket.id)
+        answer = await self.call("EscalateTicket", ticket=ticket.id, reason=1)
+        return answer.ticket
+
+
+def a_contact(address: str = "client@client.example", channel_: int = common.CHANNEL_EMAIL) -> Any:
+    return ticket_pb2.Contact(channel=channel_, address=address)  # type: ignore[arg-type]
+
+
+def an_inbound(**fields: Any) -> intake.InboundMessage:
+    message = intake.InboundMessage(
+        id=str(uuid7()),
+        channel=common.CHANNEL_EMAIL,
+        account="help@desk.example",
+        conversation_id=uuid4().hex[:16],
+        conversation_started=True,
+        sender=intake.Party(address="client@client.example", name="Kim Client"),
+        subject="Printer on fire",
+        text="It burns.\n> quoted",
+        reply_text="It burns.",
+        author_kind=intake.AUTHOR_KIND_PERSON,
+        language="en",
+    )
+    message.received_time.FromDatetime(utcnow())
+    message.MergeFrom(intake.InboundMessage(**fields))
+    return message
+
+
+def kinds(ticket: ticket_pb2.Ticket) -> list[str]:
+    """Kinds of the facts of a ticket, in order."""
+    return [fact.WhichOneof("kind") or "" for fact in ticket.timeline.facts]
+
+
+async def furnish(desk: Desk) -> None:
+    """Put the queue and the agents."""
+    queue = ticket_pb2.Queue(key="SUP", name="Support", addresses=["help@desk.example"])
+    await desk.call("PutQueue", "admin:demo", queue=queue)
+    for agent in (
+        ticket_pb2.Agent(id="anna", name="Anna", lines=[common.LINE_L1], active=True),
+        ticket_pb2.Agent(id="boris", name="Boris", lines=[common.LINE_L1], active=True),
+        ticket_pb2.Agent(id="dina", name="Dina", lines=[common.LINE_L2, common.LINE_L3], active=True),
+        ticket_pb2.Agent(id="olga", name="Olga", leads=[common.LINE_L1], active=True),
+    ):
+        await desk.call("PutAgent", "admin:demo", agent=agent)

@@ -1,0 +1,52 @@
+"""The true wiring of tickets on real servers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from chassis.db import Database
+from chassis.rpc import channel
+from chassis.run import running
+from chassis.testing import events, open_bus
+from services.tickets.tests.builders import EVENTS, ROLES, Desk, furnish
+from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
+from tickets.main import build
+from tickets.settings import Settings
+
+Start = Callable[..., Awaitable[Desk]]
+
+
+@pytest.fixture
+async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[Start]:
+    """Start a desk with other settings than the usual ones."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(**fields: object) -> Desk:
+            settings = Settings(
+                database_url=str(database("tickets.migrations")),
+                nats_url=nats_url,
+                tokens={who: f"token-of-{who}" for who in ROLES},
+                drain_pause_seconds=0,
+                drain_seconds=2,
+                **fields,  # type: ignore[arg-type]
+            )
+            app = await stack.enter_async_context(running("tickets", settings, build))
+            bus = await stack.enter_async_context(open_bus(nats_url))
+            db = await stack.enter_async_context(Database(settings.database_url, "tickets"))
+            watch = await stack.enter_async_context(events(bus, *EVENTS))
+            desk = Desk(bus, db, watch)
+            for who in ROLES:
+                pipe = channel(f"127.0.0.1:{app.grpc_port}", f"token-of-{who}")
+                desk.stubs[who] = TicketServiceStub(await stack.enter_async_context(pipe))
+            return desk
+
+        yield begin
+
+
+@pytest.fixture
+async def desk(start: Start) -> Desk:
+    """A desk with the queue SUP and four agents: anna and boris (L1), dina (L2), olga who leads L1."""
+    desk = await start()
+    await furnish(desk)
+    return desk
