@@ -19,8 +19,9 @@ SAMPLES: dict[str, Any] = {
     "replicas": 1,
     "settings": {"log_level": "debug"},
     "secrets": {"tokens": {"name": "other", "key": "json"}},
-    "peers": {"tickets_target": "tickets"},
-    "ports": {"grpc": 50052},
+    "peers": {"sample_target": "tickets"},
+    "files": {"policy_path": "version: 1"},
+    "ports": {"ops": 9091},
     "service": {"annotations": {"sample": "yes"}},
     "resources": {"requests": {"cpu": "7m"}},
     "shutdown": {"preStopSeconds": 0},
@@ -99,12 +100,11 @@ def test_every_key_of_defaults_has_a_sample_here() -> None:
     assert SAMPLES.keys() == chart.load(chart.CHART / "values.yaml")["defaults"].keys()
 
 
-@pytest.mark.parametrize("key", SAMPLES)
-def test_a_default_works_on_every_service_and_a_service_overrides_it(key: str) -> None:
+@pytest.mark.parametrize(("number", "key"), list(enumerate(SAMPLES)))
+def test_a_default_works_on_every_service_and_a_service_overrides_it(number: int, key: str) -> None:
     assert changed({"defaults": {key: SAMPLES[key]}}) == set(SERVICES)
-    for service in SERVICES:
-        if (service, key) != ("tickets", "peers"):
-            assert changed({"services": {service: {key: SAMPLES[key]}}}) == {service}
+    service = SERVICES[number % len(SERVICES)]
+    assert changed({"services": {service: {key: SAMPLES[key]}}}) == {service}
 
 
 def test_a_number_of_many_digits_stays_a_number() -> None:
@@ -113,6 +113,18 @@ def test_a_number_of_many_digits_stays_a_number() -> None:
     env = deployment["Deployment desk-tickdesk-tickets"]["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "TICKDESK_TICKETS_MAX_MESSAGE_BYTES", "value": "10485760"} in env
     assert {"name": "TICKDESK_TICKETS_CALL_SECONDS", "value": "2.5"} in env
+
+
+def test_a_changed_file_restarts_the_pods_of_its_service_and_keeps_its_text() -> None:
+    text = 'a: {{ "braces" }}\n# привет\n'
+    first, second = (
+        by_title({"services": {"sla-clock": {"files": {"policy_path": t}}}}) for t in (text, "b: 1")
+    )
+    title = "desk-tickdesk-sla-clock"
+    assert first[f"ConfigMap {title}"]["data"] == {"policy_path": text}
+    pods = [m[f"Deployment {title}"]["spec"]["template"]["metadata"]["annotations"] for m in (first, second)]
+    assert pods[0] != pods[1]
+    assert f"ConfigMap {title}" not in by_title({"services": {"sla-clock": {"files": {"policy_path": ""}}}})
 
 
 def test_a_secret_can_be_taken_away_by_null() -> None:

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from chassis.settings import ChassisSettings
 from tools import chart, chartrules
@@ -49,13 +50,16 @@ def test_every_port_a_service_may_listen_on_has_a_number_in_the_chart(service: s
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_secret_a_service_cannot_do_without_is_mounted(service: str) -> None:
-    """A field with a `_file` twin and no default is a secret that somebody has to give."""
+    """A secret without a default is one that somebody has to give."""
     declared = settings_of(service)
     prefix = str(declared.model_config.get("env_prefix"))
-    fields = declared.model_fields
+    defaults = {
+        name: field.get_default(call_default_factory=True) for name, field in declared.model_fields.items()
+    }
     wanted = {
         f"{prefix}{name.upper()}_FILE"
-        for name in fields
-        if f"{name}_file" in fields and not str(fields[name].get_default(call_default_factory=True) or "")
+        for name, default in defaults.items()
+        if isinstance(default, SecretStr) and not default.get_secret_value()
     }
+    assert f"{prefix}DATABASE_URL_FILE" in wanted
     assert wanted - environment("Deployment", service).keys() == set()

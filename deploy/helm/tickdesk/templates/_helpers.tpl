@@ -35,6 +35,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $_ := unset $block.secrets $setting -}}
 {{- end -}}
 {{- end -}}
+{{- range $setting, $text := $block.files -}}
+{{- if not $text -}}
+{{- $_ := unset $block.files $setting -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml $block -}}
 {{- end -}}
 
@@ -59,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 TICKDESK_{{ . | replace "-" "_" | upper }}_
 {{- end -}}
 
-{{/* Settings of a service as environment: ports, own settings, files of secrets. Takes root, service, block. */}}
+{{/* Settings of a service as environment: ports, own settings, files, secrets. Takes root, service, block. */}}
 {{- define "tickdesk.env" -}}
 {{- $prefix := include "tickdesk.prefix" .service -}}
 {{- $tls := .root.Values.tls.existingSecret -}}
@@ -70,6 +75,9 @@ TICKDESK_{{ . | replace "-" "_" | upper }}_
 {{- range $name, $peer := .block.peers -}}
 {{- $port := (include "tickdesk.block" (dict "root" $.root "service" $peer) | fromYaml).ports.grpc -}}
 {{- $_ := set $settings $name (printf "%s-%s:%v" (include "tickdesk.fullname" $.root) $peer $port) -}}
+{{- end -}}
+{{- range $name, $_ := .block.files -}}
+{{- $_ := set $settings $name (printf "/etc/tickdesk/%s" $name) -}}
 {{- end -}}
 {{- if $tls -}}
 {{- $_ := set $settings "tls_cert" "/run/tickdesk/tls/tls.crt" -}}
