@@ -27,6 +27,12 @@ calendars:
 targets:
   - name: all
     targets: {first_response: 40s, resolution: 60s}
+marks:
+  - {at: 60%, action: remind}
+  - {at: 70%, action: remind}
+  - {at: 80%, action: remind}
+  - {at: 90%, action: remind}
+  - {at: 100%, action: breach}
 """
 
 
@@ -36,7 +42,7 @@ async def measure() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         policy = Path(folder) / "policy.yaml"
         policy.write_text(POLICY)
-        async with a_desk(TICKDESK_SLA_CLOCK_POLICY_FILE=str(policy)) as (desk, client):
+        async with a_desk(TICKDESK_SLA_CLOCK_POLICY_PATH=str(policy)) as (desk, client):
             seen: list[tuple[float, float]] = []
             watcher = await nats.connect(desk.servers.nats.url)
 
