@@ -68,12 +68,17 @@ def stale(written: dict[str, str]) -> Iterator[str]:
 def dead_links() -> Iterator[str]:
     """Relative links of the Markdown files that lead nowhere."""
     for path in shape.repository_files():
-        if not path.endswith(".md"):
-            continue
-        text = (ROOT / path).read_text(encoding="utf-8")
-        for target in LINK.findall(re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)):
-            if not ((ROOT / path).parent / target).exists():
+        if path.endswith(".md"):
+            text = (ROOT / path).read_text(encoding="utf-8")
+            for target in dead_targets(text, (ROOT / path).parent):
                 yield f"{path}: the link to {target} leads nowhere"
+
+
+def dead_targets(text: str, folder: Path) -> Iterator[str]:
+    """Targets in a text of that folder that do not exist; code is no text."""
+    for target in LINK.findall(re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)):
+        if not (folder / target).exists():
+            yield target
 
 
 def describe(package: str) -> dict[str, Any]:

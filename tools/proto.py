@@ -64,9 +64,19 @@ def check(base: str) -> None:
             raise Failure("proto/python differs from proto/, run `make proto`:\n  " + "\n  ".join(drift))
         print("proto: generated code is up to date")
         image = build_image(SOURCES, work / "now.binpb")
-        buf("lint", str(image), "--config", LINT)
+        lint(image)
         print("proto: lint passed")
         check_breaking(image, base, work)
+
+
+def lint(image: Path) -> None:
+    """Style and comments of the contracts. Raises Failure with what buf says."""
+    buf("lint", str(image), "--config", LINT)
+
+
+def compare(image: Path, against: Path) -> None:
+    """What old readers and writers would trip over. Raises Failure with what buf says."""
+    buf("breaking", str(image), "--against", str(against), "--config", BREAKING)
 
 
 def check_breaking(image: Path, base: str, work: Path) -> None:
@@ -84,7 +94,7 @@ def check_breaking(image: Path, base: str, work: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(work / "base", filter="data")
     against = build_image(work / "base" / "proto", work / "base.binpb")
-    buf("breaking", str(image), "--against", str(against), "--config", BREAKING)
+    compare(image, against)
     print(f"proto: nothing breaks against {ref}")
 
 
