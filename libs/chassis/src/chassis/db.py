@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from google.protobuf.message import Message
 from pydantic import SecretStr
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -172,12 +172,12 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size // 2,
             pool_timeout=5,
-            pool_pre_ping=True,
             pool_recycle=1800,
             # Errors are logged with their statement; what customers wrote stays out of it.
             hide_parameters=True,
-            connect_args={"timeout": 5, "server_settings": settings},
+            connect_args={"timeout": 5, "command_timeout": 15, "server_settings": settings},
         )
+        sa.event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
 
     async def __aenter__(self) -> Self:
         return self
@@ -222,6 +222,12 @@ class Database:
             if not passing(error):
                 raise
             raise _unavailable(error) from error
+
+
+def _refuse_closed(connection: Any, record: Any, proxy: Any) -> None:
+    """Make the pool replace a connection whose server has gone; a ping would be three round trips."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def passing(error: DBAPIError) -> bool:

