@@ -36,6 +36,7 @@ class Body:
     warnings: list[str] = field(default_factory=list)
     cids: set[str] = field(default_factory=set)
     parts: int = 0
+    file_limit: int = 100
 
     def warn(self, remark: str) -> None:
         """Remember a remark once."""
@@ -53,7 +54,7 @@ def parse(raw: bytes) -> Message | None:
 
 def read_body(message: Message, limits: Limits) -> Body | None:
     """Walk the parts; None when there are too many or they nest too deep to be honest."""
-    body = Body()
+    body = Body(file_limit=limits.files)
     waiting: list[tuple[Message, int, bool]] = [(message, 0, False)]
     while waiting:
         part, depth, alternative = waiting.pop()
@@ -216,6 +217,9 @@ def clean_label(name: str) -> str:
 
 
 def _attach(part: Message, label: str, body: Body, *, inline: bool) -> None:
+    if len(body.attachments) >= body.file_limit:
+        body.warn(f"more than {body.file_limit} files; the others are only in the original message")
+        return
     content = payload_of(part)
     media_type = part.get_content_type()
     if not label:

@@ -157,10 +157,11 @@ def _kind(lines: list[str], at: int) -> tuple[Line, int]:
     stripped = line.strip()
     if not stripped:
         return Line.BLANK, 1
-    if stripped.startswith(">") and not stripped.startswith((">>>", ">From ")):
+    if stripped.startswith(">") and not stripped.startswith((">>> ", ">From ")):
         return Line.QUOTE, 1
-    if stripped.startswith(">>>"):
-        return (Line.QUOTE if at and lines[at - 1].lstrip().startswith(">") else Line.TEXT), 1
+    if stripped.startswith(">>> "):
+        # Three marks are a prompt of Python's, unless the lines above are a quote or introduce one.
+        return (Line.QUOTE if _quote_above(lines, at) else Line.TEXT), 1
     history = _history(lines, at)
     if history is not Line.TEXT:
         return history, 1
@@ -170,6 +171,12 @@ def _kind(lines: list[str], at: int) -> tuple[Line, int]:
     if _DELIMITER.match(line):
         return Line.SIGNATURE, 1
     return (Line.MOBILE if _is_device(line) else Line.TEXT), 1
+
+
+def _quote_above(lines: list[str], at: int) -> bool:
+    above = (each.strip() for each in reversed(lines[max(0, at - 6) : at]))
+    nearest = next(filter(None, above), "")
+    return nearest.startswith(">") or nearest.endswith(":")
 
 
 def _is_device(line: str) -> bool:

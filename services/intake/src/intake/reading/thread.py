@@ -45,12 +45,6 @@ def outbound_id(conversation_id: str, mac: str, unique: str, domain: str) -> str
     return f"{conversation_id}.{mac}.{unique}@{domain}"
 
 
-def plain_mailbox(address: str) -> str:
-    """The mailbox behind an address with a +suffix, in lower case."""
-    local, _, domain = address.lower().rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}"
-
-
 def address_token(addresses: Iterable[str]) -> Token | None:
     """The first signed reply address among the recipients."""
     return _first(_ADDRESS, addresses)

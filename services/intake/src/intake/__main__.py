@@ -1,0 +1,5 @@
+"""`python -m intake [serve|migrate]`."""
+
+from intake.main import main
+
+main()
