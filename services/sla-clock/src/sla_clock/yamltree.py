@@ -15,8 +15,11 @@ from chassis.errors import DeskError, InvalidInput, Violation
 
 T = TypeVar("T")
 
-MAX_LENGTH = 1_048_576
+MAX_LENGTH = 131_072
 """Characters of the longest file that is read."""
+
+MAX_DEPTH = 50
+"""Brackets within brackets; a parser takes seconds over thousands of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,8 @@ def parse(text: str, faults: Faults) -> Spot:
         faults.settle()
     fault = Fault(1, 1, "", "the file is empty")
     try:
+        if _depth(text) > MAX_DEPTH:
+            raise RecursionError
         node = YAML().compose(text)
         if node is not None:
             return Spot(node)
@@ -170,3 +175,15 @@ def parse(text: str, faults: Faults) -> Spot:
     faults.found.append(fault)
     faults.settle()
     raise AssertionError("a fault was settled above")
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets go, whether they are quoted or not: more than enough for any honest file."""
+    depth = deepest = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest

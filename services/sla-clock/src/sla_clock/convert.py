@@ -1,0 +1,257 @@
+"""Facts out of a ticket's events, and clocks, marks and changes into messages."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import tzdata  # type: ignore[import-untyped]
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis.errors import InvalidInput, Violation
+from sla_clock.domain import FACTS, Action, Attributes, Clock, Fact, Mark, State, Timeline
+from sla_clock.policy import Policy
+from sla_clock.standing import Change, Firing, Standing, Turn
+from tickdesk.common.v1.common_pb2 import Channel, CustomerTier, Line, Priority
+from tickdesk.sla.v1 import clock_pb2 as pb
+from tickdesk.sla.v1 import events_pb2 as events
+from tickdesk.tickets.v1.ticket_pb2 import Ticket, TicketType
+from tickdesk.tickets.v1.timeline_pb2 import EscalationReason, StatusKind
+from tickdesk.tickets.v1.timeline_pb2 import Fact as FactMessage
+from tickdesk.tickets.v1.timeline_pb2 import Timeline as TimelineMessage
+
+
+def _names(enum: Any, prefix: str) -> dict[int, str]:
+    """The words of an enum in a policy: lower case, without prefix, empty for unspecified."""
+    return {value: name.removeprefix(prefix).lower() if value else "" for name, value in enum.items()}
+
+
+PRIORITY = _names(Priority, "PRIORITY_")
+LINE = _names(Line, "LINE_")
+TIER = _names(CustomerTier, "CUSTOMER_TIER_") | {0: "standard"}
+CHANNEL = _names(Channel, "CHANNEL_")
+TYPE = _names(TicketType, "TICKET_TYPE_")
+
+_WORDS: Mapping[str, Mapping[int, str]] = {
+    "tickdesk.common.v1.Priority": PRIORITY,
+    "tickdesk.common.v1.Line": LINE,
+    "tickdesk.tickets.v1.StatusKind": _names(StatusKind, "STATUS_KIND_"),
+    "tickdesk.tickets.v1.EscalationReason": _names(EscalationReason, "ESCALATION_REASON_"),
+}
+_FIELDS = {"agent": "agent_id"}
+
+STATES = {state: pb.ClockState.Value(f"CLOCK_STATE_{state.name}") for state in State}
+ACTIONS = {action: pb.MarkAction.Value(f"MARK_ACTION_{action.name}") for action in Action}
+
+
+def timeline(message: TimelineMessage, attributes: Attributes) -> Timeline:
+    """Facts in the order of the message; a kind that this version does not know changes nothing."""
+    return Timeline(tuple(_fact(fact) for fact in message.facts), attributes)
+
+
+def _fact(message: FactMessage) -> Fact:
+    kind: str = message.WhichOneof("kind") or "attributes_changed"
+    if kind == "taken" and not message.taken.agent_id:
+        kind = "returned"
+    return Fact(kind, message.time.ToMicroseconds(), _values(kind, message))
+
+
+def _values(kind: str, message: FactMessage) -> dict[str, str]:
+    """The values that a trigger may ask for, as the words of a policy."""
+    if not FACTS[kind]:
+        return {}
+    body: Message = getattr(message, kind)
+    return {name: _word(body, _FIELDS.get(name, name)) for name in FACTS[kind]}
+
+
+def _word(body: Message, name: str) -> str:
+    value, field = getattr(body, name), body.DESCRIPTOR.fields_by_name[name]
+    if field.enum_type is not None:
+        return _WORDS[field.enum_type.full_name].get(value, "")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def attributes(ticket: Ticket) -> Attributes:
+    """What a policy may look at."""
+    return Attributes(
+        priority=PRIORITY.get(ticket.priority, ""),
+        tier=TIER.get(ticket.customer.tier, "standard"),
+        channel=CHANNEL.get(ticket.channel, ""),
+        queue=ticket.queue,
+        category=ticket.category,
+        line=LINE.get(ticket.line, ""),
+        type=TYPE.get(ticket.type, ""),
+        component=ticket.component,
+        edition=ticket.edition,
+        customer=ticket.customer.id,
+        organisation=ticket.customer.organisation,
+        language=ticket.language,
+        tags=tuple(ticket.tags),
+        fields={
+            key: value.text for key, value in ticket.fields.items() if value.WhichOneof("kind") == "text"
+        },
+    )
+
+
+def dump_attributes(told: Attributes) -> dict[str, Any]:
+    """For JSON."""
+    return asdict(told)
+
+
+def load_attributes(value: Mapping[str, Any]) -> Attributes:
+    """What `dump_attributes` gave."""
+    return Attributes(**{**value, "tags": tuple(value["tags"])})
+
+
+def ticket_ref(ticket: Ticket) -> pb.TicketRef:
+    """As much of a ticket as readers of the SLA stream need."""
+    return pb.TicketRef(
+        id=ticket.id,
+        key=ticket.key,
+        version=ticket.version,
+        queue=ticket.queue,
+        subject=ticket.subject,
+        priority=ticket.priority,
+        line=ticket.line,
+        assignee=ticket.assignee,
+        tier=ticket.customer.tier,
+        channel=ticket.channel,
+        category=ticket.category,
+    )
+
+
+def policy_ref(policy: Policy, calendar: str) -> pb.PolicyRef:
+    """Which rules were applied."""
+    return pb.PolicyRef(
+        name=policy.name, version=policy.version, calendar=calendar, tzdata=tzdata.IANA_VERSION
+    )
+
+
+def timestamp(instant: int | None) -> Timestamp | None:
+    """An instant on the wire."""
+    if instant is None:
+        return None
+    message = Timestamp()
+    message.FromMicroseconds(instant)
+    return message
+
+
+def duration(micros: int) -> Duration:
+    """A length of working time on the wire."""
+    message = Duration()
+    message.FromMicroseconds(micros)
+    return message
+
+
+def clock_message(clock: Clock, as_of: int) -> pb.Clock:
+    """A clock as it stands at an instant."""
+    # What happened after its end does not count any more.
+    until = as_of if clock.ended is None else min(as_of, clock.ended)
+    return pb.Clock(
+        name=clock.name,
+        cycle=clock.cycle,
+        state=STATES[clock.state],
+        breached=clock.breached_at(until),
+        target=duration(clock.target),
+        elapsed=duration(clock.elapsed_at(until)),
+        started_time=timestamp(clock.started),
+        due_time=timestamp(clock.due) if clock.state is State.RUNNING else None,
+        met_time=timestamp(clock.met_at),
+        as_of_time=timestamp(as_of),
+        marks=[_mark_message(mark, until) for mark in clock.marks],
+        policy_row=clock.terms.row,
+    )
+
+
+def _mark_message(mark: Mark, as_of: int) -> pb.Mark:
+    reached = mark.at is not None and mark.at <= as_of
+    return pb.Mark(name=mark.name, action=ACTIONS[mark.action], due_time=timestamp(mark.at), reached=reached)
+
+
+_EVENTS: Mapping[Turn, type[Message]] = {
+    Turn.STARTED: events.ClockStarted,
+    Turn.PAUSED: events.ClockPaused,
+    Turn.RESUMED: events.ClockResumed,
+    Turn.MET: events.ClockMet,
+    Turn.CANCELLED: events.ClockCancelled,
+    Turn.RECALCULATED: events.ClockRecalculated,
+}
+
+
+def change_event(change: Change, ticket: pb.TicketRef, policy: Policy, as_of: int, cause: str) -> Message:
+    """The event that tells a change."""
+    if change.clock is None:
+        old = change.before or Standing(change.name, change.cycle, State.CANCELLED, 0, None, "")
+        clock = pb.Clock(
+            name=old.name,
+            cycle=old.cycle,
+            state=pb.CLOCK_STATE_CANCELLED,
+            target=duration(old.target),
+            as_of_time=timestamp(as_of),
+        )
+        calendar = old.calendar
+    else:
+        clock = clock_message(change.clock, as_of)
+        calendar = change.clock.terms.calendar.name
+    told: dict[str, Any] = {
+        "ticket": ticket,
+        "clock": clock,
+        "policy": policy_ref(policy, calendar),
+        "cause": cause,
+    }
+    if change.turn is Turn.RECALCULATED and change.before:
+        told["previous_target"] = duration(change.before.target)
+        told["previous_due_time"] = timestamp(change.before.due)
+    return _EVENTS[change.turn](**told)
+
+
+def mark_event(firing: Firing, ticket: pb.TicketRef, policy: Policy, now: int) -> events.MarkReached:
+    """The event that tells a mark; what is left is told as of `now`, not of the mark's own instant."""
+    one, point = firing.standing, firing.point
+    at = point.at if point.at is not None else now
+    calendar = policy.calendars.get(one.calendar)
+    since = calendar.between(at, now) if calendar and one.state is State.RUNNING else 0
+    return events.MarkReached(
+        ticket=ticket,
+        clock=one.name,
+        cycle=one.cycle,
+        mark=pb.Mark(name=point.name, action=ACTIONS[point.action], due_time=timestamp(at), reached=True),
+        clock_due_time=timestamp(one.due),
+        remaining=duration(one.target - point.offset - since),
+        reached_time=timestamp(now),
+        lateness=duration(max(0, now - at)),
+        generation=one.generation,
+        folded_marks=firing.folds,
+        policy=policy_ref(policy, one.calendar),
+    )
+
+
+def all_cycles(clocks: Sequence[Clock]) -> list[Clock]:
+    """Every cycle of every clock, in the policy's order."""
+    return [one for clock in clocks for one in (*clock.past, clock)]
+
+
+def page_token(*place: object) -> str:
+    """Where a page ended, for the caller to hand back."""
+    return base64.urlsafe_b64encode(json.dumps([str(part) for part in place]).encode()).decode()
+
+
+def page_place(token: str) -> tuple[datetime, UUID, str] | None:
+    """The place that `page_token` told: an instant, an id, a name. Raises InvalidInput."""
+    if not token:
+        return None
+    try:
+        at, row, *name = json.loads(base64.urlsafe_b64decode(token.encode()))
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(row), str(name[0]) if name else ""
+    except (ValueError, TypeError, KeyError, AttributeError):
+        text = "is not a token that this list gave: leave it empty for the first page"
+        raise InvalidInput(
+            f"page_token {text}", reason="PAGE_TOKEN_INVALID", violations=[Violation("page_token", text)]
+        ) from None

@@ -1,0 +1,63 @@
+"""Compares the timers with the database and repairs them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from chassis import telemetry
+from sla_clock.handlers.works import Works
+from sla_clock.metrics import ARMED, DRIFT, REBUILD_SECONDS
+from sla_clock.store import tickets
+from sla_clock.timers import SHARDS, Wake
+
+log = telemetry.logger(__name__)
+
+_PAGE = 5000
+
+
+async def reconcile(works: Works) -> tuple[int, int, int]:
+    """Make the index say what the database says; how many timers were missing, moved and orphan.
+
+    Raises RedisError while Redis is away.
+    """
+    started = time.monotonic()
+    async with works.db.tx() as tx:
+        overdue = await tickets.overdue_tickets(tx, _PAGE)
+    missing, moved = await _repair(works, overdue)
+    after: UUID | None = None
+    while True:
+        async with works.db.tx() as tx:
+            page = await tickets.armed_tickets(tx, after, _PAGE)
+        found = await _repair(works, page)
+        missing, moved = missing + found[0], moved + found[1]
+        if len(page) < _PAGE:
+            break
+        after = page[-1][0]
+    orphans = await _remove_orphans(works)
+    await works.timers.filled()
+    ARMED.set(await works.timers.armed())
+    for kind, count in (("missing", missing), ("moved", moved), ("orphan", orphans)):
+        DRIFT.labels(kind).inc(count)
+    REBUILD_SECONDS.observe(time.monotonic() - started)
+    if missing or moved or orphans:
+        log.info("timers repaired", missing=missing, moved=moved, orphans=orphans)
+    return missing, moved, orphans
+
+
+async def _repair(works: Works, page: Sequence[tuple[UUID, int, int]]) -> tuple[int, int]:
+    return await works.timers.repair([Wake(*one) for one in page])
+
+
+async def _remove_orphans(works: Works) -> int:
+    count = 0
+    for shard in range(SHARDS):
+        timed = await works.timers.scan(shard)
+        if not timed:
+            continue
+        async with works.db.tx() as tx:
+            orphans = await tickets.unarmed(tx, timed)
+        await works.timers.remove(shard, orphans)
+        count += len(orphans)
+    return count

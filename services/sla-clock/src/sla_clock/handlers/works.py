@@ -1,0 +1,60 @@
+"""What every handler of sla-clock works with: the database, the bus, the timers, the policies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from chassis.bus import Bus
+from chassis.db import Database, Tx
+from sla_clock.policy import RULES, Policy
+from sla_clock.policyfile import load
+from sla_clock.store import policies
+from sla_clock.timers import Timers, Wake
+
+NO_POLICY = Policy(name="", rows=(), rules=RULES, marks={}, calendars={})
+"""Before the first policy: no ticket has a target."""
+
+_KEPT = 32
+
+
+class PolicyBook:
+    """Versions of the policy, read once each."""
+
+    def __init__(self) -> None:
+        self._read: dict[int, Policy] = {0: NO_POLICY}
+
+    async def in_force(self, tx: Tx) -> Policy:
+        """The newest version, as this unit of work sees it."""
+        return await self.version(tx, await policies.policy_version(tx))
+
+    async def version(self, tx: Tx, number: int) -> Policy:
+        """One version. Raises NotFound."""
+        if number not in self._read:
+            stored = await policies.find_policy(tx, number)
+            # Reading YAML takes long enough to keep other work waiting.
+            policy = await asyncio.to_thread(load, stored.yaml, file=stored.name, version=number)
+            while len(self._read) >= _KEPT:
+                self._read.pop(min(key for key in self._read if key))
+            self._read[number] = policy
+        return self._read[number]
+
+
+@dataclass
+class Works:
+    """The parts that the handlers share."""
+
+    db: Database
+    bus: Bus
+    timers: Timers
+    book: PolicyBook = field(default_factory=PolicyBook)
+    batch: int = 256
+    wakes: list[Wake] = field(default_factory=list)
+    to_arm: asyncio.Event = field(default_factory=asyncio.Event)
+    policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def arm(self, wakes: Iterable[Wake]) -> None:
+        """Hand timers to the loop that sets them; the database knows them already."""
+        self.wakes.extend(wakes)
+        self.to_arm.set()

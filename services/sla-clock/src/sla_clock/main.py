@@ -1,0 +1,40 @@
+"""The composition root of sla-clock."""
+
+import zoneinfo
+
+from chassis.bus import Bus
+from chassis.db import Database
+from chassis.outbox import relay_outbox
+from chassis.run import App, run
+from sla_clock.consumers import subscriptions
+from sla_clock.grpc_api import NAME, SlaApi
+from sla_clock.handlers.policies import seed
+from sla_clock.handlers.works import Works
+from sla_clock.loop import arm_timers, fire_timers, follow_policy, tend
+from sla_clock.settings import Settings
+from sla_clock.timers import Timers
+from tickdesk.sla.v1.sla_service_pb2_grpc import add_SlaServiceServicer_to_server
+
+
+async def build(app: App, settings: Settings) -> None:
+    """Resources, policy, gRPC, consumers, loops."""
+    # Time zones come out of the package, so that every replica counts by the same data and can name it.
+    zoneinfo.reset_tzpath(to=())
+    db = await app.open(Database(settings.database_url, service="sla-clock"))
+    bus = await app.open(Bus(settings.nats_url, service="sla-clock", replicas=settings.stream_replicas))
+    redis_url = settings.redis_url.get_secret_value()
+    timers = await app.open(Timers(redis_url, lease_seconds=settings.lease_seconds))
+    works = Works(db, bus, timers, batch=settings.batch)
+    await seed(works, settings.policy_path)
+    app.serve_grpc(add_SlaServiceServicer_to_server, SlaApi(works), NAME)
+    app.consume(bus, db, subscriptions(works))
+    app.spawn("fire", fire_timers(works, settings.poll_seconds))
+    app.spawn("arm", arm_timers(works))
+    app.spawn("tend", tend(works, settings.sweep_seconds, settings.reconcile_seconds))
+    app.spawn("policy", follow_policy(works))
+    app.spawn("relay", relay_outbox(db, bus))
+
+
+def main() -> None:
+    """Entry of `python -m sla_clock`."""
+    run("sla-clock", Settings, build, migrations="sla_clock.migrations")

@@ -1,0 +1,34 @@
+"""Every knob of sla-clock."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import ChassisSettings
+
+
+class Settings(ChassisSettings):
+    """Settings of sla-clock, read from TICKDESK_SLA_CLOCK_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="TICKDESK_SLA_CLOCK_")
+
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis or Valkey that holds the timers, redis://...",
+    )
+    redis_url_file: Path | None = Field(None, description="File that holds redis_url.")
+    policy_path: Path | None = Field(
+        None, description="Policy to put in force at start, when this file's text was not in force before."
+    )
+    lease_seconds: float = Field(
+        30, gt=0.1, le=600, description="After how long another worker takes over a claimed timer."
+    )
+    poll_seconds: float = Field(
+        0.25, gt=0, le=5, description="Longest sleep between two looks at the timers."
+    )
+    batch: int = Field(256, ge=1, le=1000, description="Tickets whose marks fire in one transaction.")
+    reconcile_seconds: float = Field(60, gt=0, description="How often timers are compared with the database.")
+    sweep_seconds: float = Field(
+        5, gt=0, description="How often overdue marks and unpublished events are looked for in the database."
+    )

@@ -1,0 +1,212 @@
+"""What is remembered of a clock between two facts, and what changed: pure, like the clock itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from sla_clock.domain import Action, Clock, State
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A mark of a remembered clock: its working-time offset, its instant if known, and whether it fired."""
+
+    name: str
+    action: Action
+    offset: int
+    at: int | None
+    fired: bool = False
+
+    def waits(self) -> bool:
+        """Whether it has an instant and has not fired."""
+        return self.at is not None and not self.fired
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One cycle of one clock as last computed. `generation` grows whenever its instants move."""
+
+    name: str
+    cycle: int
+    state: State
+    target: int
+    due: int | None
+    calendar: str
+    generation: int = 1
+    points: tuple[Point, ...] = ()
+
+    def dump(self) -> list[Any]:
+        """A compact value for JSON."""
+        points = [[p.name, p.action.value, p.offset, p.at, p.fired] for p in self.points]
+        return [
+            *(self.name, self.cycle, self.state.value, self.target),
+            *(self.due, self.calendar, self.generation, points),
+        ]
+
+    @classmethod
+    def load(cls, value: Sequence[Any]) -> Standing:
+        """What `dump` gave."""
+        name, cycle, state, target, due, calendar, generation, points = value
+        read = (Point(p[0], Action(p[1]), *p[2:]) for p in points)
+        return cls(name, cycle, State(state), target, due, calendar, generation, tuple(read))
+
+
+Standings = tuple[Standing, ...]
+
+
+def restand(clocks: Iterable[Clock], before: Standings, now: int) -> Standings:
+    """The newest cycle of every clock, and earlier cycles that still owe a mark.
+
+    A mark that has fired fires again only when its instant was moved and lies ahead of `now`.
+    """
+    known = {(one.name, one.cycle): one for one in before}
+    newest = {one.name: one.cycle for one in sorted(before, key=lambda one: one.cycle)}
+    told: list[Standing] = []
+    for clock in clocks:
+        for past in clock.past:
+            old = known.get((clock.name, past.cycle))
+            # An earlier cycle that was not remembered owes nothing, unless it was never seen at all.
+            if old is not None or past.cycle > newest.get(clock.name, 0):
+                stood = _stand(past, old, now)
+                told += [stood] if any(point.waits() for point in stood.points) else []
+        told.append(_stand(clock, known.get((clock.name, clock.cycle)), now))
+    return tuple(told)
+
+
+def _stand(clock: Clock, old: Standing | None, now: int) -> Standing:
+    fired = {point.name: point for point in old.points if point.fired} if old else {}
+    points = []
+    for mark in clock.marks:
+        before = fired.get(mark.name)
+        done = before is not None and (mark.at is None or mark.at == before.at or mark.at <= now)
+        points.append(Point(mark.name, mark.action, mark.offset, mark.at, done))
+    stood = Standing(
+        clock.name,
+        clock.cycle,
+        clock.state,
+        clock.target,
+        clock.due,
+        clock.terms.calendar.name,
+        1 if old is None else old.generation,
+        tuple(points),
+    )
+    return (
+        stood if old is None or _plan(stood) == _plan(old) else replace(stood, generation=old.generation + 1)
+    )
+
+
+def _plan(one: Standing) -> tuple[object, ...]:
+    return (one.target, one.due, one.calendar, tuple((p.name, p.action, p.offset, p.at) for p in one.points))
+
+
+def next_wake(standings: Standings) -> int | None:
+    """The first instant at which something fires."""
+    return min(
+        (p.at for one in standings for p in one.points if p.at is not None and not p.fired), default=None
+    )
+
+
+class Turn(StrEnum):
+    """What happened to a clock."""
+
+    STARTED = "started"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    MET = "met"
+    CANCELLED = "cancelled"
+    RECALCULATED = "recalculated"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A turn of a clock. `clock` is None when the policy has no such clock any more."""
+
+    turn: Turn
+    name: str
+    cycle: int
+    clock: Clock | None
+    before: Standing | None
+
+
+_TURNS: Mapping[tuple[State, State], tuple[Turn, ...]] = {
+    (State.PENDING, State.RUNNING): (Turn.STARTED,),
+    (State.PENDING, State.PAUSED): (Turn.STARTED, Turn.PAUSED),
+    (State.PENDING, State.MET): (Turn.STARTED, Turn.MET),
+    (State.PENDING, State.CANCELLED): (Turn.STARTED, Turn.CANCELLED),
+    (State.RUNNING, State.PAUSED): (Turn.PAUSED,),
+    (State.PAUSED, State.RUNNING): (Turn.RESUMED,),
+    (State.RUNNING, State.MET): (Turn.MET,),
+    (State.PAUSED, State.MET): (Turn.MET,),
+    (State.RUNNING, State.CANCELLED): (Turn.CANCELLED,),
+    (State.PAUSED, State.CANCELLED): (Turn.CANCELLED,),
+}
+
+
+def changes(clocks: Sequence[Clock], before: Standings) -> list[Change]:
+    """What happened to the clocks since they were last computed, cycle by cycle."""
+    newest = {one.name: one for one in sorted(before, key=lambda one: one.cycle)}
+    found: list[Change] = []
+    for clock in clocks:
+        old = newest.pop(clock.name, None)
+        for one in (*clock.past, clock):
+            if one.cycle >= (old.cycle if old else 0):
+                found += _turned(one, old if old and old.cycle == one.cycle else None)
+    unfinished = (State.RUNNING, State.PAUSED)
+    gone = (old for old in newest.values() if old.state in unfinished)
+    return found + [Change(Turn.CANCELLED, old.name, old.cycle, None, old) for old in gone]
+
+
+def _turned(clock: Clock, old: Standing | None) -> list[Change]:
+    state = old.state if old else State.PENDING
+    turns = _TURNS.get((state, clock.state), ())
+    if not turns and old and clock.ended is None and (old.target, old.due) != (clock.target, clock.due):
+        turns = (Turn.RECALCULATED,)
+    return [Change(turn, clock.name, clock.cycle, clock, old) for turn in turns]
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A mark whose instant has come. A folded one is only recorded; `folds` names those it speaks for."""
+
+    standing: Standing
+    point: Point
+    folded: bool
+    folds: tuple[str, ...] = ()
+
+
+def fire(standings: Standings, now: int) -> tuple[list[Firing], Standings]:
+    """The marks due by `now`, and the standings once they have fired.
+
+    Of marks of one clock that are due together, as after an outage, a reminder is folded into the breach,
+    or else into the last reminder: people get one message.
+    """
+    firings: list[Firing] = []
+    after: list[Standing] = []
+    for one in standings:
+        due = [p for p in one.points if p.waits() and p.at is not None and p.at <= now]
+        carrier = _carrier(due)
+        folds = tuple(p.name for p in due if _folded(p, carrier))
+        for point in due:
+            spoken_for = folds if point is carrier else ()
+            firings.append(Firing(one, point, _folded(point, carrier), spoken_for))
+        points = tuple(replace(p, fired=True) if p in due else p for p in one.points)
+        after.append(replace(one, points=points) if due else one)
+    return firings, tuple(after)
+
+
+def _carrier(due: Sequence[Point]) -> Point | None:
+    breach = [p for p in due if p.action is Action.BREACH]
+    reminders = [p for p in due if p.action is Action.REMIND]
+    return next(iter(breach or reminders[-1:]), None)
+
+
+def _folded(point: Point, carrier: Point | None) -> bool:
+    return (
+        carrier is not None
+        and point is not carrier
+        and point.action is Action.REMIND
+        and point.offset <= carrier.offset
+    )
