@@ -79,6 +79,9 @@ class Board:
         self.marks: Counter[int] = Counter()
         self.lines: list[Line] = []
         self.rated: set[str] = set()
+        self.followed = 0
+        self.sent_to_customers = 0
+        self._reached: set[tuple[str, str, int]] = set()
         self._said = said
 
     def say(self, line: Line) -> None:
@@ -99,6 +102,15 @@ class Board:
         """The card with this number."""
         return next((card for card in self.cards.values() if card.key == key), None)
 
+    def reached(self, ticket: str, clock: str, action: int) -> bool:
+        """Whether a mark with this action fell on a clock of the ticket."""
+        return (ticket, clock, action) in self._reached
+
+    def mark(self, ticket: str, clock: str, action: int) -> None:
+        """Remember a mark."""
+        self._reached.add((ticket, clock, action))
+        self.marks[action] += 1
+
     def put(self, ticket: Any) -> Card:
         """Remember the newest state of a ticket."""
         card = self.cards.setdefault(ticket.id, Card(ticket))
@@ -112,6 +124,7 @@ def _opened(board: Board, event: Any) -> Line:
     board.by_message[event.message.id] = event.ticket.id
     board.opened.add(event.message.id)
     name = event.ticket.customer.name or event.message.address
+    board.followed += bool(event.ticket.parent_ticket_id)
     robot = " by a robot" if event.from_robot else ""
     follow = f", follows {_parent(board, event.ticket)}" if event.ticket.parent_ticket_id else ""
     return Line(card.key, f"opened{robot}: {_short(event.ticket.subject)} ({name}){follow}", "green")
@@ -206,7 +219,7 @@ _ACTIONS = {
 
 
 def _mark(board: Board, event: Any) -> Line:
-    board.marks[event.mark.action] += 1
+    board.mark(event.ticket.id, event.clock, event.mark.action)
     card = board.cards.get(event.ticket.id)
     words, style = _ACTIONS.get(event.mark.action, ("mark", ""))
     if card is not None:
@@ -221,6 +234,7 @@ def _mark(board: Board, event: Any) -> Line:
 
 def _sent(board: Board, event: Any) -> Line:
     delivery = event.delivery
+    board.sent_to_customers += delivery.audience == delivery_pb2.AUDIENCE_CUSTOMER
     audience = delivery_pb2.Audience.Name(delivery.audience).removeprefix("AUDIENCE_").lower()
     text = f"{_spaced(delivery.template)} sent to {audience} {delivery.recipient}"
     return Line(delivery.ticket_key or "mail", text, "blue", minor=delivery.template == "auto_reply")

@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -44,6 +47,11 @@ class Caught:
         return str(body.get_content()) if body is not None else ""
 
     @property
+    def to_staff(self) -> bool:
+        """True when it goes to people of the desk."""
+        return all(each.endswith("@desk.example.org") for each in self.recipients)
+
+    @property
     def links(self) -> list[str]:
         """Web addresses in its text."""
         return [link.rstrip(".,)") for link in _LINK.findall(self.text)]
@@ -52,16 +60,16 @@ class Caught:
 class Catcher:
     """An SMTP listener on a free loopback port; `letters` holds each message once, by Message-ID."""
 
-    def __init__(self, told: Callable[[Caught], None] = lambda _: None) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.letters: list[Caught] = []
         self.repeated = 0
-        self.port = 0
-        self._told = told
+        self.port = port
+        self.told: Callable[[Caught], None] = lambda _: None
         self._ids: set[str] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(self._session, "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(self._session, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -90,5 +98,23 @@ class Catcher:
         else:
             self._ids.add(caught.id)
             self.letters.append(caught)
-            self._told(caught)
+            self.told(caught)
         return "250 2.0.0 taken"
+
+
+async def keep(port: int, folder: Path) -> None:
+    """Catch mail until SIGTERM, each letter as a file: the mail server of a desk that a demo left running."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with Catcher(port) as catcher:
+        catcher.told = lambda caught: _store(folder, len(catcher.letters), caught)
+        await stop.wait()
+
+
+def _store(folder: Path, number: int, caught: Caught) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{number:05}.eml").write_bytes(caught.message.as_bytes())
+
+
+if __name__ == "__main__":
+    asyncio.run(keep(int(sys.argv[1]), Path(sys.argv[2])))

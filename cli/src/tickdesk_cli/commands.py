@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from tickdesk_cli import doctor as checks
@@ -10,7 +9,7 @@ from tickdesk_cli import ingest as ingesting
 from tickdesk_cli import mail, seed
 from tickdesk_cli import status as states
 from tickdesk_cli.demo import play
-from tickdesk_cli.desk import Desk, example
+from tickdesk_cli.desk import Desk, directions, example
 from tickdesk_cli.terminal import Problem, Steps, console
 
 
@@ -30,30 +29,6 @@ async def up(desk: Desk, file: Path | None) -> None:
         keys = ", ".join(queue.key for queue in seeds.queues)
         console.print(f"Queues {keys} and {len(seeds.agents)} people were set up.", style="dim")
     console.print(directions(desk))
-
-
-def directions(desk: Desk) -> Table:
-    """Where things are, and what to type next."""
-    ports = desk.ports
-    lines = [
-        ("mail in", f"LMTP 127.0.0.1:{ports['intake.lmtp']}, SMTP 127.0.0.1:{ports['intake.smtp']}"),
-        (
-            "mail out",
-            desk.setting("notifier", "smtp_url")
-            or "TICKDESK_NOTIFIER_SMTP_URL is not set: see `tickdesk doctor`",
-        ),
-        ("gRPC", ", ".join(f"{name} {target.rpartition(':')[2]}" for name, target in desk.addresses.items())),
-        ("surveys", f"http://127.0.0.1:{ports['survey.http']}"),
-        ("API token", f"in {desk.token_file} (of admin:desk)"),
-        ("settings", f"{desk.folder / 'desk.env'}, lines of TICKDESK_<SERVICE>_<FIELD>=value"),
-        ("next", "tickdesk ingest examples/mailbox    tickdesk status    tickdesk down"),
-    ]
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in lines:
-        table.add_row(name, Text(value))
-    return table
 
 
 async def down(desk: Desk) -> None:

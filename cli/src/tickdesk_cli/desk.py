@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from rich.table import Table
+from rich.text import Text
 
 from chassis.schema import migrate
 from chassis.servers import Servers, free_port
@@ -123,13 +125,18 @@ class Desk:
                 say(f"waiting for {each.name}")
                 await each.ready()
 
+    async def keep_mail(self, port: int) -> None:
+        """Leave a mail server on this port that stores what the desk sends under `letters`."""
+        mail = self._mail((str(port), str(self.folder / "letters")))
+        mail.start()
+
     async def stop(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Stop the services gracefully, then the servers. The data stays."""
         if not self.exists:
             return
         with self._locked():
             say("stopping the services")
-            await asyncio.gather(*(each.stop() for each in self.services))
+            await asyncio.gather(*(each.stop() for each in (*self.services, self._mail())))
             say("stopping PostgreSQL, NATS and Valkey")
             self.servers.stop()
 
@@ -143,17 +150,33 @@ class Desk:
             f"TICKDESK_{MODULES[service].upper()}_{field.upper()}", ""
         )
 
+    def _mail(self, arguments: tuple[str, ...] = ()) -> Process:
+        return Process("mail", "tickdesk_cli.catcher", self.folder, {}, 0, arguments=arguments)
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Put settings into the desk's own `desk.env`, where every later command finds them."""
+        self._prepare_folder()
+        self._write("desk.env", "".join(f"{name}={value}\n" for name, value in settings.items()))
+
     def _prepare(self, agents: tuple[str, ...]) -> None:
         """Make the folder, the secrets and the ports once; a second call changes nothing."""
+        self._prepare_folder()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
             if not (self.folder / "secrets.json").exists():
                 self._write("secrets.json", json.dumps(_new_secrets(agents), indent=2))
             if not self.token_file.exists():
                 self._write("token", self.token + "\n")
             if not self.exists:
                 self._write("desk.json", json.dumps({"ports": dict.fromkeys(PORTS, 0)}, indent=2))
+        except OSError as error:
+            raise bad_input(
+                f"{self.folder}: {error.strerror}", "Choose a folder you may write, with --folder."
+            ) from error
+
+    def _prepare_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
         except OSError as error:
             raise bad_input(
                 f"{self.folder}: {error.strerror}", "Choose a folder you may write, with --folder."
@@ -223,6 +246,30 @@ class Desk:
         with (self.folder / "lock").open("a") as file:
             _lock(file.fileno())
             yield
+
+
+def directions(desk: Desk) -> Table:
+    """Where things are, and what to type next."""
+    ports = desk.ports
+    lines = [
+        ("mail in", f"LMTP 127.0.0.1:{ports['intake.lmtp']}, SMTP 127.0.0.1:{ports['intake.smtp']}"),
+        (
+            "mail out",
+            desk.setting("notifier", "smtp_url")
+            or "TICKDESK_NOTIFIER_SMTP_URL is not set: see `tickdesk doctor`",
+        ),
+        ("gRPC", ", ".join(f"{name} {target.rpartition(':')[2]}" for name, target in desk.addresses.items())),
+        ("surveys", f"http://127.0.0.1:{ports['survey.http']}"),
+        ("API token", f"in {desk.token_file} (of admin:desk)"),
+        ("settings", f"{desk.folder / 'desk.env'}, lines of TICKDESK_<SERVICE>_<FIELD>=value"),
+        ("next", "tickdesk ingest examples/mailbox    tickdesk status    tickdesk down"),
+    ]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in lines:
+        table.add_row(name, Text(value))
+    return table
 
 
 def _lock(number: int) -> None:

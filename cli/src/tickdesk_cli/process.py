@@ -32,6 +32,7 @@ class Process:
     environment: Mapping[str, str]
     ops_port: int
     detached: bool = True
+    arguments: tuple[str, ...] = ()
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -60,7 +61,7 @@ class Process:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", self.module],
+                [sys.executable, "-m", self.module, *self.arguments],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
