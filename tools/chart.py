@@ -17,6 +17,7 @@ import yaml
 from tools import chartrules
 
 CHART = Path(__file__).resolve().parent.parent / "deploy" / "helm" / "tickdesk"
+MINIMUM = CHART / "ci" / "minimal-values.yaml"
 KUBERNETES = ("1.25", "1.37")
 RELEASE = "desk"
 NAMESPACE = "support"
@@ -73,9 +74,26 @@ def render(values: Mapping[str, Any], name: str = RELEASE, chart: Path = CHART) 
     return [document for document in documents if document]
 
 
+def install(values: Mapping[str, Any], name: str = RELEASE) -> list[Manifest]:
+    """Objects of an install with these values on top of the smallest ones."""
+    return render(merge(load(MINIMUM), values), name)
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Manifest:
+    """Two mappings as Helm merges values: mappings key by key, all else replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
 def notes(values: Mapping[str, Any]) -> str:
-    """The text shown after an install."""
-    files = helm.Chart.load(str(CHART)).render(dict(values), name=RELEASE, namespace=NAMESPACE)
+    """The text shown after an install with these values on top of the smallest ones."""
+    whole = merge(load(MINIMUM), values)
+    files = helm.Chart.load(str(CHART)).render(whole, name=RELEASE, namespace=NAMESPACE)
     return next(text for path, text in files.items() if path.endswith("NOTES.txt"))
 
 

@@ -30,6 +30,7 @@ Manifest = dict[str, Any]
         ({"defaults": {"ports": {"grpc": 80}}}, "grpc"),
         ({"image": {"digest": "sha256:short"}}, "digest"),
         ({"migrations": {"mode": "sometimes"}}, "mode"),
+        ({"services": {"intake": {"settings": {"objects": ""}}}}, "services.intake.settings.objects"),
         ({"services": {"console": {}}}, "console"),
         ({"services": {"tickets": None}}, "tickets"),
         ({"services": {"survey": {"peers": {"tickets_target": "ticket"}}}}, "tickets_target"),
@@ -37,7 +38,7 @@ Manifest = dict[str, Any]
 )
 def test_a_wrong_value_is_refused_by_its_name(values: Manifest, said: str) -> None:
     with pytest.raises(helm.HelmError, match="(?s)" + said.replace(".", r"\.")):
-        chart.render(values)
+        chart.install(values)
 
 
 def blocks(values: Manifest, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -67,7 +68,7 @@ def test_a_misspelt_key_is_refused_at_every_level(path: tuple[str, ...]) -> None
     for key in reversed(path):
         values = {key: values}
     with pytest.raises(helm.HelmError, match="mispelt"):
-        chart.render(values)
+        chart.install(values)
 
 
 def deployment(manifests: list[Manifest]) -> Manifest:
@@ -198,7 +199,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
 
 @cache
 def sound() -> list[Manifest]:
-    return chart.render({})
+    return chart.install({})
 
 
 @cache

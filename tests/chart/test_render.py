@@ -44,7 +44,7 @@ SAMPLES: dict[str, Any] = {
 
 def by_title(values: dict[str, Any]) -> dict[str, Any]:
     base = {"networkPolicy": {"enabled": True}}
-    return {chartrules.title(manifest): manifest for manifest in chart.render({**base, **values})}
+    return {chartrules.title(manifest): manifest for manifest in chart.install({**base, **values})}
 
 
 @cache
@@ -66,13 +66,13 @@ def test_every_values_file_of_the_chart_is_without_problems(path: Path) -> None:
 
 
 def test_a_default_install_is_without_problems_and_lint_agrees() -> None:
-    assert list(chart.judge(chart.render({}), chart.existing({}))) == []
+    assert list(chart.judge(chart.install({}), chart.existing({}))) == []
     assert list(chart.lint()) == []
 
 
 @pytest.mark.parametrize("mode", ["hook", "job", "disabled"])
 def test_each_migration_mode_renders_its_jobs(mode: str) -> None:
-    jobs = chartrules.of_kind(chart.render({"migrations": {"mode": mode}}), "Job")
+    jobs = chartrules.of_kind(chart.install({"migrations": {"mode": mode}}), "Job")
     assert len(jobs) == (0 if mode == "disabled" else len(SERVICES))
     assert all(("helm.sh/hook" in job["metadata"].get("annotations", {})) == (mode == "hook") for job in jobs)
     assert all(job["metadata"]["name"].endswith("-1") == (mode == "job") for job in jobs)
@@ -82,16 +82,16 @@ def test_each_migration_mode_renders_its_jobs(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["hook", "job"])
 def test_a_release_of_any_name_is_without_problems(name: str, mode: str) -> None:
     values = {"migrations": {"mode": mode}}
-    assert list(chart.against_rules(chart.render(values, name), chart.existing(values))) == []
+    assert list(chart.against_rules(chart.install(values, name), chart.existing(values))) == []
 
 
 def test_the_same_values_render_the_same_objects() -> None:
-    assert chart.render({}) == chart.render({})
+    assert chart.install({}) == chart.install({})
 
 
 def test_selectors_stay_as_they_were_released() -> None:
     """A changed selector makes every upgrade fail until the Deployment is deleted by hand."""
-    deployments = chartrules.of_kind(chart.render({}), "Deployment")
+    deployments = chartrules.of_kind(chart.install({}), "Deployment")
     selectors = {d["metadata"]["name"]: d["spec"]["selector"]["matchLabels"] for d in deployments}
     assert selectors == yaml.safe_load(SELECTORS.read_text(encoding="utf-8"))
 
@@ -134,7 +134,7 @@ def test_a_secret_can_be_taken_away_by_null() -> None:
 
 
 def test_tls_replaces_the_permission_to_go_without() -> None:
-    plain, guarded = str(chart.render({})), str(chart.render({"tls": {"existingSecret": "desk-tls"}}))
+    plain, guarded = str(chart.install({})), str(chart.install({"tls": {"existingSecret": "desk-tls"}}))
     assert "_INSECURE" in plain
     assert "_INSECURE" not in guarded
     assert "TICKDESK_TICKETS_TLS_CERT" in guarded
@@ -152,7 +152,7 @@ def test_the_chart_works_inside_an_umbrella_and_can_be_left_out(tmp_path: Path) 
         "dependencies:\n  - {name: tickdesk, version: 0.1.0, condition: tickdesk.enabled}\n"
     )
     shutil.copytree(chart.CHART, tmp_path / "charts" / "tickdesk")
-    values = {"global": {"region": "x"}, "tickdesk": {"defaults": {"replicas": 1}}}
+    values = {"global": {"region": "x"}, "tickdesk": chart.load(chart.MINIMUM)}
     inside = chart.render(values, chart=tmp_path)
     assert len(chartrules.of_kind(inside, "Deployment")) == len(SERVICES)
     assert chart.render({"tickdesk": {"enabled": False}}, chart=tmp_path) == []

@@ -5,6 +5,9 @@
 {{- fail (printf "%s: this chart brings no %s; run your own and name its Secret in defaults.secrets or services.<service>.secrets" $name $name) -}}
 {{- end -}}
 {{- end -}}
+{{- if not (include "tickdesk.block" (dict "root" . "service" "intake") | fromYaml).settings.objects -}}
+{{- fail "services.intake.settings.objects: name the place of messages and attachments: a URL such as s3://bucket/prefix, or a folder on a volume that all replicas share (services.intake.extraVolumes)" -}}
+{{- end -}}
 {{- range $service, $_ := .Values.services -}}
 {{- $block := include "tickdesk.block" (dict "root" $ "service" $service) | fromYaml -}}
 {{- if not (hasKey $block.secrets "database_url") -}}
