@@ -66,7 +66,7 @@ class Desk:
         """The same, expected to be refused."""
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await self.call(method, who, **fields)
-        status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
+        status = rpc_status.from_call(caught.value)
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         for detail in status.details if status else ():
             detail.Unpack(info if detail.Is(info.DESCRIPTOR) else bad)
@@ -97,18 +97,20 @@ class Desk:
             "who": "service:sla-clock",
             **fields,
         }
-        return (await self.call("CreateTicket", **request)).ticket
+        answer: pb.CreateTicketResponse = await self.call("CreateTicket", **request)
+        return answer.ticket
 
     async def receive(self, **fields: Any) -> ticket_pb2.Ticket:
         """A ticket by a message of intake."""
         message = an_inbound(**fields)
         await self.tell(intake_events.MessageReceived(message=message), key=message.conversation_id)
-        opened = await self.watch.next(events_pb2.TicketOpened)
+        opened: events_pb2.TicketOpened = await self.watch.next(events_pb2.TicketOpened)
         return opened.ticket
 
     async def ticket(self, ticket_id: str) -> ticket_pb2.Ticket:
         """How it is now."""
-        return (await self.call("GetTicket", ticket=ticket_id)).ticket
+        answer: pb.GetTicketResponse = await self.call("GetTicket", ticket=ticket_id)
+        return answer.ticket
 
     async def messages(self, ticket_id: str) -> list[ticket_pb2.TicketMessage]:
         """All its messages and notes."""
@@ -118,7 +120,7 @@ class Desk:
         """A ticket that anna took and handed to the second line."""
         ticket = await self.create(**fields)
         await self.call("TakeTicket", ticket=ticket.id)
-        answer = await self.call("EscalateTicket", ticket=ticket.id, reason=1)
+        answer: pb.EscalateTicketResponse = await self.call("EscalateTicket", ticket=ticket.id, reason=1)
         return answer.ticket
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from pydantic import SecretStr
 
 from chassis.db import Database
 from chassis.rpc import channel
@@ -24,9 +25,9 @@ async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[St
 
         async def begin(**fields: object) -> Desk:
             settings = Settings(
-                database_url=str(database("tickets.migrations")),
+                database_url=SecretStr(str(database("tickets.migrations"))),
                 nats_url=nats_url,
-                tokens={who: f"token-of-{who}" for who in ROLES},
+                tokens={who: SecretStr(f"token-of-{who}") for who in ROLES},
                 drain_pause_seconds=0,
                 drain_seconds=2,
                 **fields,  # type: ignore[arg-type]

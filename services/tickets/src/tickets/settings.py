@@ -11,7 +11,11 @@ class Settings(ChassisSettings):
 
     model_config = SettingsConfigDict(env_prefix="TICKDESK_TICKETS_")
 
-    default_queue: str = Field("SUP", description="Queue of messages to an address that no queue has.")
+    default_queue: str = Field(
+        "SUP",
+        pattern="^[A-Z0-9]{2,10}$",
+        description="Queue of messages to an address that no queue has; made when there is no queue at all.",
+    )
     confirmation_seconds: float = Field(
         3 * 86400, gt=0, description="Seconds a resolved ticket waits for the customer before it is closed."
     )

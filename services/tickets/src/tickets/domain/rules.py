@@ -76,7 +76,7 @@ def subject_line(subject: str, text: str, language: str) -> str:
 
 def topic(subject: str) -> str:
     """A subject without tags and answer prefixes, for comparing."""
-    line = " ".join(_TAG.sub(" ", subject).split())
+    line = " ".join(_TAG.sub(" ", subject[: 2 * _SUBJECT_LENGTH]).split())
     while found := _PREFIX.match(line):
         line = line[found.end() :].lstrip()
     return line.casefold()

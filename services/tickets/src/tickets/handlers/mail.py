@@ -8,9 +8,10 @@ from tickdesk.notifier.v1 import events_pb2 as notifier
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import convert
 from tickets.domain import rules, workflow
-from tickets.domain.model import Actor, ActorKind, Conversation, Message, Priority, Ticket, Visibility
+from tickets.domain.model import Actor, ActorKind, Conversation, Message, Priority, Queue, Ticket, Visibility
 from tickets.domain.rules import AuthorKind, Inbound
 from tickets.handlers.change import keep_note, publish, write_note
+from tickets.handlers.desk import put_queue
 from tickets.handlers.opening import Opening, open_ticket
 from tickets.handlers.work import publish_reopened
 from tickets.store import desk, messages
@@ -35,6 +36,9 @@ async def receive_message(tx: Tx, event: intake.MessageReceived, default_queue: 
     ticket = await _known_ticket(tx, inbound)
     if ticket is None:
         queue = await desk.queue_of_account(tx, inbound.account, default_queue)
+        if queue is None:
+            # Mail may come before anybody set the desk up, and nothing accepted is lost.
+            queue = (await put_queue(tx, Queue(default_queue, default_queue))).key
         ticket = await _meant_ticket(tx, inbound, queue)
         if ticket is None:
             await _open(tx, inbound, queue)

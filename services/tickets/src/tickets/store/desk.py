@@ -91,19 +91,14 @@ async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> tupl
     return to_queue(row), row.number, found
 
 
-async def queue_of_account(tx: Tx, account: str, default: str) -> str:
-    """Key of the queue that an address belongs to, else the default one, else the first.
-
-    Raises NotFound (QUEUE_NOT_FOUND) when the desk has no queue at all.
-    """
+async def queue_of_account(tx: Tx, account: str, default: str) -> str | None:
+    """Key of the queue that an address belongs to, else the default one, else the first; None without any."""
     named = sa.select(tables.queue_address.c.queue).where(tables.queue_address.c.address == account)
     query = sa.select(_q.c.key).order_by(
         (_q.c.key == named.scalar_subquery()).desc().nulls_last(), (_q.c.key == default).desc(), _q.c.key
     )
-    key = (await tx.execute(query.limit(1))).scalar_one_or_none()
-    if key is None:
-        raise NotFound("the desk has no queue: put one with PutQueue", reason="QUEUE_NOT_FOUND")
-    return str(key)
+    key: str | None = (await tx.execute(query.limit(1))).scalar_one_or_none()
+    return key
 
 
 async def load_queue(tx: Tx, key: str) -> Queue:

@@ -1,4 +1,4 @@
-"""Tickets, their messages and clocks; customers; queues and agents. The first queue is SUP."""
+"""Tickets, their messages and clocks; customers; queues and agents."""
 
 from alembic import op
 
@@ -161,10 +161,6 @@ STATEMENTS = (
         primary key (ticket_id, clock),
         foreign key (ticket_id) references ticket (id) on delete cascade
     )
-    """,
-    "create sequence ticket_number_sup",
-    """
-    insert into queue values ('SUP', 'Support', 2, 'en', 1, 3, array[1, 2], 1)
     """,
 )
 TABLES = (

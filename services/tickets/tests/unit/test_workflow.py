@@ -1,0 +1,288 @@
+"""Every transition, allowed and refused."""
+
+from collections.abc import Callable
+
+import pytest
+
+from chassis.errors import DeskError, InvalidInput, Refused
+from services.tickets.tests.unit.stories import START, a_queue, a_ticket, an_agent, at
+from tickets.domain import timeline, workflow
+from tickets.domain.model import Form, Line, Priority, Reason, Ticket
+from tickets.domain.workflow import MOVES, STATUSES, Step
+
+ANNA, BORIS, DINA = an_agent("anna"), an_agent("boris"), an_agent("dina", Line.L2, Line.L3)
+BY_AGENT = Step(Reason.BY_AGENT)
+MARK = Step(Reason.SLA_MARK, by_rule=True)
+
+
+def in_status(status: str) -> Ticket:
+    """A ticket brought to a status by its own verbs."""
+    ticket = a_ticket()
+    if status == "new":
+        return ticket
+    workflow.take(ticket, ANNA, [], at(1))
+    if status == "waiting":
+        workflow.change_status(ticket, "waiting", at(2))
+    if status == "escalated":
+        workflow.escalate(ticket, BY_AGENT, Line.L3, at(2))
+    if status in ("resolved", "closed"):
+        workflow.resolve(ticket, "anna", at(2))
+    if status == "closed":
+        workflow.close(ticket, at(3), confirmed=True)
+    assert ticket.status == status
+    return ticket
+
+
+def last_fact(ticket: Ticket) -> timeline.Fact:
+    return ticket.timeline[-1]
+
+
+VERBS: dict[str, Callable[[Ticket], object]] = {
+    "take": lambda ticket: workflow.take(ticket, an_agent("boris", *Line), [], at(9)),
+    "give back": lambda ticket: workflow.assign(ticket, None, at(9)),
+    "wait": lambda ticket: workflow.change_status(ticket, "waiting", at(9)),
+    "go on": lambda ticket: workflow.change_status(ticket, "in_progress", at(9)),
+    "escalate": lambda ticket: workflow.escalate(ticket, Step(Reason.SECURITY), Line.L3, at(9)),
+    "resolve": lambda ticket: workflow.resolve(ticket, "boris", at(9)),
+    "close": lambda ticket: workflow.close(ticket, at(9), confirmed=False),
+    "reopen": lambda ticket: workflow.reopen(ticket, at(9)),
+    "reply": lambda ticket: workflow.staff_replied(ticket, a_queue(), "boris", at(9)),
+    "prioritize": lambda ticket: workflow.prioritize(ticket, Priority.HIGH, at(9)),
+}
+
+TABLE = {
+    # verb: what each status becomes, or the reason of the refusal
+    "take": (
+        "in_progress",
+        "ALREADY_TAKEN",
+        "ALREADY_TAKEN",
+        "in_progress",
+        "TICKET_CLOSED",
+        "TICKET_CLOSED",
+    ),
+    "give back": ("new", "new", "waiting", "escalated", "TICKET_CLOSED", "TICKET_CLOSED"),
+    "wait": ("waiting", "waiting", *["TRANSITION_NOT_ALLOWED"] * 4),
+    "go on": (*["TRANSITION_NOT_ALLOWED"] * 2, "in_progress", *["TRANSITION_NOT_ALLOWED"] * 3),
+    "escalate": ("escalated", "escalated", "escalated", "escalated", "TICKET_CLOSED", "TICKET_CLOSED"),
+    "resolve": (*["resolved"] * 4, *["TRANSITION_NOT_ALLOWED"] * 2),
+    "close": (*["TRANSITION_NOT_ALLOWED"] * 4, "closed", "TRANSITION_NOT_ALLOWED"),
+    "reopen": (*["TRANSITION_NOT_ALLOWED"] * 4, "in_progress", "in_progress"),
+    "reply": ("new", "in_progress", "waiting", "escalated", "resolved", "TICKET_CLOSED"),
+    "prioritize": ("new", "in_progress", "waiting", "escalated", "resolved", "TICKET_CLOSED"),
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "outcome"),
+    [(verb, status, row[i]) for verb, row in TABLE.items() for i, status in enumerate(STATUSES)],
+)
+def test_every_verb_in_every_status_moves_or_is_refused(verb: str, status: str, outcome: str) -> None:
+    """CA-08, CP-07: the whole table; a refusal changes nothing."""
+    ticket = in_status(status)
+    facts = list(ticket.timeline)
+    if outcome in STATUSES:
+        VERBS[verb](ticket)
+        assert ticket.status == outcome
+        return
+    with pytest.raises(Refused) as caught:
+        VERBS[verb](ticket)
+    assert caught.value.reason == outcome
+    assert (ticket.status, ticket.timeline) == (status, facts)
+
+
+def test_the_tables_of_statuses_agree() -> None:
+    assert set(MOVES) == set(STATUSES) == set(workflow.BY_HAND) | {"escalated", "resolved", "closed"}
+    assert all(after in MOVES[before] for before, moves in workflow.BY_HAND.items() for after in moves)
+
+
+def test_a_refused_move_names_the_allowed_ones() -> None:
+    with pytest.raises(Refused) as caught:
+        workflow.change_status(in_status("in_progress"), "resolved", at(5))
+    assert caught.value.metadata == {"status": "in_progress", "allowed": "waiting"}
+
+
+def test_an_unknown_status_is_bad_input() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        workflow.change_status(in_status("new"), "parked", at(5))
+    assert [each.field for each in caught.value.violations] == ["status"]
+
+
+def test_who_takes_is_recorded_and_the_lead_follows() -> None:
+    """MP-11."""
+    ticket = a_ticket()
+    assert workflow.take(ticket, ANNA, ["olga", "anna"], at(1))
+    assert (ticket.assignee, ticket.observers) == ("anna", ["olga"])
+    assert timeline.latest(ticket.timeline, timeline.Taken) == timeline.Taken(at(1), "anna")
+
+
+def test_taking_twice_changes_nothing() -> None:
+    ticket = in_status("in_progress")
+    facts = list(ticket.timeline)
+    assert workflow.take(ticket, ANNA, ["olga"], at(5)) is False
+    assert (ticket.timeline, ticket.observers) == (facts, [])
+
+
+def test_giving_to_another_records_only_who_has_it() -> None:
+    ticket = in_status("waiting")
+    assert workflow.assign(ticket, BORIS, at(5))
+    assert (ticket.status, ticket.assignee) == ("waiting", "boris")
+    assert last_fact(ticket) == timeline.Taken(at(5), "boris")
+
+
+def test_the_customer_ends_the_waiting_before_the_message_is_counted() -> None:
+    ticket = in_status("waiting")
+    workflow.customer_wrote(ticket, at(5))
+    changed, wrote = ticket.timeline[-2:]
+    assert isinstance(changed, timeline.StatusChanged)
+    assert isinstance(wrote, timeline.CustomerMessages)
+    assert ticket.status == "in_progress"
+
+
+def test_the_customer_of_an_untaken_ticket_that_waited_makes_it_new_again() -> None:
+    ticket = a_ticket()
+    workflow.change_status(ticket, "waiting", at(1))
+    workflow.customer_wrote(ticket, at(2))
+    assert ticket.status == "new"
+
+
+def test_in_progress_by_hand_needs_somebody_who_works_on_it() -> None:
+    ticket = a_ticket()
+    workflow.change_status(ticket, "waiting", at(1))
+    with pytest.raises(Refused) as caught:
+        workflow.change_status(ticket, "in_progress", at(2))
+    assert caught.value.metadata["allowed"] == ""
+
+
+def test_a_line_that_does_not_write_to_customers_is_refused() -> None:
+    """CA-04 against MP-01: it is a permission of the queue."""
+    ticket = a_ticket(line=Line.L3)
+    with pytest.raises(Refused) as caught:
+        workflow.staff_replied(ticket, a_queue(), "dina", at(1))
+    assert caught.value.reason == "LINE_MAY_NOT_REPLY"
+    workflow.staff_replied(ticket, a_queue(public_lines=list(Line)), "dina", at(1))
+
+
+def test_an_escalation_moves_the_ticket_to_the_next_line_and_frees_it() -> None:
+    """CA-18, CA-22."""
+    ticket, form = in_status("in_progress"), Form(done="looked", ask="fix")
+    step = Step(Reason.BY_AGENT, form=form)
+    assert workflow.escalate(ticket, step, Line.L3, at(5)) is True
+    assert (ticket.status, ticket.line, ticket.assignee) == ("escalated", Line.L2, "")
+    assert ticket.observers == ["anna"]
+    assert ticket.escalation is not None
+    assert ticket.escalation.form == form
+    kinds = [type(fact) for fact in ticket.timeline[-4:]]
+    assert kinds == [timeline.Escalated, timeline.LineChanged, timeline.Taken, timeline.StatusChanged]
+
+
+def test_one_escalation_has_many_reasons_and_is_announced_once() -> None:
+    """The 80 % mark, the keyword and the third contact falling together page the lead once (CA-21)."""
+    ticket = in_status("in_progress")
+    steps = [Step(reason, by_rule=True) for reason in (Reason.SLA_MARK, Reason.KEYWORD, Reason.THIRD_CONTACT)]
+    assert [workflow.escalate(ticket, step, Line.L3, at(5)) for step in steps] == [True, False, False]
+    assert ticket.escalation is not None
+    assert ticket.escalation.reasons == [Reason.SLA_MARK, Reason.KEYWORD, Reason.THIRD_CONTACT]
+    assert ticket.line == Line.L2
+    assert workflow.escalate(ticket, MARK, Line.L3, at(6)) is None
+
+
+def test_the_new_line_takes_it_and_the_escalation_is_over() -> None:
+    ticket = in_status("escalated")
+    assert workflow.take(ticket, DINA, [], at(5))
+    assert (ticket.status, ticket.assignee, ticket.escalation) == ("in_progress", "dina", None)
+    taken, ended, changed = ticket.timeline[-3:]
+    assert taken == timeline.Taken(at(5), "dina")
+    assert ended == timeline.EscalationEnded(at(5), Line.L2)
+    assert isinstance(changed, timeline.StatusChanged)
+    assert workflow.escalate(ticket, BY_AGENT, Line.L3, at(6)) is True
+    assert ticket.line == Line.L3
+
+
+@pytest.mark.parametrize("verb", [workflow.assign, lambda t, a, when: workflow.take(t, a, [], when)])
+def test_somebody_of_another_line_cannot_end_the_escalation(verb: Callable[..., object]) -> None:
+    ticket = in_status("escalated")
+    with pytest.raises(Refused) as caught:
+        verb(ticket, BORIS, at(5))
+    assert caught.value.reason == "NOT_ON_LINE"
+    assert ticket.escalation is not None
+
+
+def test_at_the_last_line_an_agent_is_refused_and_a_rule_only_notes_its_reason() -> None:
+    ticket = in_status("in_progress")
+    with pytest.raises(Refused) as caught:
+        workflow.escalate(ticket, BY_AGENT, Line.L1, at(5))
+    assert caught.value.reason == "NO_FURTHER_LINE"
+    assert workflow.escalate(ticket, MARK, Line.L1, at(5)) is True
+    assert (ticket.status, ticket.line, ticket.assignee) == ("in_progress", Line.L1, "anna")
+    assert last_fact(ticket) == timeline.Escalated(at(5), Reason.SLA_MARK, 0)
+
+
+def test_management_is_told_without_taking_the_ticket_away() -> None:
+    """CA-20; a later move to the next line is announced again, for nobody there was told."""
+    ticket = in_status("in_progress")
+    overrun = Step(Reason.SLA_OVERRUN, management=True, stay=True, by_rule=True)
+    assert workflow.escalate(ticket, overrun, Line.L3, at(5)) is True
+    assert (ticket.status, ticket.assignee) == ("in_progress", "anna")
+    assert workflow.escalate(ticket, MARK, Line.L3, at(6)) is True
+    assert ticket.escalation is not None
+    assert ticket.escalation.management
+    assert ticket.escalation.moved
+    assert ticket.escalation.reasons == [Reason.SLA_OVERRUN, Reason.SLA_MARK]
+
+
+@pytest.mark.parametrize(
+    ("to_line", "last_line", "error"),
+    [(Line.L1, Line.L3, "INVALID_INPUT"), (Line.L3, Line.L2, "NO_FURTHER_LINE")],
+)
+def test_a_named_line_must_be_above_and_exist(to_line: Line, last_line: Line, error: str) -> None:
+    with pytest.raises(DeskError) as caught:
+        workflow.escalate(a_ticket(), Step(Reason.BY_AGENT, to_line=to_line), last_line, at(5))
+    assert caught.value.reason == error
+
+
+def test_lines_may_be_skipped_by_name() -> None:
+    ticket = a_ticket()
+    workflow.escalate(ticket, Step(Reason.SECURITY, to_line=Line.L3), Line.L3, at(1))
+    assert ticket.line == Line.L3
+
+
+def test_resolving_ends_the_escalation_and_makes_the_solver_responsible() -> None:
+    """MP-13: the first line closes service questions at once."""
+    ticket = in_status("escalated")
+    workflow.resolve(ticket, "dina", at(5))
+    assert (ticket.assignee, ticket.escalation, ticket.resolved_time) == ("dina", None, at(5))
+    assert last_fact(ticket) == timeline.Resolved(at(5), "dina")
+
+
+def test_reopening_begins_a_cycle_and_keeps_the_earlier_one() -> None:
+    """CP-10, CP-11."""
+    ticket = in_status("closed")
+    workflow.reopen(ticket, at(9))
+    workflow.customer_wrote(ticket, at(9))
+    assert (ticket.cycle, ticket.status) == (2, "in_progress")
+    assert (ticket.resolved_time, ticket.closed_time) == (None, None)
+    assert [type(fact) for fact in ticket.timeline[-3:]] == [
+        timeline.Reopened,
+        timeline.StatusChanged,
+        timeline.CustomerMessages,
+    ]
+    assert timeline.latest(ticket.timeline, timeline.Resolved) is not None
+
+
+def test_the_same_priority_again_is_no_change() -> None:
+    ticket = a_ticket()
+    assert workflow.prioritize(ticket, Priority.NORMAL, at(1)) is False
+    assert workflow.prioritize(ticket, Priority.CRITICAL, at(1)) is True
+    assert last_fact(ticket) == timeline.PriorityChanged(at(1), Priority.NORMAL, Priority.CRITICAL)
+
+
+def test_notes_leave_no_fact() -> None:
+    ticket = a_ticket()
+    facts = list(ticket.timeline)
+    workflow.noted(ticket)
+    assert (ticket.timeline, ticket.message_count) == (facts, 2)
+
+
+def test_birth_is_the_first_fact() -> None:
+    ticket = a_ticket()
+    assert ticket.timeline[0] == timeline.Created(START, Priority.NORMAL, Line.L1, "new", 1)
