@@ -17,7 +17,7 @@ from tickdesk_cli.lmtp import Sender
 Blow = Callable[[Desk], Coroutine[Any, Any, None]]
 pytestmark = [pytest.mark.timeout(240)]
 # Long targets: this compares what is held, and a mark must not change a ticket on the way.
-POLICY = {"TICKDESK_SLA_CLOCK_POLICY_FILE": str(MAILBOX.parent / "policies" / "playbook.yaml")}
+POLICY = {"TICKDESK_SLA_CLOCK_POLICY_PATH": str(MAILBOX.parent / "policies" / "playbook.yaml")}
 
 
 async def kill(desk: Desk, name: str) -> None:
