@@ -103,6 +103,8 @@ return {missing, moved}
 _SOURCES = {"apply": _APPLY, "claim": _CLAIM, "settle": _SETTLE, "repair": _REPAIR}
 _EPOCH = "{sla}:epoch"
 _FAR = 1 << 62
+_SECONDS = 2.0
+_SCAN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,12 @@ def shard_of(ticket_id: UUID) -> int:
 
 
 class Timers:
-    """The index. Every method raises RedisError while Redis is away; nothing is lost by that."""
+    """The index. Methods raise RedisError or TimeoutError while Redis is away; nothing is lost by that."""
 
     def __init__(self, url: str, *, lease_seconds: float) -> None:
-        self._redis = redis.Redis.from_url(
-            url, socket_timeout=2.0, socket_connect_timeout=1.0, health_check_interval=15, max_connections=32
-        )
+        # Deadlines are set here, not by the client: before Python 3.12 its way of timing a write can
+        # swallow a cancellation.
+        self._redis = redis.Redis.from_url(url, socket_timeout=None, socket_connect_timeout=1.0)
         self._lease_ms = int(lease_seconds * 1000)
         self._shas: dict[str, str] = {}
         self._sooner = asyncio.Event()
@@ -186,28 +188,34 @@ class Timers:
 
     async def scan(self, shard: int) -> list[UUID]:
         """All tickets that have a timer in the shard."""
-        return [UUID(bytes=one) async for one, _ in self._redis.zscan_iter(_due(shard), count=1000)]
+        async with asyncio.timeout(_SCAN_SECONDS):
+            return [UUID(bytes=one) async for one, _ in self._redis.zscan_iter(_due(shard), count=1000)]
 
     async def remove(self, shard: int, tickets: Sequence[UUID]) -> None:
         """Take timers away that belong to nothing."""
         if tickets:
-            await self._redis.zrem(_due(shard), *(one.bytes for one in tickets))
-            await self._redis.hdel(_rev(shard), *(one.bytes for one in tickets))
+            members = [one.bytes for one in tickets]
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zrem(_due(shard), *members)
+            pipe.hdel(_rev(shard), *members)
+            await self._execute(pipe)
 
     async def armed(self) -> int:
         """How many timers there are."""
         pipe = self._redis.pipeline(transaction=False)
         for shard in range(SHARDS):
             pipe.zcard(_due(shard))
-        return sum(await pipe.execute())
+        return sum(await self._execute(pipe))
 
     async def known(self) -> bool:
         """Whether this is the index that was filled last; False after a flush or on another server."""
-        return bool(await self._redis.exists(_EPOCH))
+        async with asyncio.timeout(_SECONDS):
+            return bool(await self._redis.exists(_EPOCH))
 
     async def filled(self) -> None:
         """Note that the index has been filled."""
-        await self._redis.set(_EPOCH, b"1")
+        async with asyncio.timeout(_SECONDS):
+            await self._redis.set(_EPOCH, b"1")
 
     async def rest(self, seconds: float, until: int) -> None:
         """Sleep, unless a timer that rings before `until` (microseconds) is set meanwhile by this process."""
@@ -227,7 +235,8 @@ class Timers:
         except (NoScriptError, KeyError):
             # A restarted server has forgotten them.
             for one, source in _SOURCES.items():
-                self._shas[one] = await self._redis.script_load(source)
+                async with asyncio.timeout(_SECONDS):
+                    self._shas[one] = await self._redis.script_load(source)
             return await self._send(name, calls)
 
     async def _send(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
@@ -235,7 +244,11 @@ class Timers:
         pipe = self._redis.pipeline(transaction=False)
         for shard, args in calls:
             pipe.evalsha(sha, 2, _due(shard), _rev(shard), *args)
-        return list(await pipe.execute())
+        return await self._execute(pipe)
+
+    async def _execute(self, pipe: Any) -> list[Any]:
+        async with asyncio.timeout(_SECONDS):
+            return list(await pipe.execute())
 
 
 def _by_shard(wakes: Iterable[Wake]) -> dict[int, list[Any]]:
