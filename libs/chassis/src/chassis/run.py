@@ -162,8 +162,12 @@ class App:
         await self._server.stop(grace)
         for server, _ in self._https:
             server.should_exit = True
-        for task in (*self._consuming, *self._tasks):
-            task.cancel()
+        tasks = {*self._consuming, *self._tasks}
+        while tasks:
+            # Before Python 3.12 asyncio.wait_for, which clients use, can swallow a cancellation.
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=2)
         log.info("drained")
 
 
