@@ -1,5 +1,6 @@
 """Reading messages out of what users have: .eml files, mbox files, Maildir folders, folders of .eml."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from tickdesk_cli.terminal import bad_input
 
 _SNIFF = 64 * 1024
+_NAME = re.compile(rb"[A-Za-z0-9_.-]{1,76}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +128,5 @@ def _flaw(raw: bytes) -> str:
     lines = raw[:_SNIFF].lstrip(b"\xef\xbb\xbf\r\n").splitlines()[:2]
     first = next((line for line in lines if not line.startswith(b"From ")), b"")
     name, colon, _ = first.partition(b":")
-    named = colon and name.strip() and all(33 <= byte <= 126 for byte in name.rstrip())
+    named = colon and _NAME.fullmatch(name.rstrip())
     return "" if named else "not an e-mail message: it does not begin with a header such as `From:`"
