@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -171,10 +171,10 @@ class _Smtp(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Turn a connection away when there are too many."""
         door: Door = self.event_handler
-        if not isinstance(transport, asyncio.WriteTransport):
-            raise TypeError("a mail connection must be one that can be written to")
+        # uvloop's transports are no subclasses of asyncio's.
+        wire = cast(asyncio.Transport, transport)
         if len(door.sessions) >= door.rules.connections:
-            transport.write(b"421 4.7.0 too many connections, try again later\r\n")
+            wire.write(b"421 4.7.0 too many connections, try again later\r\n")
             transport.close()
             return
         door.sessions.add(transport)
