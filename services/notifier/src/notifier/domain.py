@@ -105,6 +105,7 @@ class Rules:
     replies_per_minute: int
     notices_per_minute: int
     digest_window: timedelta
+    first_retry: timedelta
     keep_trying: timedelta
     language: str
     own_domains: frozenset[str] = frozenset()
@@ -140,6 +141,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 )
+_MESSAGE_ID = re.compile(r"[!-;=?-~]{1,900}")
 _ROBOT = re.compile(
     r"(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|mailer[-_.]?daemon|postmaster|bounces?|daemon|nobody|devnull"
     r"|listserv|majordomo|auto[-_.]?(?:reply|responder|mailer)|notifications?)(?:[-+_.=].*)?"
@@ -171,6 +173,11 @@ def is_address(text: str) -> bool:
     return bool(_ADDRESS.fullmatch(text)) and ".." not in text and not text.startswith(".")
 
 
+def is_message_id(text: str) -> bool:
+    """Tell whether a Message-ID (without brackets) may be repeated in our headers."""
+    return bool(_MESSAGE_ID.fullmatch(text)) and "=?" not in text
+
+
 def plain_mailbox(address: str) -> str:
     """The mailbox behind an address with a +suffix, in lower case."""
     local, _, domain = address.lower().rpartition("@")
@@ -188,13 +195,15 @@ def in_domains(address: str, domains: frozenset[str]) -> bool:
     return any(domain == own or domain.endswith("." + own) for own in domains)
 
 
-FIRST_RETRY = timedelta(seconds=15)
 LONGEST_RETRY = timedelta(hours=1)
 
 
-def retry_at(delivery: Delivery, now: datetime, jitter: float) -> datetime | None:
-    """When to try again after a failed attempt, or None to give up; `jitter` is 0 to 1."""
-    pause = min(FIRST_RETRY * 2 ** min(delivery.attempts - 1, 12), LONGEST_RETRY)
+def retry_at(delivery: Delivery, now: datetime, first: timedelta, jitter: float) -> datetime | None:
+    """When to try again after a failed attempt, or None to give up.
+
+    The pause doubles from `first` on; `jitter` (0 to 1) takes up to half of it.
+    """
+    pause = min(first * 2 ** min(delivery.attempts - 1, 12), LONGEST_RETRY)
     again = now + pause * (0.5 + jitter / 2)
     return again if again < delivery.give_up_at else None
 

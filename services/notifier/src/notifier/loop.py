@@ -1,7 +1,6 @@
 """The delivery loops: claim what is due, send it, write what became of it."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +16,7 @@ from notifier.handlers import deliveries
 
 log = telemetry.logger(__name__)
 Claim = Callable[[Tx], Awaitable[tuple[Parcel | None, bool]]]
+Settle = Callable[[Tx], Awaitable[list[Delivery]]]
 _POLL_SECONDS = 0.5
 _MEASURE_SECONDS = 5.0
 _OUTCOMES = {State.SENT: "sent", State.FAILED: "failed", State.PENDING: "postponed"}
@@ -59,7 +59,7 @@ def ring(ways: Iterable[Lane]) -> None:
         way.bell.set()
 
 
-async def deliver(db: Database, lane: Lane) -> None:
+async def deliver(db: Database, lane: Lane, first_retry: timedelta) -> None:
     """Send for ever; on cancellation let what is under way finish, else it would be sent twice."""
     free = asyncio.Semaphore(lane.width)
     async with asyncio.TaskGroup() as group:
@@ -67,7 +67,7 @@ async def deliver(db: Database, lane: Lane) -> None:
             while True:
                 await free.acquire()
                 parcel = await _next(db, lane)
-                group.create_task(_send(db, lane.sender, parcel, free))
+                group.create_task(_send(db, parcel, _attempt(lane.sender, parcel, first_retry), free))
         except asyncio.CancelledError:
             # Swallowed: leaving the group waits for its tasks, and each of them has a deadline.
             log.info("delivery loop drains")
@@ -114,9 +114,9 @@ async def _claim(db: Database, lane: Lane) -> Parcel | None:
         return await deliveries.prepare(tx, parcel)
 
 
-async def _send(db: Database, sender: Sender, parcel: Parcel, free: asyncio.Semaphore) -> None:
+async def _send(db: Database, parcel: Parcel, attempt: Awaitable[Settle], free: asyncio.Semaphore) -> None:
     try:
-        settle = await _attempt(sender, parcel)
+        settle = await attempt
         async with db.tx() as tx:
             done = await settle(tx)
         for delivery in done:
@@ -129,7 +129,7 @@ async def _send(db: Database, sender: Sender, parcel: Parcel, free: asyncio.Sema
         free.release()
 
 
-async def _attempt(sender: Sender, parcel: Parcel) -> Callable[[Tx], Awaitable[list[Delivery]]]:
+async def _attempt(sender: Sender, parcel: Parcel, first_retry: timedelta) -> Settle:
     try:
         subject = await sender.send(parcel)
     except Refused as error:
@@ -137,7 +137,7 @@ async def _attempt(sender: Sender, parcel: Parcel) -> Callable[[Tx], Awaitable[l
         return lambda tx: deliveries.refused(tx, parcel, detail)
     except Unavailable as error:
         detail = one_line(error.message, 400)
-        return lambda tx: deliveries.postponed(tx, parcel, detail, random.random())
+        return lambda tx: deliveries.postponed(tx, parcel, detail, first_retry)
     return lambda tx: deliveries.delivered(tx, parcel, subject)
 
 

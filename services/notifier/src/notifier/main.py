@@ -37,7 +37,7 @@ async def build(app: App, settings: Settings) -> None:
     app.serve_grpc(add_NotifierServiceServicer_to_server, NotifierApi(db, chosen), NAME)
     app.consume(bus, db, subscriptions(chosen, partial(ring, ways)))
     for number, way in enumerate(ways):
-        app.spawn(f"deliver:{number}", deliver(db, way))
+        app.spawn(f"deliver:{number}", deliver(db, way, chosen.first_retry))
     app.spawn("measure", measure(db))
     app.spawn("relay", relay_outbox(db, bus))
 
@@ -58,6 +58,7 @@ def rules(settings: Settings) -> Rules:
         replies_per_minute=settings.auto_replies_per_minute,
         notices_per_minute=settings.notices_per_minute,
         digest_window=timedelta(seconds=settings.digest_seconds),
+        first_retry=timedelta(seconds=settings.retry_seconds),
         keep_trying=timedelta(hours=settings.retry_hours),
         language=settings.default_language,
         own_domains=frozenset(one.strip().lower() for one in settings.own_domains.split(",") if one.strip()),

@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 NOTIFICATIONS = Counter(
     "tickdesk_notifications_total",
-    "Outcomes of delivery attempts: sent, failed for good, or postponed.",
+    "Outcomes of delivery attempts: sent, failed for good, postponed; and what was suppressed.",
     ["channel", "outcome"],
 )
 DELIVERY_SECONDS = Histogram(

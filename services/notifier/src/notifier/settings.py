@@ -88,6 +88,9 @@ class Settings(ChassisSettings):
         description="Notices one person of the desk gets in a minute; more become a digest.",
     )
     digest_seconds: float = Field(60, gt=0, le=3600, description="How often a person gets a digest at most.")
+    retry_seconds: float = Field(
+        15, gt=0, le=600, description="First pause before another attempt; it doubles."
+    )
     retry_hours: float = Field(72, gt=0, le=240, description="How long a refused delivery is tried again.")
     webhooks: tuple[Webhook, ...] = Field((), description="JSON list of {url, secret, events}.")
     webhooks_file: str | None = Field(None, description="File that holds the JSON of webhooks.")

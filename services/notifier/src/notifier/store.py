@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from chassis.db import Tx, chassis_tables
 from chassis.errors import NotFound
+from notifier import metrics
 from notifier.domain import STAFF, Agent, Audience, Channel, Delivery, Parcel, Queue, State
 from tickdesk.tickets.v1 import ticket_pb2
 
@@ -155,8 +156,12 @@ async def get_queue(tx: Tx, key: str) -> Queue | None:
 
 async def is_own_address(tx: Tx, mailbox: str) -> bool:
     """Tell whether it is an address of one of our queues."""
-    found = sa.select(sa.true()).where(sa.literal(mailbox) == sa.any_(queue_table.c.addresses)).limit(1)
+    found = sa.select(sa.true()).where(_holds(queue_table.c.addresses, mailbox)).limit(1)
     return bool(await tx.conn.scalar(found))
+
+
+def _holds(array: sa.Column[Any], value: str | int) -> sa.ColumnElement[bool]:
+    return sa.literal(value) == sa.any_(array)
 
 
 async def get_agent(tx: Tx, agent_id: str) -> Agent | None:
@@ -167,8 +172,8 @@ async def get_agent(tx: Tx, agent_id: str) -> Agent | None:
 
 async def leads(tx: Tx, line: int, queue: str) -> list[Agent]:
     """The heads of a line in a queue."""
-    here = sa.or_(sa.func.cardinality(agent_table.c.queues) == 0, agent_table.c.queues.any(queue))
-    return await _agents(tx, agent_table.c.leads.any(line), here)
+    here = sa.or_(sa.func.cardinality(agent_table.c.queues) == 0, _holds(agent_table.c.queues, queue))
+    return await _agents(tx, _holds(agent_table.c.leads, line), here)
 
 
 async def management(tx: Tx) -> list[Agent]:
@@ -217,6 +222,10 @@ async def last_external_id(tx: Tx, conversation_id: str) -> str:
 
 async def add_deliveries(tx: Tx, deliveries: Iterable[Delivery]) -> None:
     """Add what is not there yet: the same cause never makes two."""
+    deliveries = list(deliveries)
+    for each in deliveries:
+        if each.state is State.SUPPRESSED:
+            tx.after_commit(metrics.NOTIFICATIONS.labels(each.channel, "suppressed").inc)
     rows = [{**asdict(each), **_texts(each)} for each in deliveries]
     if rows:
         await tx.execute(insert(delivery_table).on_conflict_do_nothing(), rows)

@@ -18,7 +18,7 @@ from chassis.clock import utcnow
 from chassis.errors import Refused, Unavailable
 from notifier.adapters import signed
 from notifier.adapters.letters import Letter, compose
-from notifier.domain import Audience, Parcel, is_address, one_line
+from notifier.domain import Audience, Parcel, is_address, is_message_id, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,8 @@ def build(parcel: Parcel, letter: Letter, desk: Desk) -> tuple[str, EmailMessage
         subject += f" [#{delivery.ticket_key}]"
     message["Subject"] = one_line(subject, 400)
     message["Message-ID"] = identity
-    if answered := one_line(parcel.answers, 900).strip("<> ").replace(" ", ""):
-        message["In-Reply-To"] = message["References"] = f"<{answered}>"
+    if is_message_id(parcel.answers):
+        message["In-Reply-To"] = message["References"] = f"<{parcel.answers}>"
     message["X-Tickdesk-Delivery"] = str(delivery.id)
     if delivery.template != "reply":
         envelope = ""

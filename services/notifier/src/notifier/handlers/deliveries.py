@@ -1,6 +1,8 @@
 """What becomes of a delivery: prepared, taken, refused, tried again."""
 
+import random
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -60,9 +62,9 @@ async def refused(tx: Tx, parcel: Parcel, detail: str) -> list[Delivery]:
     return done
 
 
-async def postponed(tx: Tx, parcel: Parcel, detail: str, jitter: float) -> list[Delivery]:
+async def postponed(tx: Tx, parcel: Parcel, detail: str, first: timedelta) -> list[Delivery]:
     """It was not taken now: try again later, or give up when its time has run out."""
-    again = retry_at(parcel.first, tx.now, jitter)
+    again = retry_at(parcel.first, tx.now, first, random.random())
     if again is None:
         return await refused(tx, parcel, f"given up after {parcel.first.attempts} attempts: {detail}")
     changes: dict[str, Any] = {"state": State.PENDING, "next_at": again, "detail": detail}
