@@ -5,18 +5,19 @@ Speaks over its standard input and output: a length and a JSON head, a length an
 import resource
 import struct
 import sys
+from dataclasses import replace
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import orjson
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from chassis.errors import InvalidInput
 from intake.domain import Limits, ParsedMail
 from intake.mail import understand
 
 LENGTH = struct.Struct(">I")
-_IN_BASE64 = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-_mails = TypeAdapter(ParsedMail, config=_IN_BASE64)
+_mails = TypeAdapter(ParsedMail)
 
 
 def pack(head: dict[str, Any], body: bytes) -> bytes:
@@ -26,13 +27,20 @@ def pack(head: dict[str, Any], body: bytes) -> bytes:
 
 
 def dump(mail: ParsedMail) -> bytes:
-    """A parsed mail with its files, as JSON."""
-    return _mails.dump_json(mail)
+    """A parsed mail as JSON, and after it the bytes of its files."""
+    described = tuple(replace(each, content=b"") for each in mail.attachments)
+    sizes = [each.size for each in mail.attachments]
+    text = _mails.dump_json(replace(mail, attachments=described))
+    return pack({"sizes": sizes}, text) + b"".join(each.content for each in mail.attachments)
 
 
 def load(data: bytes) -> ParsedMail:
     """The opposite of `dump`. Raises ValueError for anything else."""
-    return _mails.validate_json(data)
+    source = BytesIO(data)
+    head, text = _receive(source) or b"", _receive(source) or b""
+    mail = _mails.validate_json(text)
+    files = zip(mail.attachments, orjson.loads(head)["sizes"], strict=True)
+    return replace(mail, attachments=tuple(replace(each, content=source.read(size)) for each, size in files))
 
 
 def serve(source: BinaryIO, target: BinaryIO, limits: Limits) -> None:

@@ -24,7 +24,7 @@ log = telemetry.logger(__name__)
 
 CHANNEL = "email"
 _LONGEST_LINE = 512 * 1024
-_CONTROLS = re.compile(r"[\x00-\x20\x7f]")
+_CONTROLS = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 _PEERS = 10_000
 _DRAIN_SECONDS = 10
 _CODES = {"MAIL_TOO_LARGE": "552 5.3.4"}

@@ -84,7 +84,6 @@ _KNOWN = frozenset(each for each in _AROUND if not each.endswith("*"))
 _KNOWN_STARTS = tuple(each[:-1] for each in _AROUND if each.endswith("*"))
 
 _KAZAKH = frozenset("әғқңөұүһі")
-_URL = re.compile(r"\S+(?:://|@)\S+")
 
 
 def is_nudge(text: str) -> bool:
@@ -124,7 +123,8 @@ def _asks(words: list[str]) -> bool:
 
 def language_of(text: str) -> str:
     """`ru`, `kk` or `en` by the letters, "" when there are too few or they are of another script."""
-    letters = [each for each in _URL.sub(" ", text[:20_000]).lower() if each.isalpha()]
+    words = (each for each in text[:20_000].lower().split() if "@" not in each and "://" not in each)
+    letters = [each for each in "".join(words) if each.isalpha()]
     cyrillic = sum("\u0400" <= each <= "\u04ff" for each in letters)
     latin = sum(each.isascii() for each in letters)
     if len(letters) < 2 or (cyrillic + latin) * 2 < len(letters):
