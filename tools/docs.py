@@ -7,11 +7,13 @@ that is not there.
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,9 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
-    described = {package: describe(package) for package in ("chassis", *PACKAGES)}
+    packages = ("chassis", *PACKAGES)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        described = dict(zip(packages, pool.map(describe, packages), strict=True))
     files = contracts()
     return {
         "api.md": HEAD + api(files),
