@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
+import os
 import shutil
 import tempfile
 import threading
@@ -73,6 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get(_WORKER_KEY, "")
     config.stash[_RUN] = Run(given)
     telemetry.setup_logs("test", "warning")
+    # Servers are forked off while gRPC runs; its fork handlers only add noise.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
 @pytest.hookimpl(optionalhook=True)

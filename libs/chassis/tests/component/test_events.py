@@ -34,9 +34,14 @@ async def background(*work: Any) -> AsyncIterator[list[asyncio.Task[Any]]]:
     try:
         yield tasks
     finally:
+        crashed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=10)
+        assert all(task.done() for task in tasks), "a loop does not let itself be cancelled"
+        for task in crashed:
+            if not isinstance(task.exception(), ExceptionGroup):
+                task.result()
 
 
 @contextlib.asynccontextmanager
@@ -339,7 +344,7 @@ async def test_stop_finishes_what_was_fetched(db: Database, bus: Bus) -> None:
     consumer = Consumer(bus, db, "PROBE", [Subscription(Happened, handler)])
     async with background(relay_outbox(db, bus), consumer.run()) as tasks:
         await emit(db, Happened(n=1))
-        await entered.wait()
+        await asyncio.wait_for(entered.wait(), 10)
         consumer.stop()
         gate.set()
         await asyncio.wait_for(asyncio.shield(tasks[1]), 5)

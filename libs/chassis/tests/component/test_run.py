@@ -41,7 +41,7 @@ class Process:
     async def logged(self, event: str) -> dict[str, Any]:
         """Read the log until this event. Raises AssertionError when the process ends before it."""
         assert self.process.stderr
-        async with asyncio.timeout(30):
+        async with self._patience():
             while line := await self.process.stderr.readline():
                 self.lines.append(json.loads(line) if line.startswith(b"{") else {"text": line.decode()})
                 if self.lines[-1].get("event") == event:
@@ -50,17 +50,32 @@ class Process:
 
     async def ended(self) -> int:
         """Wait for the end; returns the exit code."""
-        assert self.process.stderr
-        async with asyncio.timeout(30):
+        async with self._patience():
+            assert self.process.stderr
             rest = await self.process.stderr.read()
             self.lines += [{"text": line} for line in rest.decode().splitlines()]
             return await self.process.wait()
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        """Give the process a minute; then let it say where it stands."""
+        limit = asyncio.timeout(60)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            assert self.process.stderr
+            self.process.send_signal(signal.SIGABRT)
+            rest = await self.process.stderr.read()
+            raise AssertionError(f"stuck after {self.lines}\n{rest.decode()}") from None
 
 
 @asynccontextmanager
 async def process(*args: str, **env: str) -> AsyncIterator[Process]:
     started = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-X",
+        "faulthandler",
         "-m",
         "libs.chassis.tests.service",
         *args,
