@@ -1,5 +1,6 @@
 """A desk to test with: callers of every role, a stream to speak into, a watch, and builders."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,8 @@ ROLES = (
     "agent:dina",
     "service:sla-clock",
     "adapter:crm",
+    "auditor:eve",
+    "nobody",
 )
 EVENTS: tuple[type[Message], ...] = tuple(
     getattr(events_pb2, name) for name in events_pb2.DESCRIPTOR.message_types_by_name
@@ -53,6 +56,8 @@ class Desk:
     bus: Bus
     db: Database
     watch: EventWatch
+    connect: Callable[[str], Awaitable[Any]]
+    url: str
     stubs: dict[str, Any] = field(default_factory=dict)
 
     async def call(self, method: str, who: str = "agent:anna", **fields: Any) -> Any:
@@ -60,6 +65,8 @@ class Desk:
         kind = getattr(pb, f"{method}Request")
         if "request_id" in kind.DESCRIPTOR.fields_by_name:
             fields.setdefault("request_id", uuid4().hex)
+        if who not in self.stubs:
+            self.stubs[who] = await self.connect(who)
         return await getattr(self.stubs[who], method)(kind(**fields), timeout=10)
 
     async def refusal(self, method: str, who: str = "agent:anna", **fields: Any) -> Refusal:

@@ -24,8 +24,9 @@ async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[St
     async with AsyncExitStack() as stack:
 
         async def begin(**fields: object) -> Desk:
+            url = str(fields.pop("url", "") or database("tickets.migrations"))
             settings = Settings(
-                database_url=SecretStr(str(database("tickets.migrations"))),
+                database_url=SecretStr(url),
                 nats_url=nats_url,
                 tokens={who: SecretStr(f"token-of-{who}") for who in ROLES},
                 drain_pause_seconds=0,
@@ -36,11 +37,12 @@ async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[St
             bus = await stack.enter_async_context(open_bus(nats_url))
             db = await stack.enter_async_context(Database(settings.database_url, "tickets"))
             watch = await stack.enter_async_context(events(bus, *EVENTS))
-            desk = Desk(bus, db, watch)
-            for who in ROLES:
+
+            async def connect(who: str) -> TicketServiceStub:
                 pipe = channel(f"127.0.0.1:{app.grpc_port}", f"token-of-{who}")
-                desk.stubs[who] = TicketServiceStub(await stack.enter_async_context(pipe))
-            return desk
+                return TicketServiceStub(await stack.enter_async_context(pipe))
+
+            return Desk(bus, db, watch, connect, url)
 
         yield begin
 

@@ -64,17 +64,20 @@ class Filter:
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """As SQL, with bound parameters."""
-        given: list[tuple[object, sa.ColumnElement[bool]]] = [
-            (self.queue, _t.c.queue == self.queue),
-            (self.status_kinds, _t.c.status_kind.in_(self.status_kinds)),
-            (self.assignee, _t.c.assignee == self.assignee),
-            (self.unassigned, _t.c.assignee == ""),
-            (self.line, _t.c.line == self.line),
-            (self.customer_id, _t.c.customer_id == self.customer_id),
-            (self.created_after, _t.c.created_time >= self.created_after),
-            (self.updated_after, _t.c.updated_time >= self.updated_after),
-        ]
-        return [condition for wanted, condition in given if wanted]
+        equal = (
+            (_t.c.queue, self.queue),
+            (_t.c.assignee, self.assignee),
+            (_t.c.line, self.line),
+            (_t.c.customer_id, self.customer_id),
+        )
+        since = ((_t.c.created_time, self.created_after), (_t.c.updated_time, self.updated_after))
+        conditions = [column == value for column, value in equal if value]
+        conditions += [column >= value for column, value in since if value]
+        if self.status_kinds:
+            conditions.append(_t.c.status_kind.in_(self.status_kinds))
+        if self.unassigned:
+            conditions.append(_t.c.assignee == "")
+        return conditions
 
 
 async def list_tickets(tx: Tx, wanted: Filter, page: Page) -> Listed[Ticket]:

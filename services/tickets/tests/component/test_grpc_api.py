@@ -1,0 +1,443 @@
+"""Each RPC: what it does, what it refuses and with which code, reason and field."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from services.tickets.tests.builders import Desk, a_contact, kinds
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
+from tickdesk.tickets.v1 import tickets_service_pb2 as pb
+from tickets.grpc_api import PERMITTED
+
+BAD, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+STATE, STALE = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED
+DENIED, TAKEN = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.ALREADY_EXISTS
+NOBODY = "01900000-0000-7000-8000-000000000000"
+COMMANDS: dict[str, dict[str, Any]] = {
+    "TakeTicket": {},
+    "AssignTicket": {"assignee": "boris"},
+    "ReplyToTicket": {"text": "Hello"},
+    "AddNote": {"text": "Odd"},
+    "ChangeTicketStatus": {"status": "waiting"},
+    "PrioritizeTicket": {"priority": common.PRIORITY_HIGH},
+    "EscalateTicket": {"reason": timeline_pb2.ESCALATION_REASON_BY_AGENT},
+    "ResolveTicket": {"text": "Done"},
+    "CloseTicket": {},
+    "ReopenTicket": {},
+}
+METHODS = [each.name for each in pb.DESCRIPTOR.services_by_name["TicketService"].methods]
+
+
+async def test_create_makes_ticket_customer_and_event(desk: Desk) -> None:
+    """CA-06, YT-36: a CRM creates tickets; the caller is told apart from the customer who asks."""
+    ticket = await desk.create(
+        who="adapter:crm",
+        customer_name="Kim",
+        type=ticket_pb2.TICKET_TYPE_INCIDENT,
+        category="tech/printer",
+        customer_number="77",
+        tags=["fire", "fire"],
+        origin="crm",
+    )
+    assert (ticket.key, ticket.status, ticket.version, ticket.cycle) == ("SUP-1", "new", 1, 1)
+    assert (ticket.line, ticket.priority) == (common.LINE_L1, common.PRIORITY_NORMAL)
+    assert (ticket.customer.name, list(ticket.customer.numbers)) == ("Kim", ["77"])
+    assert (list(ticket.tags), ticket.account, ticket.origin) == (["fire"], "help@desk.example", "crm")
+    assert kinds(ticket) == ["created", "customer_messages"]
+    event = await desk.watch.next(events_pb2.TicketOpened)
+    assert (event.ticket, event.actor.id, event.from_robot) == (ticket, "adapter:crm", False)
+    assert (event.message.text, event.message.author.kind) == ("It burns.", common.Actor.KIND_CUSTOMER)
+    assert await desk.ticket(ticket.key) == ticket
+
+
+async def test_the_same_contact_is_the_same_customer(desk: Desk) -> None:
+    first = await desk.create(contact=a_contact("Kim@Client.example"))
+    second = await desk.create(contact=a_contact("kim@client.EXAMPLE"), customer_number="5")
+    third = await desk.create(contact=a_contact("42", common.CHANNEL_TELEGRAM))
+    assert first.customer.id == second.customer.id != third.customer.id
+    assert [first.key, second.key, third.key] == ["SUP-1", "SUP-2", "SUP-3"]
+    answer = await desk.call("GetCustomer", customer_id=first.customer.id)
+    assert (answer.ticket_count, answer.open_count, list(answer.customer.numbers)) == (2, 2, ["5"])
+
+
+async def test_at_once_every_ticket_gets_its_own_number_and_one_customer(desk: Desk) -> None:
+    """KT-16: many requests in one minute."""
+    tickets = await asyncio.gather(*(desk.create() for _ in range(24)))
+    assert len({ticket.key for ticket in tickets}) == 24
+    assert len({ticket.customer.id for ticket in tickets}) == 1
+    assert all(ticket.customer.contacts == tickets[0].customer.contacts for ticket in tickets)
+
+
+BAD_TICKETS: list[tuple[dict[str, Any], grpc.StatusCode, list[str]]] = [
+    ({"queue": "NOPE"}, MISSING, []),
+    ({"queue": ""}, BAD, ["queue"]),
+    ({"subject": ""}, BAD, ["subject"]),
+    ({"text": ""}, BAD, ["text"]),
+    ({"text": "x\0y"}, BAD, ["text"]),
+    ({"text": "\U0001f525" * 200_000}, BAD, ["text"]),
+    ({"contact": None}, BAD, ["contact"]),
+    ({"contact": a_contact("nobody")}, BAD, ["contact.address"]),
+    ({"contact": a_contact(channel_=0)}, BAD, ["contact.channel"]),
+    ({"priority": 99}, BAD, ["priority"]),
+    ({"parent_ticket": "SUP-99"}, BAD, ["parent_ticket"]),
+    ({"request_id": "short"}, BAD, ["request_id"]),
+]
+
+
+async def test_create_refuses_bad_input_and_keeps_nothing(desk: Desk) -> None:
+    good = {"queue": "SUP", "subject": "s", "text": "t", "contact": a_contact()}
+    for fields, code, where in BAD_TICKETS:
+        refusal = await desk.refusal("CreateTicket", **{**good, **fields})
+        assert (refusal.code, refusal.fields) == (code, where), fields
+    assert (await desk.call("ListTickets")).total_size == 0
+
+
+async def test_every_command_refuses_unknown_stale_and_broken_references(desk: Desk) -> None:
+    ticket = await desk.create()
+    await desk.call("AddNote", ticket=ticket.id, text="now it is version 2")
+    for method, fields in COMMANDS.items():
+        for reference, code in ((NOBODY, MISSING), ("SUP-99", MISSING), ("not a key", BAD), ("", BAD)):
+            refusal = await desk.refusal(method, ticket=reference, **fields)
+            assert refusal.code == code, (method, reference)
+            assert refusal.reason == "TICKET_NOT_FOUND" if code == MISSING else refusal.fields == ["ticket"]
+        stale = await desk.refusal(method, ticket=ticket.id, version=1, **fields)
+        assert (stale.code, stale.reason, stale.metadata["version"]) == (STALE, "STALE_VERSION", "2"), method
+    assert (await desk.ticket(ticket.id)).version == 2
+
+
+async def test_a_request_id_is_good_for_one_request(desk: Desk) -> None:
+    ticket = await desk.create()
+    first = await desk.call("AddNote", ticket=ticket.id, text="once", request_id="request-1")
+    again = await desk.call("AddNote", ticket=ticket.id, text="once", request_id="request-1")
+    assert again == first
+    assert [each.text for each in await desk.messages(ticket.id)] == ["It burns.", "once"]
+    for method, fields in {**COMMANDS, "AddNote": {"text": "other"}}.items():
+        refusal = await desk.refusal(method, ticket=ticket.id, request_id="request-1", **fields)
+        assert (refusal.code, refusal.reason) == (TAKEN, "REQUEST_ID_REUSED"), method
+
+
+async def test_of_two_who_take_at_once_exactly_one_has_it(desk: Desk) -> None:
+    """CA-06: one responsible."""
+    ticket = await desk.create()
+    takes = (desk.call("TakeTicket", f"agent:{name}", ticket=ticket.id) for name in ("anna", "boris"))
+    results = await asyncio.gather(*takes, return_exceptions=True)
+    lost = [each for each in results if isinstance(each, grpc.aio.AioRpcError)]
+    assert [each.code() for each in lost] == [STATE]
+    now = await desk.ticket(ticket.id)
+    assert (now.status, now.version, now.assignee in ("anna", "boris")) == ("in_progress", 2, True)
+    loser = "boris" if now.assignee == "anna" else "anna"
+    refusal = await desk.refusal("TakeTicket", f"agent:{loser}", ticket=ticket.id)
+    assert (refusal.reason, refusal.metadata) == ("ALREADY_TAKEN", {"assignee": now.assignee})
+
+
+async def test_taking_again_changes_nothing(desk: Desk) -> None:
+    ticket = await desk.create()
+    first = await desk.call("TakeTicket", ticket=ticket.id)
+    assert (await desk.call("TakeTicket", ticket=ticket.id)).ticket == first.ticket
+
+
+async def test_assign_gives_takes_back_and_tells_who_had_it(desk: Desk) -> None:
+    ticket = await desk.create()
+    await desk.call("AssignTicket", "lead:olga", ticket=ticket.id, assignee="boris")
+    back = await desk.call("AssignTicket", ticket=ticket.id, assignee="")
+    assert (back.ticket.status, back.ticket.assignee) == ("new", "")
+    given = await desk.watch.next(events_pb2.TicketAssigned)
+    assert (given.actor.id, given.previous_assignee, given.ticket.assignee) == ("olga", "", "boris")
+    assert (await desk.watch.next(events_pb2.TicketAssigned)).previous_assignee == "boris"
+    refusal = await desk.refusal("AssignTicket", ticket=ticket.id, assignee="ghost")
+    assert (refusal.code, refusal.reason) == (MISSING, "AGENT_NOT_FOUND")
+
+
+async def test_a_reply_leaves_on_the_customers_channel_and_may_move_the_ticket(desk: Desk) -> None:
+    """YT-07, YT-09: To is the author of the mail, From the queue's address."""
+    ticket = await desk.receive(conversation_id="abcdefghijklmnop")
+    answer = await desk.call("ReplyToTicket", ticket=ticket.id, text="Unplug it.", status="waiting")
+    letter = answer.message
+    assert (letter.channel, letter.address) == (common.CHANNEL_EMAIL, "client@client.example")
+    assert (letter.conversation_id, letter.delivery_state) == ("abcdefghijklmnop", "queued")
+    assert (answer.ticket.status, answer.ticket.version, answer.ticket.account) == (
+        "waiting",
+        3,
+        "help@desk.example",
+    )
+    event = await desk.watch.next(events_pb2.TicketReplied)
+    assert (event.message, event.ticket.version, event.actor.name) == (letter, 2, "Anna")
+    assert (await desk.watch.next(events_pb2.TicketStatusChanged)).previous_status == "new"
+
+
+async def test_a_reply_that_cannot_move_the_ticket_is_not_sent(desk: Desk) -> None:
+    ticket = await desk.create()
+    refusal = await desk.refusal("ReplyToTicket", ticket=ticket.id, text="Hi", status="closed")
+    assert (refusal.code, refusal.reason) == (STATE, "TRANSITION_NOT_ALLOWED")
+    assert len(await desk.messages(ticket.id)) == 1
+
+
+async def test_a_line_without_permission_cannot_write_but_can_note(desk: Desk) -> None:
+    """CA-04: the third line never talks to the customer."""
+    ticket = await desk.create()
+    step: dict[str, Any] = {"reason": timeline_pb2.ESCALATION_REASON_SECURITY, "to_line": common.LINE_L3}
+    await desk.call("EscalateTicket", ticket=ticket.id, **step)
+    refusal = await desk.refusal("ReplyToTicket", "agent:dina", ticket=ticket.id, text="Hello")
+    assert (refusal.code, refusal.reason) == (STATE, "LINE_MAY_NOT_REPLY")
+    assert refusal.metadata == {"line": "L3", "public_lines": "L1, L2"}
+    await desk.call("AddNote", "agent:dina", ticket=ticket.id, text="Fixed")
+
+
+async def test_a_note_stays_inside(desk: Desk) -> None:
+    ticket = await desk.create()
+    answer = await desk.call("AddNote", ticket=ticket.id, text="secret of the desk")
+    assert answer.message.visibility == ticket_pb2.VISIBILITY_INTERNAL
+    event = await desk.watch.next(events_pb2.NoteAdded)
+    assert event.message_id == answer.message.id
+    assert b"secret of the desk" not in event.SerializeToString()
+
+
+async def test_status_moves_by_hand_and_names_what_is_allowed(desk: Desk) -> None:
+    """CA-08."""
+    ticket = await desk.create()
+    await desk.call("TakeTicket", ticket=ticket.id)
+    moved = await desk.call("ChangeTicketStatus", ticket=ticket.id, status="waiting")
+    assert moved.ticket.status_kind == timeline_pb2.STATUS_KIND_WAITING
+    same = await desk.call("ChangeTicketStatus", ticket=ticket.id, status="waiting")
+    assert same.ticket.version == moved.ticket.version
+    refusal = await desk.refusal("ChangeTicketStatus", ticket=ticket.id, status="closed")
+    assert (refusal.code, refusal.metadata["allowed"]) == (STATE, "in_progress")
+    unknown = await desk.refusal("ChangeTicketStatus", ticket=ticket.id, status="parked")
+    assert (unknown.code, unknown.fields) == (BAD, ["status"])
+
+
+async def test_priority_changes_once(desk: Desk) -> None:
+    """CP-02."""
+    ticket = await desk.create()
+    high = await desk.call("PrioritizeTicket", ticket=ticket.id, priority=common.PRIORITY_CRITICAL)
+    same = await desk.call("PrioritizeTicket", ticket=ticket.id, priority=common.PRIORITY_CRITICAL)
+    assert (high.ticket.version, same.ticket.version) == (2, 2)
+    assert list((await desk.watch.next(events_pb2.TicketUpdated)).changed) == ["priority"]
+    refusal = await desk.refusal("PrioritizeTicket", ticket=ticket.id)
+    assert (refusal.code, refusal.fields) == (BAD, ["priority"])
+
+
+async def test_an_escalation_is_announced_once_and_ends_when_the_new_line_takes_it(desk: Desk) -> None:
+    """CA-18, CA-22: one escalation with a list of reasons."""
+    ticket = await desk.create()
+    await desk.call("TakeTicket", ticket=ticket.id)
+    form = ticket_pb2.EscalationForm(done="restarted", ask="look at the log")
+    by_agent = await desk.call("EscalateTicket", ticket=ticket.id, reason=1, form=form)
+    assert (by_agent.ticket.status, by_agent.ticket.line) == ("escalated", common.LINE_L2)
+    assert (by_agent.ticket.assignee, by_agent.ticket.escalation.form) == ("", form)
+    more = await desk.call("EscalateTicket", ticket=ticket.id, reason=10, management=True)
+    assert list(more.ticket.escalation.reasons) == [1, 10]
+    told = [await desk.watch.next(events_pb2.TicketEscalated) for _ in range(2)]
+    assert [(each.reason, each.started) for each in told] == [(1, True), (10, False)]
+    refusal = await desk.refusal("TakeTicket", "agent:boris", ticket=ticket.id)
+    assert refusal.reason == "NOT_ON_LINE"
+    taken = await desk.call("TakeTicket", "agent:dina", ticket=ticket.id)
+    assert (taken.ticket.status, taken.ticket.HasField("escalation")) == ("in_progress", False)
+    assert "escalation_ended" in kinds(taken.ticket)
+
+
+async def test_there_is_no_line_after_the_last(desk: Desk) -> None:
+    short = ticket_pb2.Queue(key="ONE", name="One line", last_line=common.LINE_L1)
+    await desk.call("PutQueue", "admin:demo", queue=short)
+    ticket = await desk.create(queue="ONE")
+    refusal = await desk.refusal("EscalateTicket", ticket=ticket.id, reason=1)
+    assert (refusal.code, refusal.reason) == (STATE, "NO_FURTHER_LINE")
+    answer = await desk.call("EscalateTicket", ticket=ticket.id, reason=1, management=True)
+    assert (answer.ticket.status, answer.ticket.escalation.management) == ("new", True)
+
+
+async def test_resolve_close_and_reopen_keep_the_cycles(desk: Desk) -> None:
+    """CP-07, CP-10, CP-11."""
+    ticket = await desk.create()
+    early = await desk.refusal("CloseTicket", ticket=ticket.id)
+    assert (early.code, early.reason) == (STATE, "TRANSITION_NOT_ALLOWED")
+    resolved = await desk.call("ResolveTicket", ticket=ticket.id, text="All done.")
+    assert (resolved.ticket.assignee, resolved.ticket.version) == ("anna", 3)
+    assert (await desk.watch.next(events_pb2.TicketReplied)).message.text == "All done."
+    closed = await desk.call("CloseTicket", ticket=ticket.id, confirmed=True)
+    assert closed.ticket.HasField("closed_time")
+    assert (await desk.watch.next(events_pb2.TicketClosed)).confirmed
+    reopened = await desk.call("ReopenTicket", ticket=ticket.id)
+    assert (reopened.ticket.cycle, reopened.ticket.status) == (2, "in_progress")
+    assert kinds(reopened.ticket)[-2:] == ["reopened", "status_changed"]
+    assert (await desk.refusal("ReopenTicket", ticket=ticket.id)).reason == "TRANSITION_NOT_ALLOWED"
+
+
+async def test_a_closed_ticket_takes_only_notes_and_reopening(desk: Desk) -> None:
+    ticket = await desk.create()
+    await desk.call("ResolveTicket", ticket=ticket.id)
+    await desk.call("CloseTicket", ticket=ticket.id)
+    for method in ("TakeTicket", "AssignTicket", "ReplyToTicket", "PrioritizeTicket", "EscalateTicket"):
+        refusal = await desk.refusal(method, ticket=ticket.id, **COMMANDS[method])
+        assert (refusal.code, refusal.reason) == (STATE, "TICKET_CLOSED"), method
+    await desk.call("AddNote", ticket=ticket.id, text="afterthought")
+
+
+async def test_lists_filter_and_page_without_gap_or_repetition(desk: Desk) -> None:
+    """YT-32: mine, unresolved; unassigned to take."""
+    await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="BIL", name="Billing"))
+    made = [await desk.create(subject=f"n{i}") for i in range(5)]
+    other = await desk.create(queue="BIL", contact=a_contact("lee@client.example"))
+    await desk.call("TakeTicket", ticket=made[0].id)
+    await desk.call("ResolveTicket", ticket=made[1].id)
+
+    async def keys(**fields: Any) -> list[str]:
+        found, token = [], ""
+        while True:
+            page = await desk.call("ListTickets", page_size=2, page_token=token, **fields)
+            found += [each.key for each in page.tickets]
+            token = page.next_page_token
+            if not token:
+                assert page.total_size == len(found)
+                return found
+
+    assert await keys() == ["BIL-1", "SUP-5", "SUP-4", "SUP-3", "SUP-2", "SUP-1"]
+    assert await keys(queue="SUP", unassigned=True) == ["SUP-5", "SUP-4", "SUP-3"]
+    assert await keys(assignee="anna", status_kinds=[1, 2]) == ["SUP-1"]
+    assert await keys(customer_id=other.customer.id) == ["BIL-1"]
+    assert await keys(line=common.LINE_L2) == []
+    assert await keys(created_after=made[4].created_time) == ["BIL-1", "SUP-5"]
+    changed = await desk.call("ListTickets", updated_after=made[0].created_time)
+    assert [each.key for each in changed.tickets][-2:] == ["SUP-1", "SUP-2"]
+
+
+async def test_a_page_token_works_only_where_it_was_given(desk: Desk) -> None:
+    ticket, *_ = (await desk.create(), await desk.create(), await desk.create())
+    token = (await desk.call("ListTickets", page_size=1)).next_page_token
+    for fields in ({"queue": "SUP"}, {"unassigned": True}):
+        refusal = await desk.refusal("ListTickets", page_token=token, **fields)
+        assert (refusal.code, refusal.fields) == (BAD, ["page_token"])
+    for broken in ("x", "%%%", token[:-3], token[:-2] + "zz", "é" * 9):
+        assert (await desk.refusal("ListTickets", page_token=broken)).fields == ["page_token"]
+        assert (await desk.refusal("ListQueues", page_token=broken)).fields == ["page_token"]
+        where = {"ticket": ticket.id, "page_token": broken}
+        assert (await desk.refusal("ListTicketMessages", **where)).fields == ["page_token"]
+    assert (await desk.refusal("ListTickets", page_size=500)).fields == ["page_size"]
+    assert (await desk.refusal("ListTickets", customer_id="me")).fields == ["customer_id"]
+
+
+async def test_messages_come_in_order_over_pages(desk: Desk) -> None:
+    ticket = await desk.create()
+    for number in range(4):
+        await desk.call("AddNote", ticket=ticket.id, text=f"note {number}")
+    texts, token = [], ""
+    for _ in range(3):
+        page = await desk.call("ListTicketMessages", ticket=ticket.key, page_size=2, page_token=token)
+        texts += [each.text for each in page.messages]
+        token = page.next_page_token
+    assert texts == ["It burns.", "note 0", "note 1", "note 2", "note 3"]
+    assert token == ""
+    assert (await desk.refusal("ListTicketMessages", ticket="SUP-9")).reason == "TICKET_NOT_FOUND"
+
+
+async def test_another_tier_reaches_the_clocks_of_open_tickets_only(desk: Desk) -> None:
+    """CA-34."""
+    running, over = await desk.create(), await desk.create()
+    await desk.call("ResolveTicket", ticket=over.id)
+    who = running.customer.id
+    change: dict[str, Any] = {
+        "tier": common.CUSTOMER_TIER_VIP,
+        "timezone": "Asia/Almaty",
+        "add_number": "9",
+        "language": "ru",
+    }
+    answer = await desk.call("UpdateCustomer", customer_id=who, **change)
+    assert (answer.customer.tier, answer.customer.timezone) == (common.CUSTOMER_TIER_VIP, "Asia/Almaty")
+    assert (answer.customer.name, list(answer.customer.numbers)) == (running.customer.name, ["9"])
+    event = await desk.watch.next(events_pb2.TicketUpdated)
+    assert (event.ticket.key, list(event.changed)) == (running.key, ["tier"])
+    assert kinds(event.ticket)[-1] == "attributes_changed"
+    assert [(await desk.ticket(each.id)).version for each in (running, over)] == [2, 2]
+
+
+async def test_customers_refuse_bad_input(desk: Desk) -> None:
+    ticket = await desk.create()
+    zone = await desk.refusal("UpdateCustomer", customer_id=ticket.customer.id, timezone="Mars/Base")
+    assert (zone.code, zone.fields) == (BAD, ["timezone"])
+    path = await desk.refusal("UpdateCustomer", customer_id=ticket.customer.id, timezone="../../etc/passwd")
+    assert path.fields == ["timezone"]
+    for method in ("GetCustomer", "UpdateCustomer"):
+        assert (await desk.refusal(method, customer_id=NOBODY)).reason == "CUSTOMER_NOT_FOUND"
+        assert (await desk.refusal(method, customer_id="kim")).fields == ["customer_id"]
+
+
+async def test_queues_are_put_and_listed(desk: Desk) -> None:
+    queue = ticket_pb2.Queue(key="BIL", name="Billing", addresses=["Pay@Desk.example"], default_language="ru")
+    answer = await desk.call("PutQueue", "admin:demo", queue=queue)
+    assert (list(answer.queue.addresses), answer.queue.version) == (["pay@desk.example"], 1)
+    queue.name = "Money"
+    again = await desk.call("PutQueue", "admin:demo", queue=queue)
+    assert (again.queue.name, again.queue.version) == ("Money", 2)
+    page = await desk.call("ListQueues", page_size=1)
+    rest = await desk.call("ListQueues", page_token=page.next_page_token)
+    assert [each.key for each in (*page.queues, *rest.queues)] == ["BIL", "SUP"]
+    told = [await desk.watch.next(events_pb2.QueueChanged) for _ in range(3)]
+    assert [(each.queue.key, each.queue.version) for each in told] == [("SUP", 1), ("BIL", 1), ("BIL", 2)]
+
+
+async def test_queues_refuse_bad_input_and_addresses_of_others(desk: Desk) -> None:
+    taken = ticket_pb2.Queue(key="BIL", name="Billing", addresses=["help@desk.example"])
+    refusal = await desk.refusal("PutQueue", "admin:demo", queue=taken)
+    assert (refusal.code, refusal.reason, refusal.fields) == (BAD, "ADDRESS_TAKEN", ["queue.addresses"])
+    bad = await desk.refusal("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="bil"))
+    assert bad.fields == ["queue.key", "queue.name"]
+    assert (await desk.refusal("PutQueue", "admin:demo")).fields == ["queue"]
+    assert [each.key for each in (await desk.call("ListQueues")).queues] == ["SUP"]
+
+
+async def test_agents_are_put_listed_and_leave(desk: Desk) -> None:
+    ticket = await desk.create()
+    gone = ticket_pb2.Agent(id="boris", name="Boris", active=False)
+    assert (await desk.call("PutAgent", "admin:demo", agent=gone)).agent.version == 2
+    refusal = await desk.refusal("TakeTicket", "agent:boris", ticket=ticket.id)
+    assert (refusal.code, refusal.reason) == (MISSING, "AGENT_NOT_FOUND")
+    page = await desk.call("ListAgents", page_size=3)
+    rest = await desk.call("ListAgents", page_token=page.next_page_token)
+    assert [each.id for each in (*page.agents, *rest.agents)] == ["anna", "boris", "dina", "olga"]
+    bad = await desk.refusal("PutAgent", "admin:demo", agent=ticket_pb2.Agent(id="A b", lines=[7]))  # type: ignore[list-item]
+    assert bad.fields == ["agent.lines"]
+    bad = await desk.refusal("PutAgent", "admin:demo", agent=ticket_pb2.Agent(id="A b"))
+    assert bad.fields == ["agent.id", "agent.name"]
+
+
+async def test_an_agent_acts_for_nobody_else_but_a_lead_may(desk: Desk) -> None:
+    ticket = await desk.create()
+    for method, fields in COMMANDS.items():
+        refusal = await desk.refusal(method, ticket=ticket.id, agent_id="boris", **fields)
+        assert (refusal.code, refusal.reason) == (DENIED, "AGENT_ID_NOT_YOURS"), method
+    answer = await desk.call("TakeTicket", "lead:olga", ticket=ticket.id, agent_id="boris")
+    assert answer.ticket.assignee == "boris"
+    nameless = await desk.refusal("ReplyToTicket", "admin:demo", ticket=ticket.id, text="Hi")
+    assert (nameless.code, nameless.fields) == (BAD, ["agent_id"])
+    ghost = await desk.refusal("TakeTicket", "admin:demo", ticket=ticket.id, agent_id="ghost")
+    assert ghost.reason == "AGENT_NOT_FOUND"
+
+
+def test_every_method_has_a_rule() -> None:
+    assert set(PERMITTED) == set(METHODS)
+
+
+async def test_roles_without_a_rule_change_and_learn_nothing(desk: Desk) -> None:
+    ticket = await desk.create()
+    given: dict[str, dict[str, Any]] = {
+        **{method: {"ticket": ticket.id, **fields} for method, fields in COMMANDS.items()},
+        "GetTicket": {"ticket": ticket.id},
+        "ListTicketMessages": {"ticket": ticket.id},
+        "GetCustomer": {"customer_id": ticket.customer.id},
+        "UpdateCustomer": {"customer_id": ticket.customer.id, "name": "Mallory"},
+        "PutQueue": {"queue": ticket_pb2.Queue(key="SUP", name="Mine")},
+        "PutAgent": {"agent": ticket_pb2.Agent(id="anna", name="Anna", management=True)},
+        **{method: {} for method in ("ListTickets", "ListQueues", "ListAgents")},
+        "CreateTicket": {"queue": "SUP", "subject": "s", "text": "t", "contact": a_contact()},
+    }
+    assert set(given) == set(METHODS)
+    refused = [(who, method) for who in ("adapter:crm", "auditor:eve", "nobody") for method in METHODS]
+    refused += [("agent:anna", "PutQueue"), ("agent:anna", "PutAgent")]
+    refused.remove(("adapter:crm", "CreateTicket"))
+    for who, method in refused:
+        refusal = await desk.refusal(method, who, **given[method])
+        assert (refusal.code, refusal.reason) == (DENIED, "ROLE_NOT_PERMITTED"), (who, method)
+    assert await desk.ticket(ticket.id) == ticket
