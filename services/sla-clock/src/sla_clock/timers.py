@@ -208,12 +208,12 @@ class Timers:
         return sum(await self._execute(pipe))
 
     async def known(self) -> bool:
-        """Whether this is the index that was filled last; False after a flush or on another server."""
+        """Whether this index was filled; False after a flush or on another server."""
         async with asyncio.timeout(_SECONDS):
             return bool(await self._redis.exists(_EPOCH))
 
-    async def filled(self) -> None:
-        """Note that the index has been filled."""
+    async def note_filling(self) -> None:
+        """Note that the index is being filled."""
         async with asyncio.timeout(_SECONDS):
             await self._redis.set(_EPOCH, b"1")
 

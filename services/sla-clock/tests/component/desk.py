@@ -195,15 +195,15 @@ async def a_desk(
     """A desk with one replica; `policy` is written into a file first."""
     path = folder / "policy.yaml"
     path.write_text(policy, encoding="utf-8")
+    chosen: dict[str, Any] = {"sweep_seconds": 0.5, "policy_path": path} | knobs
     settings = Settings(
         database_url=SecretStr(database_url),
         nats_url=nats_url,
         redis_url=SecretStr(valkey_url),
-        policy_path=path,
         tokens={"admin:demo": SecretStr("admin-token"), "agent:anna": SecretStr("agent-token")},
         drain_pause_seconds=0,
         drain_seconds=2,
-        **({"sweep_seconds": 0.5} | knobs),
+        **chosen,
     )
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(Bus(nats_url, "test"))

@@ -175,33 +175,37 @@ async def test_running_clocks_are_listed_by_their_due_instants_page_by_page(desk
     assert [one.ticket.queue for one in ops.clocks] == ["OPS", "OPS"]
 
 
-@pytest.mark.parametrize(
-    ("method", "request_", "code", "detail"),
-    [
-        ("GetClocks", sla_service_pb2.GetClocksRequest(ticket_id="x"), "INVALID_ARGUMENT", "ticket_id"),
-        (
-            "GetClocks",
-            sla_service_pb2.GetClocksRequest(ticket_id="0198c7f6-0000-7000-8000-000000000000"),
-            "NOT_FOUND",
-            "no event of ticket",
-        ),
-        ("ListDue", sla_service_pb2.ListDueRequest(page_token="?"), "INVALID_ARGUMENT", "page_token"),
-        ("ListDue", sla_service_pb2.ListDueRequest(page_size=201), "INVALID_ARGUMENT", "page_size"),
-        ("ListMarks", sla_service_pb2.ListMarksRequest(ticket_id="x"), "INVALID_ARGUMENT", "ticket_id"),
-        ("ListMarks", sla_service_pb2.ListMarksRequest(page_token="WzFd"), "INVALID_ARGUMENT", "page_token"),
-        ("GetPolicy", sla_service_pb2.GetPolicyRequest(version=99), "NOT_FOUND", "version 99"),
-        (
-            "ApplyPolicy",
-            sla_service_pb2.ApplyPolicyRequest(request_id="12345678"),
-            "INVALID_ARGUMENT",
-            "yaml",
-        ),
-    ],
+BAD_CALLS = (
+    ("GetClocks", sla_service_pb2.GetClocksRequest(ticket_id="x"), "INVALID_ARGUMENT", "ticket_id"),
+    (
+        "GetClocks",
+        sla_service_pb2.GetClocksRequest(ticket_id="0198c7f6-0000-7000-8000-000000000000"),
+        "NOT_FOUND",
+        "no event of ticket",
+    ),
+    ("ListDue", sla_service_pb2.ListDueRequest(page_token="?"), "INVALID_ARGUMENT", "page_token"),
+    ("ListDue", sla_service_pb2.ListDueRequest(page_size=201), "INVALID_ARGUMENT", "page_size"),
+    ("ListMarks", sla_service_pb2.ListMarksRequest(ticket_id="x"), "INVALID_ARGUMENT", "ticket_id"),
+    ("ListMarks", sla_service_pb2.ListMarksRequest(page_token="WzFd"), "INVALID_ARGUMENT", "page_token"),
+    ("GetPolicy", sla_service_pb2.GetPolicyRequest(version=99), "NOT_FOUND", "version 99"),
+    ("ApplyPolicy", sla_service_pb2.ApplyPolicyRequest(request_id="12345678"), "INVALID_ARGUMENT", "yaml"),
 )
-async def test_bad_calls_are_refused_with_what_is_wrong(
-    desk: Desk, method: str, request_: Any, code: str, detail: str
-) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await getattr(await desk.stub(), method)(request_, timeout=5)
-    assert refused.value.code().name == code
-    assert detail in (refused.value.details() or "")
+
+
+async def test_bad_calls_are_refused_with_what_is_wrong(desk: Desk) -> None:
+    stub = await desk.stub()
+    for method, request, code, detail in BAD_CALLS:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await getattr(stub, method)(request, timeout=5)
+        assert refused.value.code().name == code
+        assert detail in (refused.value.details() or "")
+
+
+async def test_a_ticket_whose_id_is_none_becomes_a_dead_letter_and_the_next_one_is_served(desk: Desk) -> None:
+    broken = Case(ago(5), id="not-a-uuid")
+    await desk.tell(broken)
+    await desk.tell(Case(ago(5)))
+    assert (await desk.watch.next(sla.ClockStarted)).ticket.id != broken.id
+    subject = "dlq.sla-clock.tickdesk.tickets.v1.TicketUpdated"
+    letter = await desk.bus.js.get_last_msg("DLQ", subject)
+    assert (letter.headers or {})["Tickdesk-Dlq-Detail"] == "ticket.id 'not-a-uuid' is not a UUID"

@@ -23,6 +23,8 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
     Raises RedisError while Redis is away.
     """
     started = time.monotonic()
+    # First, so that a flush while it is being filled is noticed by the next look.
+    await works.timers.note_filling()
     async with works.db.tx() as tx:
         overdue = await tickets.overdue_tickets(tx, _PAGE)
     missing, moved = await _repair(works, overdue)
@@ -36,7 +38,6 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
             break
         after = page[-1][0]
     orphans = await _remove_orphans(works)
-    await works.timers.filled()
     ARMED.set(await works.timers.armed())
     for kind, count in (("missing", missing), ("moved", moved), ("orphan", orphans)):
         DRIFT.labels(kind).inc(count)

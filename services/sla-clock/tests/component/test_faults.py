@@ -1,0 +1,236 @@
+"""What dies, and that every mark is told once all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import redis.asyncio as redis
+
+from chassis.bus import Bus
+from chassis.clock import utcnow
+from chassis.db import Database
+from chassis.servers import Server
+from chassis.testing import events, eventually
+from sla_clock.calendar import MICROS, micros
+from sla_clock.domain import State
+from sla_clock.handlers.fire import check_stream, fire_claimed, resend
+from sla_clock.handlers.follow import follow
+from sla_clock.handlers.mend import reconcile
+from sla_clock.handlers.policies import apply_policy
+from sla_clock.handlers.works import Works
+from sla_clock.store import ledger, tickets
+from sla_clock.store.ledger import MarkFilter
+from sla_clock.timers import Timers, Wake
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.sla.v1 import events_pb2 as sla
+
+from .desk import POLICY, Case, Desk, a_desk, ago
+
+CRITICAL = common.PRIORITY_CRITICAL
+TAIL = 4
+"""Marks of first_response from 70 to 100 %."""
+
+
+async def test_two_replicas_fire_each_mark_once(desk: Desk) -> None:
+    """faults 12: many tickets due at one instant, as every morning at opening."""
+    await desk.start()
+    created = ago(9.5)
+    cases = [Case(created, CRITICAL) for _ in range(60)]
+    for case in cases:
+        await desk.tell(case)
+    await eventually(lambda: all(_breached(desk, case) for case in cases), 20)
+    told = [(one.ticket.id, one.clock, one.mark.name) for one in desk.watch.of(sla.MarkReached)]
+    assert len(told) == len(set(told))
+
+
+def _breached(desk: Desk, case: Case) -> bool:
+    marks = desk.watch.of(sla.MarkReached)
+    return any(one.ticket.id == case.id and one.mark.name == "100%" for one in marks)
+
+
+async def test_a_flushed_index_is_rebuilt_from_the_database(desk: Desk, valkey_url: str) -> None:
+    """faults 7."""
+    soon, later = Case(ago(8.2), CRITICAL), Case(ago(1))
+    await desk.tell(soon)
+    await desk.tell(later)
+    await eventually(lambda: len(desk.watch.of(sla.ClockStarted)) == 4)
+    async with redis.Redis.from_url(valkey_url) as client:
+        await client.flushall()
+        await eventually(lambda: _breached(desk, soon), 10)
+
+        async def armed() -> bool:
+            return sum([await client.zcard(f"{{sla:{shard:02}}}:due") for shard in range(64)]) == 2
+
+        await eventually(armed)
+    names = [one.mark.name for one in desk.watch.of(sla.MarkReached)]
+    assert len(names) == len(set(names))
+
+
+async def test_marks_come_out_of_the_database_while_the_index_is_away(
+    desk: Desk, valkey_server: Server
+) -> None:
+    """faults 8."""
+    await desk.tell(Case(ago(1)))
+    await desk.watch.next(sla.ClockStarted)
+    valkey_server.kill()
+    case = Case(ago(9), CRITICAL)
+    await desk.tell(case)
+    await eventually(lambda: _breached(desk, case), 10)
+    valkey_server.start()
+    after = Case(ago(9), CRITICAL)
+    await desk.tell(after)
+    await eventually(lambda: _breached(desk, after), 10)
+    told = [(one.ticket.id, one.mark.name) for one in desk.watch.of(sla.MarkReached)]
+    assert len(told) == len(set(told))
+
+
+@pytest.fixture
+async def works(database: Callable[[str], str], nats_url: str, valkey_url: str) -> AsyncIterator[Works]:
+    """The parts without the loops: the test is the scheduler."""
+    async with (
+        Database(database("sla_clock.migrations"), "sla-clock") as db,
+        Bus(nats_url, "sla-clock") as bus,
+        Timers(valkey_url, lease_seconds=0.05) as timers,
+    ):
+        works = Works(db, bus, timers)
+        async with db.tx() as tx:
+            await apply_policy(works, tx, POLICY)
+        yield works
+
+
+async def _followed(works: Works, case: Case) -> None:
+    async with works.db.tx() as tx:
+        await follow(works, tx, case.ticket())
+    await works.timers.apply(works.wakes)
+    works.wakes.clear()
+
+
+async def test_a_worker_paused_beyond_its_lease_does_not_tell_a_mark_again(works: Works) -> None:
+    """faults 13. The control: both workers hold the ticket, so without the ledger both would tell it."""
+    await _followed(works, Case(ago(11), CRITICAL))
+    async with events(works.bus, sla.MarkReached) as watch:
+        zombie, wait = await works.timers.claim(10)
+        other, wait = await works.timers.claim(10)
+        while not other:
+            await works.timers.rest(wait, 0)
+            other, wait = await works.timers.claim(10)
+        assert {one.tickets for one in zombie} == {one.tickets for one in other}
+        wakes = await fire_claimed(works, other)
+        late = await fire_claimed(works, zombie)
+        assert await works.timers.settle(other, wakes) == 1
+        assert await works.timers.settle(zombie, late) == 0
+        await eventually(lambda: len(watch.seen) == 2)
+        assert sorted(one.mark.name for one in watch.of(sla.MarkReached)) == ["100%", "80%"]
+
+
+async def test_two_workers_at_the_same_mark_serialise_on_the_row(works: Works) -> None:
+    await _followed(works, Case(ago(11), CRITICAL))
+    zombie, wait = await works.timers.claim(10)
+    other, wait = await works.timers.claim(10)
+    while not other:
+        await works.timers.rest(wait, 0)
+        other, wait = await works.timers.claim(10)
+    async with events(works.bus, sla.MarkReached) as watch:
+        await asyncio.gather(fire_claimed(works, zombie), fire_claimed(works, other))
+        await eventually(lambda: len(watch.seen) == 2)
+
+
+async def test_a_pause_and_a_breach_at_once_never_both_win(works: Works) -> None:
+    """faults 33: whoever gets the row first decides."""
+    cases = [Case(ago(101), CRITICAL).replied(ago(100)) for _ in range(20)]
+    for case in cases:
+        await _followed(works, case)
+
+    async def pause(case: Case) -> None:
+        # Before the target ran out, but heard of only now.
+        async with works.db.tx() as tx:
+            await follow(works, tx, case.status("waiting", ago(50)).ticket())
+
+    claims, _ = await works.timers.claim(100)
+    await asyncio.gather(fire_claimed(works, claims), *(pause(case) for case in cases))
+    async with works.db.tx() as tx:
+        for case in cases:
+            row = await tickets.find_ticket(tx, UUID(case.id))
+            marks, _ = await ledger.list_marks(tx, MarkFilter(ticket_id=row.ticket_id), 10)
+            resolution = next(one for one in row.standings if one.name == "resolution")
+            assert resolution.state is State.PAUSED
+            assert all(point.fired == bool(marks) for point in resolution.points if point.name == "100%")
+    wakes = await fire_claimed(works, claims)
+    assert all(wake.at is None for wake in wakes)
+
+
+async def test_marks_wait_in_the_ledger_while_the_stream_is_away(works: Works, nats_server: Server) -> None:
+    """faults 9."""
+    case = Case(ago(11), CRITICAL)
+    await _followed(works, case)
+    nats_server.kill()
+    await eventually(lambda: not works.bus.client.is_connected)
+    claims, _ = await works.timers.claim(10)
+    wakes = await fire_claimed(works, claims)
+    assert await works.timers.settle(claims, wakes) == 1
+    nats_server.start()
+    await eventually(lambda: works.bus.client.is_connected, 10)
+    async with events(works.bus, sla.MarkReached) as watch:
+        assert await resend(works, timedelta(0)) == 2
+        assert await resend(works, timedelta(0)) == 0
+        assert (await watch.next()).ticket.id == case.id
+
+
+async def test_marks_that_the_stream_has_lost_are_sent_again(works: Works) -> None:
+    """faults 10: an acknowledged tail may go; sequence numbers are then given out twice."""
+    first, lost = Case(ago(11), CRITICAL), Case(ago(11), CRITICAL)
+    for case in (first, lost):
+        await _followed(works, case)
+        claims, _ = await works.timers.claim(10)
+        await fire_claimed(works, claims)
+    assert await check_stream(works) == 0
+    state = (await works.bus.js.stream_info("SLA")).state
+    assert state.last_seq == 4
+    await works.bus.js.delete_stream("SLA")
+    works.bus._known.clear()
+    await works.bus.ensure_stream("SLA")
+    assert await check_stream(works) == 4
+    async with events(works.bus, sla.MarkReached) as watch:
+        assert await resend(works, timedelta(0)) == 4
+        await eventually(lambda: len(watch.seen) == 4)
+        assert {one.ticket.id for one in watch.of(sla.MarkReached)} == {first.id, lost.id}
+    assert await check_stream(works) == 0
+
+
+async def test_the_index_is_mended_both_ways(works: Works) -> None:
+    """faults 7: missing, moved and orphan timers are counted and repaired."""
+    cases = [Case(ago(1)) for _ in range(5)]
+    for case in cases:
+        await _followed(works, case)
+    orphan = UUID(int=77)
+    await works.timers.apply([Wake(orphan, 1, micros(utcnow()) + 60 * MICROS)])
+    gone = UUID(cases[0].id)
+    await works.timers.remove(gone.bytes[-1] % 64, [gone])
+    await works.timers.apply([Wake(UUID(cases[1].id), 1, None)])
+    assert await reconcile(works) == (1, 0, 1)
+    assert await reconcile(works) == (0, 0, 0)
+    assert await works.timers.armed() == 5
+
+
+async def test_a_restart_fires_what_fell_due_meanwhile(
+    database: Callable[[str], str], nats_url: str, valkey_url: str, tmp_path: Path
+) -> None:
+    """An outage makes marks late, never lost, and tells each once with its true instant."""
+    url = database("sla_clock.migrations")
+    case = Case(ago(6), CRITICAL)
+    async with a_desk(url, nats_url, valkey_url, tmp_path) as desk:
+        await desk.tell(case)
+        await desk.watch.next(sla.ClockStarted)
+    due = case.created + timedelta(seconds=10)
+    await eventually(lambda: utcnow() > due + timedelta(seconds=0.3), 10)
+    async with a_desk(url, nats_url, valkey_url, tmp_path) as desk:
+        await eventually(lambda: _breached(desk, case), 10)
+        told = desk.watch.of(sla.MarkReached)
+        assert [one.mark.name for one in told] == ["80%", "100%"]
+        assert told[1].lateness.ToMicroseconds() >= 300_000
+        assert abs(told[1].mark.due_time.ToMicroseconds() - micros(due)) < 1000
