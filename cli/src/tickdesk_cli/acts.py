@@ -54,6 +54,7 @@ class Stage:
     messages: dict[str, str] = field(default_factory=dict)
     extra: int = 0
     missed: list[str] = field(default_factory=list)
+    delivered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def card(self, file: str) -> Card | None:
         """The ticket that a message of the mailbox is in."""
@@ -95,19 +96,30 @@ async def deliver(stage: Stage) -> None:
                     Line("intake", f"{Path(letter.name).name}: {result.outcome} {result.reason}", "yellow")
                 )
             await asyncio.sleep(_PACE)
+    stage.delivered.set()
 
 
 async def answer(stage: Stage) -> None:
-    """Agents answer in time; the VIP first."""
-    stage.enter("agents answer, some tickets nobody takes")
-    story = stage.story
-    await _promote(stage)
-    for reply in story.answers:
-        await _reply(stage, reply)
-    for file in story.junk:
+    """Agents answer as the mail comes in, each at their own pace; what is solved is solved after it."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_promote(stage))
+        for agent in stage.agents:
+            group.create_task(
+                _answer_all(stage, [each for each in stage.story.answers if each.agent == agent])
+            )
+    await stage.delivered.wait()
+    stage.enter("agents solve what they can, some tickets nobody takes")
+    for reply in stage.story.answers:
+        await _finish(stage, reply)
+    for file in stage.story.junk:
         ticket = await stage.ticket(file)
         if ticket is not None:
             await _resolve(stage, "anna", ticket)
+
+
+async def _answer_all(stage: Stage, replies: list[Reply]) -> None:
+    for reply in replies:
+        await _reply(stage, reply)
 
 
 async def _promote(stage: Stage) -> None:
@@ -131,11 +143,18 @@ async def _reply(stage: Stage, reply: Reply) -> None:
     await stage.call(tickets.TakeTicket(take, timeout=SECONDS), f"{key}: take")
     text = ReplyToTicketRequest(request_id=_id(), ticket=ticket.id, text=reply.text.strip())
     await stage.call(tickets.ReplyToTicket(text, timeout=SECONDS), f"{key}: reply")
+
+
+async def _finish(stage: Stage, reply: Reply) -> None:
+    card = stage.card(reply.file)
+    if card is None:
+        return
     if reply.waits:
-        waiting = ChangeTicketStatusRequest(request_id=_id(), ticket=ticket.id, status="waiting")
-        await stage.call(tickets.ChangeTicketStatus(waiting, timeout=SECONDS), f"{key}: wait")
+        waiting = ChangeTicketStatusRequest(request_id=_id(), ticket=card.ticket.id, status="waiting")
+        tickets = stage.agents[reply.agent].tickets
+        await stage.call(tickets.ChangeTicketStatus(waiting, timeout=SECONDS), f"{card.key}: wait")
     if reply.solved:
-        await _resolve(stage, reply.agent, ticket)
+        await _resolve(stage, reply.agent, card.ticket)
 
 
 async def _resolve(stage: Stage, agent: str, ticket: Ticket) -> None:
@@ -267,8 +286,9 @@ def _about(letter: Caught, card: Card) -> bool:
 
 async def perform(stage: Stage) -> None:
     """All acts: mail first, then answers, then what happens at once on different tickets."""
-    await deliver(stage)
-    await answer(stage)
+    async with asyncio.TaskGroup() as group:
+        for act in (deliver, answer):
+            group.create_task(act(stage))
     async with asyncio.TaskGroup() as group:
         for act in (confirm, breach, vote):
             group.create_task(act(stage))

@@ -237,7 +237,9 @@ def _sent(board: Board, event: Any) -> Line:
     board.sent_to_customers += delivery.audience == delivery_pb2.AUDIENCE_CUSTOMER
     audience = delivery_pb2.Audience.Name(delivery.audience).removeprefix("AUDIENCE_").lower()
     text = f"{_spaced(delivery.template)} sent to {audience} {delivery.recipient}"
-    return Line(delivery.ticket_key or "mail", text, "blue", minor=delivery.template == "auto_reply")
+    return Line(
+        delivery.ticket_key or "mail", text, "blue", minor=delivery.template in ("auto_reply", "reminder")
+    )
 
 
 def _failed(board: Board, event: Any) -> Line:

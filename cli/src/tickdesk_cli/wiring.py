@@ -51,7 +51,6 @@ def _common(service: str, wires: Wires) -> dict[str, str]:
 
 
 def _own(service: str, wires: Wires) -> dict[str, str]:
-    tickets = f"127.0.0.1:{wires.ports['tickets.grpc']}"
     table: dict[str, dict[str, str]] = {
         "intake": {
             "lmtp_port": str(wires.ports["intake.lmtp"]),
@@ -65,7 +64,6 @@ def _own(service: str, wires: Wires) -> dict[str, str]:
         "survey": {
             "http_port": str(wires.ports["survey.http"]),
             "public_url": f"http://127.0.0.1:{wires.ports['survey.http']}",
-            "tickets_target": tickets,
         },
     }
     return table[service]
