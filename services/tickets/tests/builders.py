@@ -19,7 +19,7 @@ from chassis.testing import EventWatch
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.intake.v1 import message_pb2 as intake
-from tickdesk.tickets.v1 import events_pb2, ticket_pb2
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 
 ROLES = (
@@ -170,3 +170,18 @@ async def furnish(desk: Desk) -> None:
         ticket_pb2.Agent(id="olga", name="Olga", leads=[common.LINE_L1], active=True),
     ):
         await desk.call("PutAgent", "admin:demo", agent=agent)
+
+
+# What each command on a ticket needs beside the ticket.
+COMMANDS: dict[str, dict[str, Any]] = {
+    "TakeTicket": {},
+    "AssignTicket": {"assignee": "boris"},
+    "ReplyToTicket": {"text": "Hello"},
+    "AddNote": {"text": "Odd"},
+    "ChangeTicketStatus": {"status": "waiting"},
+    "PrioritizeTicket": {"priority": common.PRIORITY_HIGH},
+    "EscalateTicket": {"reason": timeline_pb2.ESCALATION_REASON_BY_AGENT},
+    "ResolveTicket": {"text": "Done"},
+    "CloseTicket": {},
+    "ReopenTicket": {},
+}

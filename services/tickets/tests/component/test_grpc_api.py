@@ -6,29 +6,14 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from services.tickets.tests.builders import Desk, a_contact, kinds
+from services.tickets.tests.builders import COMMANDS, Desk, a_contact, kinds
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
-from tickdesk.tickets.v1 import tickets_service_pb2 as pb
-from tickets.grpc_api import PERMITTED
 
 BAD, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 STATE, STALE = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED
-DENIED, TAKEN = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.ALREADY_EXISTS
+TAKEN = grpc.StatusCode.ALREADY_EXISTS
 NOBODY = "01900000-0000-7000-8000-000000000000"
-COMMANDS: dict[str, dict[str, Any]] = {
-    "TakeTicket": {},
-    "AssignTicket": {"assignee": "boris"},
-    "ReplyToTicket": {"text": "Hello"},
-    "AddNote": {"text": "Odd"},
-    "ChangeTicketStatus": {"status": "waiting"},
-    "PrioritizeTicket": {"priority": common.PRIORITY_HIGH},
-    "EscalateTicket": {"reason": timeline_pb2.ESCALATION_REASON_BY_AGENT},
-    "ResolveTicket": {"text": "Done"},
-    "CloseTicket": {},
-    "ReopenTicket": {},
-}
-METHODS = [each.name for each in pb.DESCRIPTOR.services_by_name["TicketService"].methods]
 
 
 async def test_create_makes_ticket_customer_and_event(desk: Desk) -> None:
@@ -331,113 +316,3 @@ async def test_messages_come_in_order_over_pages(desk: Desk) -> None:
     assert texts == ["It burns.", "note 0", "note 1", "note 2", "note 3"]
     assert token == ""
     assert (await desk.refusal("ListTicketMessages", ticket="SUP-9")).reason == "TICKET_NOT_FOUND"
-
-
-async def test_another_tier_reaches_the_clocks_of_open_tickets_only(desk: Desk) -> None:
-    """CA-34."""
-    running, over = await desk.create(), await desk.create()
-    await desk.call("ResolveTicket", ticket=over.id)
-    who = running.customer.id
-    change: dict[str, Any] = {
-        "tier": common.CUSTOMER_TIER_VIP,
-        "timezone": "Asia/Almaty",
-        "add_number": "9",
-        "language": "ru",
-    }
-    answer = await desk.call("UpdateCustomer", customer_id=who, **change)
-    assert (answer.customer.tier, answer.customer.timezone) == (common.CUSTOMER_TIER_VIP, "Asia/Almaty")
-    assert (answer.customer.name, list(answer.customer.numbers)) == (running.customer.name, ["9"])
-    event = await desk.watch.next(events_pb2.TicketUpdated)
-    assert (event.ticket.key, list(event.changed)) == (running.key, ["tier"])
-    assert kinds(event.ticket)[-1] == "attributes_changed"
-    assert [(await desk.ticket(each.id)).version for each in (running, over)] == [2, 2]
-
-
-async def test_customers_refuse_bad_input(desk: Desk) -> None:
-    ticket = await desk.create()
-    zone = await desk.refusal("UpdateCustomer", customer_id=ticket.customer.id, timezone="Mars/Base")
-    assert (zone.code, zone.fields) == (BAD, ["timezone"])
-    path = await desk.refusal("UpdateCustomer", customer_id=ticket.customer.id, timezone="../../etc/passwd")
-    assert path.fields == ["timezone"]
-    for method in ("GetCustomer", "UpdateCustomer"):
-        assert (await desk.refusal(method, customer_id=NOBODY)).reason == "CUSTOMER_NOT_FOUND"
-        assert (await desk.refusal(method, customer_id="kim")).fields == ["customer_id"]
-
-
-async def test_queues_are_put_and_listed(desk: Desk) -> None:
-    queue = ticket_pb2.Queue(key="BIL", name="Billing", addresses=["Pay@Desk.example"], default_language="ru")
-    answer = await desk.call("PutQueue", "admin:demo", queue=queue)
-    assert (list(answer.queue.addresses), answer.queue.version) == (["pay@desk.example"], 1)
-    queue.name = "Money"
-    again = await desk.call("PutQueue", "admin:demo", queue=queue)
-    assert (again.queue.name, again.queue.version) == ("Money", 2)
-    page = await desk.call("ListQueues", page_size=1)
-    rest = await desk.call("ListQueues", page_token=page.next_page_token)
-    assert [each.key for each in (*page.queues, *rest.queues)] == ["BIL", "SUP"]
-    told = [await desk.watch.next(events_pb2.QueueChanged) for _ in range(3)]
-    assert [(each.queue.key, each.queue.version) for each in told] == [("SUP", 1), ("BIL", 1), ("BIL", 2)]
-
-
-async def test_queues_refuse_bad_input_and_addresses_of_others(desk: Desk) -> None:
-    taken = ticket_pb2.Queue(key="BIL", name="Billing", addresses=["help@desk.example"])
-    refusal = await desk.refusal("PutQueue", "admin:demo", queue=taken)
-    assert (refusal.code, refusal.reason, refusal.fields) == (BAD, "ADDRESS_TAKEN", ["queue.addresses"])
-    bad = await desk.refusal("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="bil"))
-    assert bad.fields == ["queue.key", "queue.name"]
-    assert (await desk.refusal("PutQueue", "admin:demo")).fields == ["queue"]
-    assert [each.key for each in (await desk.call("ListQueues")).queues] == ["SUP"]
-
-
-async def test_agents_are_put_listed_and_leave(desk: Desk) -> None:
-    ticket = await desk.create()
-    gone = ticket_pb2.Agent(id="boris", name="Boris", active=False)
-    assert (await desk.call("PutAgent", "admin:demo", agent=gone)).agent.version == 2
-    refusal = await desk.refusal("TakeTicket", "agent:boris", ticket=ticket.id)
-    assert (refusal.code, refusal.reason) == (MISSING, "AGENT_NOT_FOUND")
-    page = await desk.call("ListAgents", page_size=3)
-    rest = await desk.call("ListAgents", page_token=page.next_page_token)
-    assert [each.id for each in (*page.agents, *rest.agents)] == ["anna", "boris", "dina", "olga"]
-    bad = await desk.refusal("PutAgent", "admin:demo", agent=ticket_pb2.Agent(id="A b", lines=[7]))  # type: ignore[list-item]
-    assert bad.fields == ["agent.lines"]
-    bad = await desk.refusal("PutAgent", "admin:demo", agent=ticket_pb2.Agent(id="A b"))
-    assert bad.fields == ["agent.id", "agent.name"]
-
-
-async def test_an_agent_acts_for_nobody_else_but_a_lead_may(desk: Desk) -> None:
-    ticket = await desk.create()
-    for method, fields in COMMANDS.items():
-        refusal = await desk.refusal(method, ticket=ticket.id, agent_id="boris", **fields)
-        assert (refusal.code, refusal.reason) == (DENIED, "AGENT_ID_NOT_YOURS"), method
-    answer = await desk.call("TakeTicket", "lead:olga", ticket=ticket.id, agent_id="boris")
-    assert answer.ticket.assignee == "boris"
-    nameless = await desk.refusal("ReplyToTicket", "admin:demo", ticket=ticket.id, text="Hi")
-    assert (nameless.code, nameless.fields) == (BAD, ["agent_id"])
-    ghost = await desk.refusal("TakeTicket", "admin:demo", ticket=ticket.id, agent_id="ghost")
-    assert ghost.reason == "AGENT_NOT_FOUND"
-
-
-def test_every_method_has_a_rule() -> None:
-    assert set(PERMITTED) == set(METHODS)
-
-
-async def test_roles_without_a_rule_change_and_learn_nothing(desk: Desk) -> None:
-    ticket = await desk.create()
-    given: dict[str, dict[str, Any]] = {
-        **{method: {"ticket": ticket.id, **fields} for method, fields in COMMANDS.items()},
-        "GetTicket": {"ticket": ticket.id},
-        "ListTicketMessages": {"ticket": ticket.id},
-        "GetCustomer": {"customer_id": ticket.customer.id},
-        "UpdateCustomer": {"customer_id": ticket.customer.id, "name": "Mallory"},
-        "PutQueue": {"queue": ticket_pb2.Queue(key="SUP", name="Mine")},
-        "PutAgent": {"agent": ticket_pb2.Agent(id="anna", name="Anna", management=True)},
-        **{method: {} for method in ("ListTickets", "ListQueues", "ListAgents")},
-        "CreateTicket": {"queue": "SUP", "subject": "s", "text": "t", "contact": a_contact()},
-    }
-    assert set(given) == set(METHODS)
-    refused = [(who, method) for who in ("adapter:crm", "auditor:eve", "nobody") for method in METHODS]
-    refused += [("agent:anna", "PutQueue"), ("agent:anna", "PutAgent")]
-    refused.remove(("adapter:crm", "CreateTicket"))
-    for who, method in refused:
-        refusal = await desk.refusal(method, who, **given[method])
-        assert (refusal.code, refusal.reason) == (DENIED, "ROLE_NOT_PERMITTED"), (who, method)
-    assert await desk.ticket(ticket.id) == ticket
