@@ -33,7 +33,7 @@ Manifest = dict[str, Any]
         ({"services": {"intake": {"settings": {"objects": ""}}}}, "services.intake.settings.objects"),
         ({"services": {"console": {}}}, "console"),
         ({"services": {"tickets": None}}, "tickets"),
-        ({"services": {"survey": {"peers": {"tickets_target": "ticket"}}}}, "tickets_target"),
+        ({"services": {"survey": {"settings": {"public_url": ""}}}}, "services.survey.settings.public_url"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(values: Manifest, said: str) -> None:
@@ -47,7 +47,6 @@ def blocks(values: Manifest, path: tuple[str, ...] = ()) -> Iterator[tuple[str, 
         "global",
         "settings",
         "secrets",
-        "peers",
         "files",
         "ports",
         "annotations",

@@ -19,7 +19,6 @@ SAMPLES: dict[str, Any] = {
     "replicas": 1,
     "settings": {"log_level": "debug"},
     "secrets": {"tokens": {"name": "other", "key": "json"}},
-    "peers": {"sample_target": "tickets"},
     "files": {"policy_path": "version: 1"},
     "ports": {"ops": 9091},
     "service": {"annotations": {"sample": "yes"}},

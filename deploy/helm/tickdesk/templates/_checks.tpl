@@ -8,6 +8,9 @@
 {{- if not (include "tickdesk.block" (dict "root" . "service" "intake") | fromYaml).settings.objects -}}
 {{- fail "services.intake.settings.objects: name the place of messages and attachments: a URL such as s3://bucket/prefix, or a folder on a volume that all replicas share (services.intake.extraVolumes)" -}}
 {{- end -}}
+{{- if not (include "tickdesk.block" (dict "root" . "service" "survey") | fromYaml).settings.public_url -}}
+{{- fail "services.survey.settings.public_url: name the address at which customers reach the survey's pages, such as https://desk.example.com" -}}
+{{- end -}}
 {{- range $service, $_ := .Values.services -}}
 {{- $block := include "tickdesk.block" (dict "root" $ "service" $service) | fromYaml -}}
 {{- if not (hasKey $block.secrets "database_url") -}}

@@ -72,10 +72,6 @@ TICKDESK_{{ . | replace "-" "_" | upper }}_
 {{- range $name, $port := .block.ports -}}
 {{- $_ := set $settings (printf "%s_port" $name) $port -}}
 {{- end -}}
-{{- range $name, $peer := .block.peers -}}
-{{- $port := (include "tickdesk.block" (dict "root" $.root "service" $peer) | fromYaml).ports.grpc -}}
-{{- $_ := set $settings $name (printf "%s-%s:%v" (include "tickdesk.fullname" $.root) $peer $port) -}}
-{{- end -}}
 {{- range $name, $_ := .block.files -}}
 {{- $_ := set $settings $name (printf "/etc/tickdesk/%s" $name) -}}
 {{- end -}}
