@@ -61,12 +61,13 @@ class Outgoing:
     key: str
     time: datetime
     headers: Mapping[str, str]
+    message_id: str = ""
 
     def wire_headers(self) -> dict[str, str]:
         """Headers as published; `Tickdesk-Event-Id` survives a replay, `Nats-Msg-Id` only spares work."""
         return {
             **self.headers,
-            "Nats-Msg-Id": self.event_id,
+            "Nats-Msg-Id": self.message_id or self.event_id,
             "Tickdesk-Event-Id": self.event_id,
             "Tickdesk-Key": self.key,
             "Tickdesk-Time": self.time.isoformat(timespec="microseconds"),

@@ -313,19 +313,9 @@ def dead_letter(msg: Msg, consumer: str, error: Exception) -> Outgoing:
         "Tickdesk-Dlq-Time": utcnow().isoformat(timespec="microseconds"),
         "Tickdesk-Dlq-Deliveries": str(msg.metadata.num_delivered),
     }
-    return _DeadLetter(
-        f"dlq.{consumer}.{msg.subject}", msg.data, _event_id(msg), _key(msg), _time(msg), headers
-    )
-
-
-class _DeadLetter(Outgoing):
-    """A dead letter keeps its event id and is stored once per consumer and failure."""
-
-    def wire_headers(self) -> dict[str, str]:
-        once = (
-            f"{self.headers['Tickdesk-Dlq-Consumer']}/{self.headers['Tickdesk-Dlq-Sequence']}/{self.event_id}"
-        )
-        return {**super().wire_headers(), "Nats-Msg-Id": once}
+    once = f"{consumer}/{msg.metadata.sequence.stream}/{_event_id(msg)}"
+    subject = f"dlq.{consumer}.{msg.subject}"
+    return Outgoing(subject, msg.data, _event_id(msg), _key(msg), _time(msg), headers, once)
 
 
 def _is_away(error: Exception) -> bool:

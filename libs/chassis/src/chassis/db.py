@@ -51,6 +51,8 @@ __all__ = [
 
 R = TypeVar("R", bound=Message)
 _outbox, _inbox, _request = chassis_tables(sa.MetaData())
+_NOTE = insert(_inbox).on_conflict_do_nothing()
+_WRITE = insert(_outbox).on_conflict_do_nothing()
 # NATS takes 1 MiB with the headers; refused here so that a row which can never be sent is never written.
 _MAX_EVENT_BYTES = 900_000
 # PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
@@ -128,13 +130,13 @@ class Tx:
         """Note the event being handled as done; False when its effect is already here."""
         delivery = self._handled()
         row = {"event_id": delivery.event_id, "consumer": delivery.consumer, "at": self.now}
-        result = await self.execute(insert(_inbox).values(row).on_conflict_do_nothing())
+        result = await self.execute(_NOTE, row)
         return bool(result.rowcount)
 
     async def flush(self) -> None:
         """Write the collected events; the unit of work does this by itself right before its commit."""
         if self._events:
-            await self.conn.execute(insert(_outbox).on_conflict_do_nothing(), self._events)
+            await self.conn.execute(_WRITE, self._events)
 
     def committed(self) -> bool:
         """Run the callbacks and tell whether events were written."""

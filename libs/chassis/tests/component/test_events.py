@@ -13,7 +13,8 @@ from chassis.bus import Bus, Poison, Subscription
 from chassis.clock import utcnow
 from chassis.consume import Consumer, DeadLetterFlood
 from chassis.db import Database, Delivery, Tx
-from chassis.errors import InvalidInput, Refused, Unavailable
+from chassis.dlq import drop_letter, list_letters, replay_letter
+from chassis.errors import InvalidInput, NotFound, Refused, Unavailable
 from chassis.outbox import Relay, relay_outbox
 from chassis.servers import Server
 from chassis.testing import DatabaseUrl, events, eventually
@@ -211,6 +212,30 @@ async def test_an_event_that_keeps_failing_becomes_a_dead_letter_with_its_reason
         assert letter.headers["Tickdesk-Dlq-Reason"] == "TICKET_CLOSED"
         assert Happened.FromString(letter.data).n == 1
         assert len(attempts) == 5
+
+
+async def test_a_replayed_dead_letter_is_handled_and_gone(db: Database, bus: Bus) -> None:
+    broken = [True]
+
+    async def handler(tx: Tx, event: Any) -> None:
+        if broken and event.n == 1:
+            raise Poison("a bug")
+        await note(tx, event)
+
+    async with background(relay_outbox(db, bus)), consuming(bus, db, handler):
+        await emit(db, Happened(n=1), Happened(n=2))
+        await eventually(lambda: is_acked(bus, 2))
+        letters = [letter async for letter in list_letters(bus)]
+        assert [(one.event, one.reason, one.detail) for one in letters] == [
+            ("tickdesk.probe.v1.Happened", "Poison", "a bug")
+        ]
+        broken.clear()
+        await replay_letter(bus, letters[0].number)
+        await eventually(lambda: has(db, 2))
+        assert await effects(db) == [1, 2]
+        assert [letter async for letter in list_letters(bus)] == []
+        with pytest.raises(NotFound, match="no dead letter"):
+            await drop_letter(bus, letters[0].number)
 
 
 async def test_an_event_waits_for_a_dependency_and_never_becomes_a_dead_letter(
