@@ -136,13 +136,16 @@ async def _promote(stage: Stage) -> None:
 
 async def _reply(stage: Stage, reply: Reply) -> None:
     ticket = await stage.ticket(reply.file)
-    if ticket is None:
-        return
-    tickets, key = stage.agents[reply.agent].tickets, ticket.key
+    if ticket is not None:
+        await _write(stage, reply.agent, ticket, reply.text)
+
+
+async def _write(stage: Stage, agent: str, ticket: Ticket, text: str) -> None:
+    tickets = stage.agents[agent].tickets
     take = TakeTicketRequest(request_id=_id(), ticket=ticket.id)
-    await stage.call(tickets.TakeTicket(take, timeout=SECONDS), f"{key}: take")
-    text = ReplyToTicketRequest(request_id=_id(), ticket=ticket.id, text=reply.text.strip())
-    await stage.call(tickets.ReplyToTicket(text, timeout=SECONDS), f"{key}: reply")
+    await stage.call(tickets.TakeTicket(take, timeout=SECONDS), f"{ticket.key}: take")
+    letter = ReplyToTicketRequest(request_id=_id(), ticket=ticket.id, text=text.strip())
+    await stage.call(tickets.ReplyToTicket(letter, timeout=SECONDS), f"{ticket.key}: reply")
 
 
 async def _finish(stage: Stage, reply: Reply) -> None:
@@ -257,6 +260,9 @@ async def vote(stage: Stage) -> None:
         await _vote(stage, each)
     low = sum(1 for each in stage.story.votes if each.score <= page.LOW)
     await stage.until(lambda: stage.board.followed >= low, "a follow-up ticket of the low score")
+    callback = stage.story.callback
+    for ticket in [card.ticket for card in stage.board.cards.values() if card.ticket.parent_ticket_id]:
+        await _write(stage, callback.agent, ticket, callback.text)
 
 
 async def _vote(stage: Stage, act: Vote) -> None:

@@ -82,12 +82,12 @@ class Board:
         self.followed = 0
         self.sent_to_customers = 0
         self._reached: set[tuple[str, str, int]] = set()
-        self._said = said
+        self.said = said
 
     def say(self, line: Line) -> None:
         """Add a sentence."""
         self.lines = [*self.lines[-_KEPT:], line]
-        self._said(line)
+        self.said(line)
 
     def take(self, event: Message) -> None:
         """Follow an event."""

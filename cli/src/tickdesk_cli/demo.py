@@ -42,6 +42,7 @@ async def play(folder: Path | None, *, keep: bool) -> int:
     finally:
         if not kept:
             await _clean_up(desk, place, folder)
+        console.print(f"{time.monotonic() - began:.1f} s in all", style="dim")
 
 
 async def _watch(desk: Desk, catcher: Catcher, began: float) -> int:
@@ -49,7 +50,7 @@ async def _watch(desk: Desk, catcher: Catcher, began: float) -> int:
         with view:
             await acts.perform(stage)
             await _calm(stage)
-        return await _sum_up(stage, began)
+        return await _sum_up(stage)
 
 
 def settings(relay: str) -> dict[str, str]:
@@ -95,7 +96,7 @@ async def _calm(stage: Stage) -> None:
     await stage.feed.until(settled, _QUIET_SECONDS)
 
 
-async def _sum_up(stage: Stage, began: float) -> int:
+async def _sum_up(stage: Stage) -> int:
     wanted = story.expected(stage.mails)
     rows = await tally.count(stage, wanted)
     misplaced = await tally.misplaced(stage, wanted)
@@ -109,7 +110,7 @@ async def _sum_up(stage: Stage, began: float) -> int:
         else "Not as expected: see the lines marked NO or !.",
         style="bold green" if fine else "bold red",
     )
-    console.print(Group(*parts, verdict, Text(f"{time.monotonic() - began:.1f} s in all", style="dim")))
+    console.print(Group(*parts, verdict))
     return 0 if fine else 1
 
 

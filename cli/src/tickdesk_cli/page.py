@@ -1,5 +1,6 @@
 """A customer's browser as far as a survey needs one: open the link, choose a score, press the button."""
 
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -11,53 +12,71 @@ LOW = 3
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
-class _Form(HTMLParser):
-    """The first form of a page: where it goes, what it carries, which fields offer which values."""
+@dataclass(slots=True)
+class _Form:
+    """Where a form goes, what it carries, which fields offer which numbers, where words can be typed."""
 
-    def __init__(self) -> None:
+    action: str
+    hidden: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+    words: str = ""
+
+
+class _Forms(HTMLParser):
+    """The forms of a page."""
+
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.action: str | None = None
-        self.hidden: dict[str, str] = {}
-        self.choices: dict[str, str] = {}
-        self.words = ""
+        self.found: list[_Form] = []
+        self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Collect what matters; called by the parser."""
         given = {name: value or "" for name, value in attrs}
         name, value = given.get("name", ""), given.get("value", "")
-        if tag == "form" and self.action is None:
-            self.action = given.get("action", "")
-        elif tag == "textarea" and name:
-            self.words = name
-        elif tag in ("input", "button") and name:
-            if given.get("type") == "hidden":
-                self.hidden[name] = value
-            elif value.isdigit():
-                self.choices[value] = name
+        if tag == "form":
+            self.found.append(_Form(given.get("action", "")))
+        elif self.found and name:
+            self._add(self.found[-1], tag, (name, value), hidden=given.get("type") == "hidden")
+
+    @staticmethod
+    def _add(form: _Form, tag: str, item: tuple[str, str], *, hidden: bool) -> None:
+        name, value = item
+        if tag == "textarea":
+            form.words = name
+        elif hidden:
+            form.hidden[name] = value
+        elif tag in ("input", "button") and value.isdigit():
+            form.choices[value] = name
 
 
 async def look(link: str) -> str:
     """Open the link, as a mail scanner or the customer does. Raises Problem when there is no page."""
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(link) as answer:
-        text = await answer.text()
-        if answer.status != 200:
-            raise Problem(f"{link}: HTTP {answer.status}", "See the log of survey.")
-        return text
+        return await _text(answer)
 
 
 async def vote(link: str, score: int, comment: str) -> None:
-    """Choose a score on the page and send the form. Raises Problem when the page refuses it."""
-    form = _Form()
-    form.feed(await look(link))
-    if form.action is None or str(score) not in form.choices:
+    """Press the button of a score, then leave words where the page asks for them.
+
+    Raises Problem when the page offers no such score or refuses it."""
+    form = next((each for each in _Forms(await look(link)).found if str(score) in each.choices), None)
+    if form is None:
         raise Problem(f"{link}: the page offers no score {score}", "See the log of survey.")
-    fields = {**form.hidden, form.choices[str(score)]: str(score)}
-    if comment and form.words:
-        fields[form.words] = comment
+    after = await _send(link, form, {form.choices[str(score)]: str(score)})
+    asks = next((each for each in _Forms(after).found if each.words), None)
+    if comment and asks is not None:
+        await _send(link, asks, {asks.words: comment})
+
+
+async def _send(link: str, form: _Form, fields: dict[str, str]) -> str:
     target = urljoin(link, form.action or link)
-    async with (
-        aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-        session.post(target, data=fields) as answer,
-    ):
-        if answer.status != 200:
-            raise Problem(f"{target}: HTTP {answer.status}", "See the log of survey.")
+    data = {**form.hidden, **fields}
+    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.post(target, data=data) as answer:
+        return await _text(answer)
+
+
+async def _text(answer: aiohttp.ClientResponse) -> str:
+    if answer.status != 200:
+        raise Problem(f"{answer.url}: HTTP {answer.status}", "See the log of survey.")
+    return await answer.text()

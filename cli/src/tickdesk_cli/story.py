@@ -48,6 +48,13 @@ class Vote(_Strict):
     comment: str = ""
 
 
+class Callback(_Strict):
+    """What an agent writes on the ticket that a low score opened."""
+
+    agent: str
+    text: str
+
+
 class Story(_Strict):
     """The whole file."""
 
@@ -58,6 +65,7 @@ class Story(_Strict):
     junk: tuple[str, ...]
     confirms: tuple[Confirmation, ...]
     votes: tuple[Vote, ...]
+    callback: Callback
 
 
 class Expected(BaseModel):

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
+import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -41,6 +42,8 @@ def live() -> bool:
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its end; every foreseen failure becomes two lines and an exit code."""
+    # What the chassis would log for a service is told here in other words.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     try:
         code = asyncio.run(work)
     except Problem as problem:

@@ -40,7 +40,7 @@ class View:
         self.began = began
         self._console = console
         self._live: Live | None = None
-        board._said = self._print  # noqa: SLF001
+        board.said = self._print
 
     def __enter__(self) -> Self:
         if live():
@@ -57,6 +57,7 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.board.said = lambda _: None
         if self._live is not None:
             self._live.stop()
 
