@@ -1,5 +1,7 @@
 """The API for other programs."""
 
+from typing import Any
+
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -110,7 +112,7 @@ async def test_a_conversation_goes_on_for_its_participants_only(start: Start) ->
     ],
 )
 async def test_a_bad_request_names_its_field_and_changes_nothing(
-    start: Start, changes: dict[str, object], field: str
+    start: Start, changes: dict[str, Any], field: str
 ) -> None:
     """Bad input: INVALID_ARGUMENT with field violations."""
     async with start(mailboxes="desk.test") as desk:

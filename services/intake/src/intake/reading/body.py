@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from email import message_from_bytes
+from email.errors import InvalidBase64LengthDefect
 from email.message import Message
 from email.policy import compat32
 
@@ -72,13 +73,27 @@ def read_body(message: Message, limits: Limits) -> Body | None:
 
 
 def _children(part: Message) -> list[Message] | None:
-    payload = part.get_payload()
-    if part.get_content_maintype() != "multipart" or not isinstance(payload, list):
+    if part.get_content_maintype() != "multipart" or not part.is_multipart():
         return None
-    return [each for each in payload if isinstance(each, Message)]
+    return inner_messages(part)
+
+
+def inner_messages(part: Message) -> list[Message]:
+    """The messages or parts directly inside, if it holds such."""
+    payload = part.get_payload() if part.is_multipart() else []
+    return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
+
+
+def _read_raw_headers(part: Message) -> None:
+    """The library replaces bare 8-bit letters by question marks: names of files would be lost."""
+    for name, value in part.raw_items():
+        raw = str(value).encode("utf-8", "surrogateescape")
+        if name.lower() in ("content-type", "content-disposition") and not raw.isascii():
+            part.replace_header(name, clean_line(decode(raw)[0]))
 
 
 def _read_part(part: Message, body: Body, limits: Limits, *, alternative: bool) -> None:
+    _read_raw_headers(part)
     for defect in part.defects[:5]:
         body.warn(f"broken MIME: {_sentence(type(defect).__name__)}")
     media_type = part.get_content_type()
@@ -135,36 +150,23 @@ def _param(part: Message, name: str) -> str:
 
 def payload_of(part: Message) -> bytes:
     """The decoded bytes of a part, as many as can be had."""
+    if part.is_multipart():
+        return b"\n".join(map(_serialised, inner_messages(part)))
     try:
-        if isinstance(part.get_payload(), list):
-            return b"\n".join(_serialised(each) for each in part.get_payload() if isinstance(each, Message))
-        if "content-transfer-encoding" in part:
-            # The library does not recognise a value that begins on a folded line.
-            part.replace_header("content-transfer-encoding", _encoding(part))
-        if _encoding(part) == "base64":
-            return _from_base64(part)
         data = part.get_payload(decode=True)
     except HOSTILE:
-        data = str(part.get_payload()).encode("utf-8", "surrogateescape")
-    return data if isinstance(data, bytes) else b""
-
-
-def _encoding(part: Message) -> str:
-    return str(part.get("content-transfer-encoding", "")).strip().lower()
-
-
-def _from_base64(part: Message) -> bytes:
-    """The library returns base64 undecoded when a single sign is wrong; here what is readable is kept."""
-    data = part.get_payload(decode=True)
-    text = str(part.get_payload()).encode("ascii", "ignore")
-    broken = isinstance(data, bytes) and data[:64] == text[:64] and len(data) >= len(text.strip()) > 0
-    return decode_base64(text) if broken or not isinstance(data, bytes) else data
+        return b""
+    if not isinstance(data, bytes):
+        return b""
+    # Base64 of an impossible length comes back undecoded; what is readable of it is kept.
+    cut = any(isinstance(each, InvalidBase64LengthDefect) for each in part.defects)
+    return decode_base64(data) if cut else data
 
 
 def _serialised(part: Message) -> bytes:
     try:
         return part.as_bytes()
-    except (*HOSTILE, KeyError):
+    except HOSTILE:
         return b""
 
 
@@ -193,15 +195,7 @@ def file_label(part: Message) -> str:
     except HOSTILE:
         name = ""
     plain = name.encode("utf-8", "surrogateescape")
-    return clean_label(decode_words(plain.decode("utf-8")) if _is_utf8(plain) else decode_header(plain))
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeError:
-        return False
-    return True
+    return clean_label(decode_words(decode(plain)[0]))
 
 
 def clean_label(name: str) -> str:
@@ -234,8 +228,7 @@ def _attach(part: Message, label: str, body: Body, *, inline: bool) -> None:
 
 def _subject_label(part: Message) -> str:
     """A forwarded message is called by its subject."""
-    payload = part.get_payload()
-    inner = payload[0] if isinstance(payload, list) and payload and isinstance(payload[0], Message) else None
+    inner = next(iter(inner_messages(part)), None)
     if inner is None or part.get_content_type() != "message/rfc822":
         return ""
     subject = next((str(value) for name, value in inner.raw_items() if name.lower() == "subject"), "")

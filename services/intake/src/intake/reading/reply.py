@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 _LOOK = 400
+_INTRO_LENGTH = 500
 _WRAPPED = 4
 _SIGNATURE_LINES = 15
 _DEVICE_LINES = 3
@@ -39,7 +40,7 @@ _WROTE = (
     r"schrieb|schreef|a écrit|escribió|escreveu|ha scritto|napisał\(?a?\)?|pisze|napsal\(?a?\)?|skrev|"
     r"kirjoitti)"
 )
-_INTRO_END = re.compile(rf"(?:\b{_WROTE}|>|\)|[\w.+-]@[\w.-]+)\s?[:：]\s*\Z", re.IGNORECASE)
+_INTRO_END = re.compile(rf"(?:\b{_WROTE}|>|\)|[\w.+-]@[\w.-]+|(?P<moment>\d))\s?[:：]\s*\Z", re.IGNORECASE)
 _INTRO_VERB = re.compile(rf"(?<!\w){_WROTE}(?!\w)", re.IGNORECASE)
 _MOMENT = re.compile(r"\d{1,2}[:.ч]\d{2}|\b(?:19|20)\d\d\b|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}")
@@ -141,9 +142,10 @@ def own_text(text: str, *, keep_forwarded: bool) -> str:
 
 def _classify(lines: list[str], *, keep_forwarded: bool) -> list[_Marked]:
     marked: list[_Marked] = []
-    at = 0
+    at, above = 0, Line.BLANK
     while at < len(lines):
-        kind, length = _kind(lines, at)
+        kind, length = _kind(lines, at, above)
+        above = above if kind is Line.BLANK else kind
         if kind is Line.FORWARD or (kind is Line.HISTORY and keep_forwarded):
             return marked + [_Marked(each, Line.FORWARD) for each in lines[at:]]
         marked += [_Marked(each, kind) for each in lines[at : at + length]]
@@ -151,7 +153,7 @@ def _classify(lines: list[str], *, keep_forwarded: bool) -> list[_Marked]:
     return marked
 
 
-def _kind(lines: list[str], at: int) -> tuple[Line, int]:
+def _kind(lines: list[str], at: int, above: Line) -> tuple[Line, int]:
     """What begins at a line, and how many lines it takes."""
     line = lines[at][:_LOOK]
     stripped = line.strip()
@@ -160,8 +162,9 @@ def _kind(lines: list[str], at: int) -> tuple[Line, int]:
     if stripped.startswith(">") and not stripped.startswith((">>> ", ">From ")):
         return Line.QUOTE, 1
     if stripped.startswith(">>> "):
-        # Three marks are a prompt of Python's, unless the lines above are a quote or introduce one.
-        return (Line.QUOTE if _quote_above(lines, at) else Line.TEXT), 1
+        # Three marks are a prompt of Python's, unless the line above is of a quote or this introduces one.
+        quoted = above in (Line.QUOTE, Line.INTRO) or _is_intro(stripped.lstrip("> "))
+        return (Line.QUOTE if quoted else Line.TEXT), 1
     history = _history(lines, at)
     if history is not Line.TEXT:
         return history, 1
@@ -171,12 +174,6 @@ def _kind(lines: list[str], at: int) -> tuple[Line, int]:
     if _DELIMITER.match(line):
         return Line.SIGNATURE, 1
     return (Line.MOBILE if _is_device(line) else Line.TEXT), 1
-
-
-def _quote_above(lines: list[str], at: int) -> bool:
-    above = (each.strip() for each in reversed(lines[max(0, at - 6) : at]))
-    nearest = next(filter(None, above), "")
-    return nearest.startswith(">") or nearest.endswith(":")
 
 
 def _is_device(line: str) -> bool:
@@ -246,12 +243,14 @@ def _opens_intro(line: str) -> bool:
 
 
 def _is_intro(joined: str) -> bool:
-    if len(joined) > 500 or not _INTRO_END.search(joined):
+    end = _INTRO_END.search(joined) if len(joined) <= _INTRO_LENGTH else None
+    if end is None:
         return False
-    clock, mailbox = _CLOCK.search(joined), _MAILBOX.search(joined)
-    if _INTRO_VERB.search(joined[-60:]) or (clock and _INTRO_VERB.search(joined)):
-        return bool(_MOMENT.search(joined) or mailbox)
-    return bool(mailbox and _MOMENT.search(joined))
+    moment, mailbox = _MOMENT.search(joined), _MAILBOX.search(joined)
+    # A verb far from the end belongs to the attribution only if that gives the hour as well.
+    if _INTRO_VERB.search(joined[-60:]) or (_CLOCK.search(joined) and _INTRO_VERB.search(joined)):
+        return bool(moment or mailbox)
+    return bool(mailbox and moment) and not end["moment"]
 
 
 def _without_history(marked: list[_Marked]) -> list[_Marked]:

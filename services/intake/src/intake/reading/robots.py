@@ -6,6 +6,7 @@ from email.message import Message
 from flufl.bounce import all_failures
 
 from intake.domain import Failure, Kind
+from intake.reading.body import inner_messages, payload_of
 from intake.reading.headers import Headers, clean_address, parse_ids
 
 _REPLY_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from", "x-mail-autoreply")
@@ -122,34 +123,26 @@ def _original_id(message: Message) -> str:
     for part in _reports(
         message, ("message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers")
     ):
-        payload = part.get_payload()
-        inner = payload[0] if isinstance(payload, list) and payload else None
-        headers = (
-            str(inner.get("message-id", "")) if isinstance(inner, Message) else _header_line(str(payload))
-        )
+        inner = next(iter(inner_messages(part)), None)
+        headers = str(inner.get("message-id", "")) if inner is not None else _header_line(payload_of(part))
         found = parse_ids(headers[:1000])
         if found:
             return found[0]
     return ""
 
 
-def _header_line(text: str) -> str:
-    match = re.search(r"^message-id:[ \t]*(\S{1,300})", text[:100_000], re.IGNORECASE | re.MULTILINE)
-    return match[1] if match else ""
+def _header_line(data: bytes) -> str:
+    match = re.search(rb"^message-id:[ \t]*(\S{1,300})", data[:100_000], re.IGNORECASE | re.MULTILINE)
+    return match[1].decode("utf-8", "replace") if match else ""
 
 
 def _diagnosis(message: Message) -> str:
     for part in _reports(message, ("message/delivery-status", "message/global-delivery-status")):
-        payload = part.get_payload()
-        for block in _messages(payload):
+        for block in inner_messages(part):
             code = str(block.get("diagnostic-code", "") or block.get("status", ""))
             if code:
                 return " ".join(code.encode("utf-8", "replace").decode("utf-8").split())[:500]
     return ""
-
-
-def _messages(payload: object) -> list[Message]:
-    return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
 
 
 def _reports(message: Message, types: tuple[str, ...]) -> list[Message]:
@@ -160,5 +153,5 @@ def _reports(message: Message, types: tuple[str, ...]) -> list[Message]:
         if part.get_content_type() in types:
             found.append(part)
         elif part.get_content_maintype() == "multipart":
-            waiting += _messages(part.get_payload())[:100]
+            waiting += inner_messages(part)[:100]
     return found

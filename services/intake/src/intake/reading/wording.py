@@ -129,7 +129,7 @@ def language_of(text: str) -> str:
     latin = sum(each.isascii() for each in letters)
     if len(letters) < 2 or (cyrillic + latin) * 2 < len(letters):
         return ""
-    if cyrillic * 3 < latin:
+    if cyrillic * 2 < latin:
         return "en"
     kazakh = sum(each in _KAZAKH for each in letters)
     return "kk" if kazakh * 25 > cyrillic and len(_KAZAKH & set(letters)) >= 2 else "ru"
