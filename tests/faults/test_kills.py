@@ -86,10 +86,10 @@ async def test_a_death_in_the_middle_of_the_mailbox_changes_no_count(victim: str
     """CA-33, KT-01: accepted means stored, and no message is counted twice."""
     async with a_desk(tmp_path, **POLICY) as (desk, client):
         report = await deliver_with_blows(desk, client, BLOWS[victim], blows=(8, 20, 33))
-        await eventually(lambda: complete(client), timeout=60)
-        held = await holdings(client)
         for service in desk.services:
             await service.ready()
+        await eventually(lambda: complete(client), timeout=60)
+        held = await holdings(client)
     want = expected()
     outcomes = [str(each["outcome"]) for each in want.values()]
     assert [each.outcome for each in report.results] == outcomes, _differences(report)

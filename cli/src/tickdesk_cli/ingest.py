@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import grpc
+import grpc.aio
 from rich.console import Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -109,19 +111,34 @@ def _accepted(name: str, answer: Answer, known: set[str]) -> Result:
 
 
 async def settle(client: Client, report: Report, since: datetime, seconds: float = _SETTLE_SECONDS) -> None:
-    """Wait until tickets has every accepted message; say of each whether it opened a ticket or joined one."""
-    conversations = {each.message_id: await _conversation(client, each.message_id) for each in _open(report)}
+    """Wait until tickets has every accepted message; say of each whether it opened a ticket or joined one.
+
+    A service that restarts meanwhile is waited for, within the same time."""
+    conversations: dict[str, str] = {}
     firsts: dict[str, str] = {}
     deadline = time.monotonic() + seconds
-    while True:
-        tickets = await tickets_by_conversation(client, since)
-        for result in _open(report):
-            ticket = tickets.get(conversations[result.message_id])
-            if ticket is not None:
-                await _resolve(client, result, ticket, firsts)
-        if not _open(report) or time.monotonic() > deadline:
-            return
-        await asyncio.sleep(0.2)
+    while _open(report) and time.monotonic() < deadline:
+        try:
+            await _look(client, report, since, conversations, firsts)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+        if _open(report):
+            await asyncio.sleep(0.2)
+
+
+async def _look(
+    client: Client, report: Report, since: datetime, conversations: dict[str, str], firsts: dict[str, str]
+) -> None:
+    """One look at the tickets; what is known stays in `conversations` and `firsts` for the next one."""
+    for result in _open(report):
+        if result.message_id not in conversations:
+            conversations[result.message_id] = await _conversation(client, result.message_id)
+    tickets = await tickets_by_conversation(client, since)
+    for result in _open(report):
+        ticket = tickets.get(conversations[result.message_id])
+        if ticket is not None:
+            await _resolve(client, result, ticket, firsts)
 
 
 def _open(report: Report) -> list[Result]:
