@@ -47,11 +47,9 @@ async def replay_letter(bus: Bus, number: int) -> DeadLetter:
     """
     letter = await find_letter(bus, number)
     raw = await bus.js.get_msg(DEAD_LETTERS, number)
-    headers = {
-        key: value for key, value in (raw.headers or {}).items() if not key.startswith("Tickdesk-Dlq-")
-    }
+    kept = {name: text for name, text in (raw.headers or {}).items() if not name.startswith("Tickdesk-Dlq-")}
     await bus.ensure_stream(stream_of(letter.event))
-    again = Outgoing(letter.event, letter.payload, letter.event_id, letter.key, letter.time, dict(kept))
+    again = Outgoing(letter.event, letter.payload, letter.event_id, letter.key, letter.time, kept)
     # The event keeps its id, for the inboxes, under a message id the stream has not seen.
     ack = (await bus.publish([replace(again, message_id=f"replay/{number}/{letter.event_id}")]))[0]
     if not isinstance(ack, Ack):
