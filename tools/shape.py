@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FUNCTION_LINES = 60
 FILE_LINES = 400
 GENERATED = ("proto/python/", "migrations/")
-# Mail of the demo speaks of any host, as mail does; the licence text is not ours.
-FOREIGN = ("examples/mailbox/", "LICENSE")
+# Mail speaks of any host, so samples of it may; the licence text is not ours.
+FOREIGN = ("examples/mailbox/", "services/intake/tests/", "LICENSE")
 HOSTS = re.compile(
     r"(localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0"
     r"|([\w-]+\.)*(example|test|invalid|localhost|local|internal)(\.(com|org|net))?"
@@ -51,18 +51,23 @@ def inspect(path: str) -> Iterator[str]:
         text = (ROOT / path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return
-    if not path.startswith(FOREIGN):
-        yield from (f"{path}:{line}: {what}" for line, what in addresses(text))
+    found = machine_paths(text) if path.startswith(FOREIGN) else [*addresses(text), *machine_paths(text)]
+    yield from (f"{path}:{line}: {what}" for line, what in found)
     if path.endswith(".py") and not any(part in path for part in GENERATED):
         yield from (f"{path}:{line}: {what}" for line, what in lengths(text))
 
 
 def addresses(text: str) -> Iterator[tuple[int, str]]:
-    """Hosts that are neither ours nor documentation, and paths of one machine, by line."""
+    """Hosts that are neither examples nor known documentation, by line."""
     for number, line in enumerate(text.splitlines(), 1):
         for host in URL.findall(line):
             if "." in host and not HOSTS.fullmatch(host.lower()):
                 yield number, f"the address of {host} has no place here"
+
+
+def machine_paths(text: str) -> Iterator[tuple[int, str]]:
+    """Paths that exist on one machine only, by line."""
+    for number, line in enumerate(text.splitlines(), 1):
         for found in MACHINE.findall(line):
             yield number, f"{found} is a path of one machine"
 

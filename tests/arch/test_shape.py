@@ -38,7 +38,7 @@ def test_a_long_function_or_file_is_named(text: str, said: str | None) -> None:
     ],
 )
 def test_a_foreign_address_or_a_path_of_one_machine_is_named(line: str) -> None:
-    assert len(list(shape.addresses(line))) == 1
+    assert len([*shape.addresses(line), *shape.machine_paths(line)]) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_foreign_address_or_a_path_of_one_machine_is_named(line: str) -> None:
     ],
 )
 def test_an_example_address_passes(line: str) -> None:
-    assert list(shape.addresses(line)) == []
+    assert [*shape.addresses(line), *shape.machine_paths(line)] == []
 
 
 def test_locks_hold_no_address() -> None:
