@@ -14,7 +14,7 @@ _m = tables.message
 
 async def add_message(tx: Tx, message: Message) -> None:
     """One more message or note."""
-    await tx.execute(insert(_m).values(message_row(message)))
+    await tx.execute(insert(_m), message_row(message))
 
 
 async def has_message(tx: Tx, message_id: str) -> bool:
