@@ -1,0 +1,5 @@
+"""`python -m survey [serve|migrate]`."""
+
+from survey.main import main
+
+main()
