@@ -237,13 +237,13 @@ async def breach(stage: Stage) -> None:
     """Nobody answers the rest: the next line takes over, the breach comes, management is told."""
     stage.enter("clocks run out on what nobody answered")
     ids = [card.ticket.id for file in stage.story.left if (card := stage.card(file)) is not None]
+    async with asyncio.TaskGroup() as group:
+        for reply in stage.story.late:
+            group.create_task(_answer_late(stage, reply))
     await stage.until(
         lambda: all(stage.board.reached(each, "first_response", MARK_ACTION_BREACH) for each in ids),
         "a breach of each ticket that was left",
     )
-    stage.enter("the next line answers late")
-    for reply in stage.story.late:
-        await _reply(stage, reply)
     late = {reply.file for reply in stage.story.late}
     rest = [card.ticket.id for file in stage.story.left if file not in late and (card := stage.card(file))]
     await stage.until(
@@ -252,6 +252,17 @@ async def breach(stage: Stage) -> None:
         ),
         "management told of each ticket still unanswered",
     )
+
+
+async def _answer_late(stage: Stage, reply: Reply) -> None:
+    ticket = await stage.ticket(reply.file)
+    if ticket is None:
+        return
+    await stage.until(
+        lambda: stage.board.reached(ticket.id, "first_response", MARK_ACTION_BREACH),
+        f"a breach of {ticket.key}",
+    )
+    await _reply(stage, reply)
 
 
 async def vote(stage: Stage) -> None:

@@ -186,19 +186,19 @@ def _rated(board: Board, event: Any) -> Line:
     return Line(card.key, f"rated {csat.raw} of {csat.scale}{comment}", "bold yellow")
 
 
-def _clock(word: str) -> Callable[[Board, Any], Line | None]:
-    def tell(board: Board, event: Any) -> Line | None:
-        card = board.cards.get(event.ticket.id)
-        if card is None:
-            return None
-        _turn(card, event.clock)
-        late = " too late" if word == "met" and event.clock.breached else ""
-        text = f"clock {_spaced(event.clock.name)} {word}{late}"
-        if word == "started":
-            text += f", {event.clock.target.ToTimedelta().total_seconds():.0f} s"
-        return Line(card.key, text, "dim", minor=word != "recalculated")
-
-    return tell
+def _clock(board: Board, event: Any) -> Line | None:
+    """Turn the dial; only what is odd is worth a sentence, the bars show the rest."""
+    card = board.cards.get(event.ticket.id)
+    if card is None:
+        return None
+    _turn(card, event.clock)
+    name = _spaced(event.clock.name)
+    if event.DESCRIPTOR.name == "ClockRecalculated":
+        seconds = event.clock.target.ToTimedelta().total_seconds()
+        return Line(card.key, f"{name} now within {seconds:.0f} s ({event.clock.policy_row})", "magenta")
+    if event.DESCRIPTOR.name == "ClockMet" and event.clock.breached:
+        return Line(card.key, f"{name} done, too late", "red")
+    return None
 
 
 def _turn(card: Card, clock: Any) -> None:
@@ -284,12 +284,12 @@ _HANDLERS: dict[str, Callable[[Board, Any], Line | None]] = {
     "TicketReopened": _simple("opened again", "cyan"),
     "TicketRated": _rated,
     "NoteAdded": _noted,
-    "ClockStarted": _clock("started"),
-    "ClockPaused": _clock("paused"),
-    "ClockResumed": _clock("resumed"),
-    "ClockMet": _clock("met"),
-    "ClockRecalculated": _clock("recalculated"),
-    "ClockCancelled": _clock("cancelled"),
+    "ClockStarted": _clock,
+    "ClockPaused": _clock,
+    "ClockResumed": _clock,
+    "ClockMet": _clock,
+    "ClockRecalculated": _clock,
+    "ClockCancelled": _clock,
     "MarkReached": _mark,
     "DeliverySent": _sent,
     "DeliveryFailed": _failed,

@@ -114,13 +114,13 @@ class Desk:
             say("starting PostgreSQL, NATS and Valkey")
             self.servers.start()
             await self._create_databases()
-            say("bringing the databases up to date")
-            for name in SERVICES:
-                await migrate(self.database(name), f"{MODULES[name]}.migrations")
-            say("starting the services")
+            # Services wait for their schema by themselves, so they may load while it is made.
             self._move_ports()
             for each in self.services:
                 each.start()
+            say("bringing the databases up to date")
+            for name in SERVICES:
+                await migrate(self.database(name), f"{MODULES[name]}.migrations")
             for each in self.services:
                 say(f"waiting for {each.name}")
                 await each.ready()

@@ -18,7 +18,7 @@ from tickdesk_cli.board import Board, Card, Dial, Line
 from tickdesk_cli.catcher import Catcher
 from tickdesk_cli.terminal import live
 
-_BAR = 14
+_BAR = 10
 _STATUS = {
     "new": "white",
     "in_progress": "bright_blue",

@@ -46,6 +46,7 @@ def _common(service: str, wires: Wires) -> dict[str, str]:
         "grpc_port": str(wires.ports[f"{service}.grpc"]),
         "ops_port": str(wires.ports[f"{service}.ops"]),
         "tokens": json.dumps(dict(wires.tokens)),
+        "startup_seconds": "90",
         "service_token": wires.tokens[f"service:{service}"],
     }
 
