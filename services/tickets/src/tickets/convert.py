@@ -258,6 +258,7 @@ def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.In
         customer_number=_clean(message.customer_number),
         fields={_clean(key): _clean(value) for key, value in message.fields.items()},
         topic=_clean(message.topic),
+        preceding=list(message.preceding_message_ids),
     )
 
 

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.db import Database, Tx, idempotent
 from chassis.errors import Denied, InvalidInput, Violation
 from chassis.principal import principal
+from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceServicer
 from tickets import convert
@@ -291,8 +292,8 @@ def _text(text: str) -> str:
 
 
 def _opening(request: pb.CreateTicketRequest, now: datetime) -> Opening:
-    if not request.contact.channel:
-        raise _bad("contact.channel", "must be given")
+    if request.contact.channel not in common_pb2.Channel.values()[1:]:
+        raise _bad("contact.channel", "must be a channel of the contract")
     return Opening(
         queue=request.queue,
         sender=rules.contact(request.contact.channel, request.contact.address),

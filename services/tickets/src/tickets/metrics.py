@@ -36,6 +36,7 @@ _PRIORITIES = ("LOW", "NORMAL", "HIGH", "CRITICAL")
 # A counter that is born with its first event hides that event from increase(), so all begin at 0.
 for _line in _LINES:
     for _priority in _PRIORITIES:
+        CREATED.labels(_line, _priority, "email")
         CLOSED.labels(_line, _priority)
         REOPENED.labels(_line, _priority)
         FIRST_RESPONSE.labels(_line, _priority)

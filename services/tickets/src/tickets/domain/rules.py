@@ -55,6 +55,7 @@ class Inbound:
     customer_number: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     topic: str = ""
+    preceding: list[str] = field(default_factory=list)
 
     @property
     def from_robot(self) -> bool:

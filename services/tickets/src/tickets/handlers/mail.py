@@ -1,8 +1,10 @@
 """Messages from outside become tickets, or join one; what became of our own letters."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from chassis.db import Tx
+from chassis.errors import Unavailable
 from tickdesk.intake.v1 import events_pb2 as intake
 from tickdesk.notifier.v1 import events_pb2 as notifier
 from tickdesk.tickets.v1 import events_pb2 as events
@@ -18,6 +20,7 @@ from tickets.store import desk, messages
 from tickets.store import tickets as store
 
 _MAX_CONVERSATIONS = 100
+_PATIENCE = timedelta(minutes=2)
 _RELATED = {
     "ru": "Возможно, связано с {keys}: на переписку сослались без подтверждения.",
     "en": "Possibly related to {keys}: the message refers to it without proof.",
@@ -33,6 +36,7 @@ async def receive_message(tx: Tx, event: intake.MessageReceived, default_queue: 
     inbound = convert.from_inbound(event.message, tx.now)
     if await messages.has_message(tx, inbound.id):
         return
+    await _wait_for_turn(tx, inbound)
     ticket = await _known_ticket(tx, inbound)
     if ticket is None:
         queue = await desk.queue_of_account(tx, inbound.account, default_queue)
@@ -48,6 +52,18 @@ async def receive_message(tx: Tx, event: intake.MessageReceived, default_queue: 
     else:
         await _append(tx, ticket, inbound)
     await store.save_ticket(tx, ticket)
+
+
+async def _wait_for_turn(tx: Tx, inbound: Inbound) -> None:
+    """Raise Unavailable, so that the event comes again, while a message before this one is on its way.
+
+    A reader that died holds its events back for a while and later ones overtake them: an answer would open
+    the ticket that its question belongs to. What does not come is not waited for without an end."""
+    if tx.now - inbound.received_time > _PATIENCE:
+        return
+    missing = await messages.missing(tx, inbound.preceding)
+    if missing:
+        raise Unavailable(f"message {missing[0]} comes before this one", reason="OUT_OF_ORDER")
 
 
 async def delivery_sent(tx: Tx, event: notifier.DeliverySent) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from chassis.clock import uuid7
 from chassis.db import Tx
+from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import convert, metrics
 from tickets.domain import rules, workflow
@@ -84,7 +85,8 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     )
     publish(tx, ticket, event)
     await store.create_ticket(tx, ticket, message)
-    labels = ticket.line.name, ticket.priority.name, str(ticket.channel)
+    channel = common_pb2.Channel.Name(convert.number(ticket.channel)).removeprefix("CHANNEL_").lower()
+    labels = ticket.line.name, ticket.priority.name, channel
     tx.after_commit(lambda: metrics.CREATED.labels(*labels).inc())
     return ticket
 

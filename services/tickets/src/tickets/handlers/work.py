@@ -93,7 +93,7 @@ async def escalate(tx: Tx, caller: Caller, target: Target, step: Step) -> Ticket
     """The ticket goes to the next line, or its open escalation gets one more reason."""
     actor = await acting(tx, caller)
     ticket = await locked(tx, target)
-    if await raise_escalation(tx, ticket, actor, step):
+    if await raise_escalation(tx, ticket, actor, step, note=step.form.ask if step.form else ""):
         await store.save_ticket(tx, ticket)
     return ticket
 

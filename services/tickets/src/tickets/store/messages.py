@@ -22,6 +22,15 @@ async def has_message(tx: Tx, message_id: str) -> bool:
     return bool((await tx.execute(sa.select(sa.exists().where(_m.c.id == message_id)))).scalar())
 
 
+async def missing(tx: Tx, message_ids: list[str]) -> list[str]:
+    """Those of the messages that are not here."""
+    if not message_ids:
+        return []
+    rows = await tx.execute(sa.select(_m.c.id).where(_m.c.id.in_(message_ids)))
+    known = {str(row.id) for row in rows}
+    return [each for each in message_ids if each not in known]
+
+
 async def set_delivery(tx: Tx, message_id: str, state: str) -> bool:
     """Note the fate of an outgoing message; False when it is known or there is no such message."""
     change = sa.update(_m).where(_m.c.id == message_id, _m.c.delivery_state.not_in(("", state)))
