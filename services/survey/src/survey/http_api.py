@@ -114,8 +114,8 @@ class Pages:
                 return self._render(found, 409, problem="closed")
             except InvalidInput as error:
                 return self._render(found, 400, problem=error.reason, draft=form.get("comment", ""))
-        # To the same page, so that reloading it does not vote again.
-        return _guarded(RedirectResponse(request.url.path, status_code=303))
+        # To the same page, so that reloading does not vote again; relative, so that a path in front stays.
+        return _guarded(RedirectResponse(request.path_params["token"], status_code=303))
 
     def _render(self, survey: Survey, status: int, problem: str = "", draft: str = "") -> Response:
         open_ = can_answer(survey, utcnow(), self._rules.window)
