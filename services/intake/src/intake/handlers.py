@@ -93,6 +93,7 @@ async def _settle(tx: Tx, message: message_pb2.InboundMessage, place: Place, peo
     message.conversation_id = place.conversation_id
     message.conversation_started = place.started
     message.related_conversation_ids.extend(place.related)
+    message.preceding_message_ids.extend(await store.preceding(tx, message))
     message.received_time.FromDatetime(tx.now)
     tx.emit(convert.received(message), key=place.conversation_id)
 

@@ -15,6 +15,7 @@ from intake.adapters.reader import Reader
 from intake.adapters.vault import Vault
 from intake.domain import Limits, Mailboxes
 from intake.grpc_api import CHANNEL, NAME, IntakeApi
+from intake.loop import pulse
 from intake.settings import Settings, split_list
 from tickdesk.intake.v1.intake_service_pb2_grpc import add_IntakeServiceServicer_to_server
 
@@ -23,7 +24,8 @@ log = telemetry.logger(__name__)
 
 async def build(app: App, settings: Settings) -> None:
     """Resources, gRPC, mail listeners, the relay."""
-    metrics.declare((lmtp.CHANNEL, CHANNEL))
+    channels = (lmtp.CHANNEL, CHANNEL)
+    metrics.declare(channels)
     db = await app.open(Database(settings.database_url, service="intake"))
     bus = await app.open(Bus(settings.nats_url, service="intake", replicas=settings.stream_replicas))
     desk = handlers.Desk(
@@ -45,6 +47,7 @@ async def build(app: App, settings: Settings) -> None:
     smtp_in = await app.open(lmtp.Listener(outer, settings.host, settings.smtp_port))
     log.info("taking mail", lmtp_port=lmtp_in.port, smtp_port=smtp_in.port, mailboxes=settings.mailboxes)
     app.serve_grpc(add_IntakeServiceServicer_to_server, IntakeApi(db, desk), NAME)
+    app.spawn("pulse", pulse(db, channels))
     app.spawn("relay", relay_outbox(db, bus))
 
 

@@ -16,7 +16,7 @@ SECONDS = Histogram(
 )
 LAST_SUCCESS = Gauge(
     "tickdesk_intake_last_success_timestamp_seconds",
-    "When the channel last took a message; its start until then.",
+    "When the channel last took a message or was seen to be able to.",
     ["channel"],
 )
 ENABLED = Gauge("tickdesk_intake_channel_enabled", "1 for a channel that this process serves.", ["channel"])

@@ -38,6 +38,7 @@ message = sa.Table(
     sa.Column("account", sa.Text, nullable=False),
     sa.Column("external_id", sa.Text, nullable=False),
     sa.Column("conversation_id", sa.Text, sa.ForeignKey("conversation.id"), nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
     sa.Column("author_kind", sa.SmallInteger, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("received_at", INSTANT, nullable=False),
@@ -45,6 +46,7 @@ message = sa.Table(
     sa.Index("message_digest", "digest", "received_at"),
     sa.Index("message_external", "external_id", postgresql_where=sa.text("external_id <> ''")),
     sa.Index("message_conversation", "conversation_id", "id"),
+    sa.Index("message_sender", "sender", "id"),
 )
 attachment = sa.Table(
     "attachment",
@@ -142,6 +144,19 @@ async def open_conversation(tx: Tx, conversation_id: str, account: str, people: 
     return bool(made.rowcount)
 
 
+async def preceding(tx: Tx, inbound: InboundMessage) -> list[str]:
+    """The newest stored message of the same sender and of the same conversation."""
+    before = [
+        sa.select(message.c.id).where(same).order_by(message.c.id.desc()).limit(1).scalar_subquery()
+        for same in (
+            message.c.sender == inbound.sender.address,
+            message.c.conversation_id == inbound.conversation_id,
+        )
+    ]
+    row = (await tx.execute(sa.select(*before))).one()
+    return sorted({str(each) for each in row if each is not None})
+
+
 async def add_message(tx: Tx, inbound: InboundMessage, digest: bytes, raw: Mapping[str, Any] | None) -> None:
     """Store a message and the list of its files; `raw` describes the message as it came."""
     await tx.execute(
@@ -152,6 +167,7 @@ async def add_message(tx: Tx, inbound: InboundMessage, digest: bytes, raw: Mappi
             "account": inbound.account,
             "external_id": inbound.external_id,
             "conversation_id": inbound.conversation_id,
+            "sender": inbound.sender.address,
             "author_kind": inbound.author_kind,
             "digest": digest,
             "received_at": tx.now,

@@ -45,6 +45,14 @@ def test_russian_in_headers_and_text_is_read(charset: str, encoding: str) -> Non
     assert mail.sender.name == "Анна"
 
 
+@pytest.mark.parametrize(
+    "value", ["\r\n quoted-printable", '"Quoted-Printable"', "quoted-printable; x", " quoted-printable "]
+)
+def test_a_folded_or_quoted_transfer_encoding_is_known(value: str) -> None:
+    raw = f"From: a@b.test\r\nContent-Transfer-Encoding:{value}\r\n\r\n=D0=BD=D0=B5=\r\n=D1=82".encode()
+    assert understand(raw).text == "нет"
+
+
 def test_letters_cut_between_encoded_words_are_joined() -> None:
     data = "Привет".encode()
     first, second = (base64.b64encode(part).decode() for part in (data[:3], data[3:]))
@@ -136,6 +144,35 @@ def test_html_alone_becomes_text_and_safe_html() -> None:
     for harm in ("script", "onclick", "javascript", "track.test", "style", "<title", "class"):
         assert harm not in mail.html
     assert 'src="cid:p1"' in mail.html
+
+
+HTML_ANSWERS = {
+    "outlook web": "<div>Yes, still.</div><hr><div id=divRplyFwdMsg><b>From:</b> S &lt;s@desk.test&gt;<br>"
+    "<b>Sent:</b> Thursday<br><b>To:</b> Ann<br><b>Subject:</b> Printer</div><div>Did it help?</div>",
+    "outlook ru": "<p>Yes, still.</p><div style='border-top:solid'><p><b>От:</b> Поддержка<br>"
+    "<b>Отправлено:</b> вчера<br><b>Кому:</b> Анна<br><b>Тема:</b> X</p></div><p>Did it help?</p>",
+    "gmail": "<div dir=ltr>Yes, still.</div><br><div class=gmail_quote><div>On Thu, Nov 19, 2026 "
+    "at 2:07 PM S &lt;<a href=x>s@desk.test</a>&gt; wrote:<br></div><blockquote>Did it help?</blockquote>",
+    "mail.ru": "<div>Yes, still.</div><blockquote>Четверг, 19 ноября 2026, 14:07 +03:00 от Поддержка: <br>"
+    "<div>Did it help?</div></blockquote>",
+    "thunderbird": "<p>Yes, still.</p><div class=moz-cite-prefix>19.11.2026 14:07, Поддержка пишет:<br></div>"
+    "<blockquote type=cite><pre>Did it help?</pre></blockquote>",
+    "apple": "Yes, still.<div><br><blockquote type=cite><div>On 19 Nov 2026, at 14:07, S wrote:"
+    "</div><br><div>Did it help?</div></blockquote></div>",
+    "yandex": '<div>Yes, still.</div><div>19.11.2026, 14:07, "Поддержка" &lt;s@desk.test&gt;:</div>'
+    "<blockquote><p>Did it help?</p></blockquote><div>-- <br>Ann</div>",
+    "signature": "<div>Yes, still.</div><div class=gmail_signature>Ann Smith<br>Director</div>",
+}
+
+
+@pytest.mark.parametrize("page", HTML_ANSWERS.values(), ids=HTML_ANSWERS)
+def test_an_answer_in_html_alone_loses_its_quote_too(page: str) -> None:
+    raw = (
+        HEAD + b"In-Reply-To: <x@desk.test>\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page.encode()
+    )
+    mail = understand(raw)
+    assert mail.reply == "Yes, still."
+    assert "Director" in mail.text or "Did it help?" in mail.text
 
 
 VECTORS = [

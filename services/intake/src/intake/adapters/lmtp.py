@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,8 @@ CHANNEL = "email"
 _LONGEST_LINE = 512 * 1024
 _CONTROLS = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 _PEERS = 10_000
+# The library would look the full name up in DNS for each connection, and wait for it.
+_HOSTNAME = socket.gethostname()
 _DRAIN_SECONDS = 10
 _CODES = {"MAIL_TOO_LARGE": "552 5.3.4"}
 
@@ -227,6 +230,7 @@ class Listener:
             data_size_limit=self._door.rules.max_bytes,
             enable_SMTPUTF8=True,
             decode_data=False,
+            hostname=_HOSTNAME,
             ident="Tickdesk",
             timeout=self._door.rules.idle_seconds,
             loop=asyncio.get_running_loop(),

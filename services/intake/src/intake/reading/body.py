@@ -19,6 +19,7 @@ from intake.reading.markup import html_text, safe_html, too_deep
 HOSTILE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, AssertionError, OverflowError)
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s{0,3}=\s{0,3}[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_WORD = re.compile(rb"[A-Za-z0-9-]+")
 _FORBIDDEN = re.compile(r"[<>:\"|?*/\\]")
 _LABEL_LENGTH = 150
 _REMARKS = {
@@ -84,16 +85,19 @@ def inner_messages(part: Message) -> list[Message]:
     return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
 
 
-def _read_raw_headers(part: Message) -> None:
-    """The library replaces bare 8-bit letters by question marks: names of files would be lost."""
+def _mend_headers(part: Message) -> None:
+    """The library loses bare 8-bit letters of file names, and does not know a folded or quoted encoding."""
     for name, value in part.raw_items():
         raw = str(value).encode("utf-8", "surrogateescape")
-        if name.lower() in ("content-type", "content-disposition") and not raw.isascii():
+        if name.lower() == "content-transfer-encoding":
+            found = _WORD.search(raw)
+            part.replace_header(name, found[0].decode("ascii") if found else "")
+        elif name.lower() in ("content-type", "content-disposition") and not raw.isascii():
             part.replace_header(name, clean_line(decode(raw)[0]))
 
 
 def _read_part(part: Message, body: Body, limits: Limits, *, alternative: bool) -> None:
-    _read_raw_headers(part)
+    _mend_headers(part)
     for defect in part.defects[:5]:
         body.warn(f"broken MIME: {_sentence(type(defect).__name__)}")
     media_type = part.get_content_type()

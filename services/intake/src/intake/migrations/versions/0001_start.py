@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("account", sa.Text, nullable=False),
         sa.Column("external_id", sa.Text, nullable=False),
         sa.Column("conversation_id", sa.Text, sa.ForeignKey("conversation.id"), nullable=False),
+        sa.Column("sender", sa.Text, nullable=False),
         sa.Column("author_kind", sa.SmallInteger, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("received_at", INSTANT, nullable=False),
@@ -40,6 +41,7 @@ def upgrade() -> None:
     named = sa.text("external_id <> ''")
     op.create_index("message_external", "message", ["external_id"], postgresql_where=named)
     op.create_index("message_conversation", "message", ["conversation_id", "id"])
+    op.create_index("message_sender", "message", ["sender", "id"])
     op.create_table(
         "attachment",
         sa.Column("id", sa.Uuid, primary_key=True),
