@@ -18,7 +18,7 @@ from sla_clock.handlers.mend import reconcile
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import DUE_SOON, INDEX_UP, OUTDATED, POLICY
 from sla_clock.store import policies, tickets
-from sla_clock.timers import RedisError
+from sla_clock.timers import SHARDS, RedisError
 
 log = telemetry.logger(__name__)
 
@@ -48,8 +48,8 @@ async def fire_timers(works: Works, poll_seconds: float) -> None:
 
 
 async def _fire_once(works: Works, poll_seconds: float) -> None:
-    # Enough from each shard that one round fills a few batches, however the tickets are spread.
-    claims, wait = await works.timers.claim(max(1, works.batch // 16))
+    # Twice a fair share of each shard: tickets are spread evenly, but not exactly.
+    claims, wait = await works.timers.claim(max(1, 2 * works.batch // SHARDS))
     if not claims:
         seconds = min(wait, poll_seconds)
         await works.timers.rest(seconds, micros(utcnow()) + int(seconds * MICROS))

@@ -27,7 +27,9 @@ class Settings(ChassisSettings):
     poll_seconds: float = Field(
         0.25, gt=0, le=5, description="Longest sleep between two looks at the timers."
     )
-    batch: int = Field(256, ge=1, le=1000, description="Tickets whose marks fire in one transaction.")
+    batch: int = Field(
+        256, ge=1, le=1000, description="About how many tickets' marks fire in one transaction."
+    )
     reconcile_seconds: float = Field(60, gt=0, description="How often timers are compared with the database.")
     sweep_seconds: float = Field(
         5, gt=0, description="How often overdue marks and unpublished events are looked for in the database."

@@ -34,8 +34,8 @@ async def test_a_new_ticket_starts_its_clocks(desk: Desk) -> None:
 
 async def test_marks_are_reached_on_time_and_told_once(desk: Desk) -> None:
     """CA-15, CA-16, CA-21."""
-    await desk.tell(Case(ago(6.9), CRITICAL), ticket_events.TicketOpened)
-    reached = [await desk.mark() for _ in range(4)]
+    await desk.tell(Case(ago(6), CRITICAL), ticket_events.TicketOpened)
+    reached = [await desk.mark(10) for _ in range(4)]
     assert [(one.mark.name, one.mark.action) for one in reached] == [
         ("70%", clock_pb2.MARK_ACTION_REMIND),
         ("80%", clock_pb2.MARK_ACTION_ESCALATE_LINE),
@@ -44,21 +44,20 @@ async def test_marks_are_reached_on_time_and_told_once(desk: Desk) -> None:
     ]
     for one in reached:
         assert one.reached_time.ToMicroseconds() >= one.mark.due_time.ToMicroseconds()
-        assert one.lateness.ToMicroseconds() < 1_000_000
-    assert round(reached[1].remaining.ToMicroseconds() / 1e6) == 2
+        assert one.lateness.ToMicroseconds() < 3_000_000
+    assert reached[1].remaining.ToMicroseconds() / 1e6 == pytest.approx(2, abs=1)
     assert len(desk.watch.ids) == len(set(desk.watch.ids))
 
 
 async def test_an_answer_in_time_meets_the_clock_and_its_marks_never_come(desk: Desk) -> None:
-    case = Case(ago(6.5), CRITICAL)
+    case, unanswered = Case(ago(4), CRITICAL), Case(ago(4), CRITICAL)
     await desk.tell(case, ticket_events.TicketOpened)
+    await desk.tell(unanswered, ticket_events.TicketOpened)
     await desk.watch.next(sla.ClockStarted)
     await desk.tell(case.replied(), ticket_events.TicketReplied)
     met = await desk.watch.next(sla.ClockMet)
     assert (met.clock.name, met.clock.breached, met.cause) == ("first_response", False, "staff_replies")
-    later = Case(ago(9.9), CRITICAL)
-    await desk.tell(later, ticket_events.TicketOpened)
-    await desk.watch.next(sla.MarkReached)
+    assert (await desk.mark(10)).ticket.id == unanswered.id
     assert not [one for one in desk.watch.of(sla.MarkReached) if one.ticket.id == case.id]
 
 

@@ -12,7 +12,7 @@ from chassis.bus import Poison
 from chassis.db import Tx
 from sla_clock import convert
 from sla_clock.calendar import micros
-from sla_clock.domain import Clock, Fact, State
+from sla_clock.domain import Fact, State
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLOCKS, STALE
 from sla_clock.policy import Policy, clocks
@@ -49,6 +49,8 @@ async def follow(works: Works, tx: Tx, ticket: Ticket) -> None:
         trace=trace,
     )
     await recompute(works, tx, row, policy)
+    if known is not None and TicketRef.FromString(known.ref).queue != ticket.queue:
+        await tickets.move_due(tx, ticket_id, ticket.queue)
 
 
 async def recompute(works: Works, tx: Tx, row: TicketRow, policy: Policy, edit: str = "") -> None:
@@ -60,7 +62,11 @@ async def recompute(works: Works, tx: Tx, row: TicketRow, policy: Policy, edit: 
     standings = restand(told, row.standings, micros(tx.now))
     saved = replace(row, standings=standings, next_wake=next_wake(standings))
     ref = TicketRef.FromString(row.ref)
-    await tickets.save_ticket(tx, saved, ref.queue, _running(told))
+    await tickets.save_ticket(tx, saved)
+    running = {one.name: one.due for one in standings if one.state is State.RUNNING and one.due is not None}
+    known = {one.name: one.due for one in row.standings if one.state is State.RUNNING}
+    if running != known:
+        await tickets.save_due(tx, saved.ticket_id, ref.queue, running)
     as_of = micros(tx.now) if edit else max((fact.at for fact in timeline.facts), default=micros(tx.now))
     for change in changes(told, row.standings):
         cause = edit or _cause(change, timeline.facts)
@@ -90,10 +96,6 @@ def _id(ticket: Ticket) -> UUID:
 def _is_open(ticket: Ticket) -> bool:
     merged = any(fact.WhichOneof("kind") == "merged" for fact in ticket.timeline.facts)
     return ticket.status_kind != STATUS_KIND_CLOSED and not merged
-
-
-def _running(told: Sequence[Clock]) -> dict[str, int]:
-    return {one.name: one.due for one in told if one.state is State.RUNNING and one.due is not None}
 
 
 def _cause(change: Change, facts: Sequence[Fact]) -> str:

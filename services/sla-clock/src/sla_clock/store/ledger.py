@@ -55,9 +55,10 @@ async def add_marks(tx: Tx, rows: Sequence[LedgerRow]) -> set[tuple[UUID, str, i
     if not rows:
         return set()
     values = [{name: getattr(row, name) for name in LedgerRow.__dataclass_fields__} for row in rows]
-    key = list(ledger_table.primary_key.columns)
-    entered = await tx.execute(insert(ledger_table).on_conflict_do_nothing().returning(*key), values)
-    return {tuple(found) for found in entered}
+    return {tuple(found) for found in await tx.execute(_ENTER, values)}
+
+
+_ENTER = insert(ledger_table).on_conflict_do_nothing().returning(*ledger_table.primary_key.columns)
 
 
 async def unsent_marks(tx: Tx, before: datetime, limit: int) -> list[LedgerRow]:

@@ -27,7 +27,10 @@ class StoredPolicy:
 
 async def policy_version(tx: Tx) -> int:
     """The version in force; 0 when there is none."""
-    return await tx.conn.scalar(sa.select(sa.func.max(policy_table.c.version))) or 0
+    return await tx.conn.scalar(_IN_FORCE) or 0
+
+
+_IN_FORCE = sa.select(sa.func.max(policy_table.c.version))
 
 
 async def find_policy(tx: Tx, version: int) -> StoredPolicy:

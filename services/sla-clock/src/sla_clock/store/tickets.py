@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Tx
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Stale
 from sla_clock.calendar import micros, moment
 from sla_clock.standing import Standing, Standings
 from sla_clock.store.tables import INSTANT, due_table, ticket_table
@@ -54,16 +54,8 @@ class DueFilter:
 
 
 async def lock_ticket(tx: Tx, ticket_id: UUID) -> TicketRow | None:
-    """The ticket's row, held until the end of the unit of work; None when it is not known.
-
-    An unknown ticket is held as well: whoever meets it at the same time waits.
-    """
-    query = sa.select(ticket_table).where(ticket_table.c.ticket_id == ticket_id).with_for_update()
-    found = (await tx.execute(query)).first()
-    if found is None:
-        key = int.from_bytes(ticket_id.bytes[-8:], "big", signed=True)
-        await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
-        found = (await tx.execute(query)).first()
+    """The ticket's row, held until the end of the unit of work; None when it is not known."""
+    found = (await tx.execute(_LOCK_ONE, {"one": ticket_id})).first()
     return None if found is None else _ticket(found)
 
 
@@ -77,19 +69,13 @@ async def find_ticket(tx: Tx, ticket_id: UUID) -> TicketRow:
 
 async def lock_tickets(tx: Tx, ticket_ids: Collection[UUID]) -> list[TicketRow]:
     """Rows of claimed tickets; in one order, so that two workers never wait for each other crosswise."""
-    query = (
-        sa.select(ticket_table)
-        .where(ticket_table.c.ticket_id == sa.any_(sa.literal(list(ticket_ids), sa.ARRAY(sa.Uuid))))
-        .order_by(ticket_table.c.ticket_id)
-        .with_for_update()
-    )
-    return [_ticket(found) for found in await tx.execute(query)]
+    found = await tx.execute(_LOCK_MANY, {"many": list(ticket_ids)})
+    return [_ticket(one) for one in found]
 
 
 async def lock_overdue(tx: Tx, grace_seconds: float, limit: int) -> tuple[int, list[TicketRow]]:
     """The database's own instant, and rows whose wake-up lies more than the grace behind it."""
-    now = await tx.conn.scalar(sa.select(sa.func.clock_timestamp()))
-    assert isinstance(now, datetime)
+    now: datetime = (await tx.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
     edge = sa.func.clock_timestamp() - sa.func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
     query = (
         sa.select(ticket_table)
@@ -114,23 +100,44 @@ async def lock_outdated(tx: Tx, version: int, limit: int) -> list[TicketRow]:
     return [_ticket(found) for found in await tx.execute(query)]
 
 
-async def save_ticket(tx: Tx, row: TicketRow, queue: str, due: Mapping[str, int]) -> None:
-    """Write a ticket that this unit of work has locked, with its running clocks."""
-    values = _values(row)
-    upsert = insert(ticket_table).values(values)
-    await tx.execute(upsert.on_conflict_do_update(index_elements=["ticket_id"], set_=values))
-    gone = sa.delete(due_table).where(due_table.c.ticket_id == row.ticket_id)
-    await tx.execute(gone.where(due_table.c.clock.not_in(list(due))) if due else gone)
+async def save_ticket(tx: Tx, row: TicketRow) -> None:
+    """Write a ticket. Raises Stale when somebody else wrote this revision of it first."""
+    if not (await tx.execute(_SAVE, _values(row))).rowcount:
+        raise Stale(f"ticket {row.ticket_id} was written by somebody else, try again")
+
+
+async def save_due(tx: Tx, ticket_id: UUID, queue: str, due: Mapping[str, int]) -> None:
+    """Replace the running clocks of a ticket by these, with their due instants."""
+    await tx.execute(_FORGET_DUE, {"one": ticket_id})
     if due:
-        clocks = [
-            {"ticket_id": row.ticket_id, "clock": clock, "queue": queue, "due_at": moment(at)}
-            for clock, at in due.items()
+        clocks = due.items()
+        rows = [
+            {"ticket_id": ticket_id, "clock": k, "queue": queue, "due_at": moment(at)} for k, at in clocks
         ]
-        running = insert(due_table)
-        changed = {"due_at": running.excluded.due_at, "queue": running.excluded.queue}
-        await tx.execute(
-            running.on_conflict_do_update(index_elements=["ticket_id", "clock"], set_=changed), clocks
-        )
+        await tx.execute(_ADD_DUE, rows)
+
+
+async def move_due(tx: Tx, ticket_id: UUID, queue: str) -> None:
+    """The ticket's running clocks belong to another queue now."""
+    await tx.execute(sa.update(due_table).where(due_table.c.ticket_id == ticket_id).values(queue=queue))
+
+
+# Statements of the hot paths are built once: building costs more than sending.
+_LOCK_ONE = sa.select(ticket_table).where(ticket_table.c.ticket_id == sa.bindparam("one")).with_for_update()
+_LOCK_MANY = (
+    sa.select(ticket_table)
+    .where(ticket_table.c.ticket_id == sa.any_(sa.bindparam("many", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(ticket_table.c.ticket_id)
+    .with_for_update()
+)
+_NEW = insert(ticket_table)
+_SAVE = _NEW.on_conflict_do_update(
+    index_elements=["ticket_id"],
+    set_={column.name: _NEW.excluded[column.name] for column in ticket_table.c},
+    where=ticket_table.c.revision < _NEW.excluded.revision,
+)
+_FORGET_DUE = sa.delete(due_table).where(due_table.c.ticket_id == sa.bindparam("one"))
+_ADD_DUE = sa.insert(due_table)
 
 
 async def save_fired(tx: Tx, rows: Sequence[TicketRow]) -> None:
