@@ -43,7 +43,9 @@ AGE = Histogram(
 _LANES = 8
 _FETCH = 64
 _FETCH_SECONDS = 5.0
-_ACK_WAIT = 30.0
+# A dead process' events come again after this; a living one says in time that it still works on them.
+_ACK_WAIT = 10.0
+_BEAT_SECONDS = 3.0
 _HANDLER_SECONDS = 25.0
 _POISON_DELAYS = (0.2, 1.0, 5.0, 15.0)
 _AWAY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -82,6 +84,7 @@ class Consumer:
         self._handlers = {one.subject: one for one in subscriptions}
         self._lanes: list[asyncio.Queue[Msg]] = [asyncio.Queue() for _ in range(_LANES)]
         self._queued = 0
+        self._mine: dict[str, Msg] = {}
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
@@ -96,6 +99,7 @@ class Consumer:
         """Handle events until `stop`; then finish what was fetched."""
         async with asyncio.TaskGroup() as lanes:
             tasks = [lanes.create_task(self._work(lane)) for lane in self._lanes]
+            tasks.append(lanes.create_task(self._beat()))
             await self._pull()
             for lane in self._lanes:
                 await lane.join()
@@ -175,6 +179,7 @@ class Consumer:
             await msg.nak()
         else:
             self._queued += 1
+            self._mine[msg.reply] = msg
             self._lanes[zlib.crc32(_key(msg).encode()) % _LANES].put_nowait(msg)
             self._wanted -= 1
             if not self._wanted:
@@ -190,8 +195,17 @@ class Consumer:
                 log.warning("event not answered", error=type(error).__name__)
             finally:
                 self._queued -= 1
+                self._mine.pop(msg.reply, None)
                 self._room.set()
                 lane.task_done()
+
+    async def _beat(self) -> None:
+        """Keep what is queued or being handled from coming again while this process lives."""
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            with suppress(nats.errors.Error):
+                for msg in list(self._mine.values()):
+                    await msg.in_progress()
 
     async def _handle(self, msg: Msg) -> None:
         subscription = self._handlers.get(msg.subject)

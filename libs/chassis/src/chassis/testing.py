@@ -188,7 +188,7 @@ class EventWatch:
         """Return the events of one type seen so far."""
         return [event for event in self.seen if isinstance(event, kind)]
 
-    async def next(self, kind: type[M] | None = None, timeout: float = 5) -> Any:
+    async def next(self, kind: type[M] | None = None, timeout: float = 20) -> Any:
         """Return the next event not yet returned (of `kind`, skipping others). Raises AssertionError."""
         try:
             async with asyncio.timeout(timeout), self._news:
@@ -241,14 +241,14 @@ async def events(bus: Bus, *types: type[Message]) -> AsyncIterator[EventWatch]:
 
 
 @overload
-async def eventually(check: Callable[[], Awaitable[T]], timeout: float = 5) -> T: ...
+async def eventually(check: Callable[[], Awaitable[T]], timeout: float = 20) -> T: ...
 
 
 @overload
-async def eventually(check: Callable[[], T], timeout: float = 5) -> T: ...
+async def eventually(check: Callable[[], T], timeout: float = 20) -> T: ...
 
 
-async def eventually(check: Callable[[], Any], timeout: float = 5) -> Any:
+async def eventually(check: Callable[[], Any], timeout: float = 20) -> Any:
     """Poll until `check` returns something truthy, and return that; a failing assert in it counts as no."""
     last: Any = None
     deadline = asyncio.get_running_loop().time() + timeout

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/intake/v1/message.proto\x12\x12tickdesk.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\"&\n\x05Party\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xa5\x06\n\x0eInboundMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12,\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1b.tickdesk.common.v1.Channel\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x05 \x01(\t\x12\x1c\n\x14\x63onversation_started\x18\x06 \x01(\x08\x12)\n\x06sender\x18\x07 \x01(\x0b\x32\x19.tickdesk.intake.v1.Party\x12-\n\nrecipients\x18\x08 \x03(\x0b\x32\x19.tickdesk.intake.v1.Party\x12\x0f\n\x07subject\x18\t \x01(\t\x12\x0c\n\x04text\x18\n \x01(\t\x12\x12\n\nreply_text\x18\x0b \x01(\t\x12\x0c\n\x04html\x18\x0c \x01(\t\x12\x33\n\x0b\x61ttachments\x18\r \x03(\x0b\x32\x1e.tickdesk.common.v1.Attachment\x12\x33\n\x0b\x61uthor_kind\x18\x0e \x01(\x0e\x32\x1e.tickdesk.intake.v1.AuthorKind\x12\r\n\x05nudge\x18\x0f \x01(\x08\x12\x10\n\x08language\x18\x10 \x01(\t\x12\x31\n\rreceived_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63laimed_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18related_conversation_ids\x18\x13 \x03(\t\x12\x16\n\x0e\x66\x61iled_address\x18\x14 \x01(\t\x12\x17\n\x0f\x63ustomer_number\x18\x15 \x01(\t\x12\x10\n\x08warnings\x18\x16 \x03(\t\x12\x0e\n\x06raw_id\x18\x17 \x01(\t\x12>\n\x06\x66ields\x18\x18 \x03(\x0b\x32..tickdesk.intake.v1.InboundMessage.FieldsEntry\x12\r\n\x05topic\x18\x19 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8b\x01\n\nAuthorKind\x12\x1b\n\x17\x41UTHOR_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UTHOR_KIND_PERSON\x10\x01\x12\x1a\n\x16\x41UTHOR_KIND_AUTO_REPLY\x10\x02\x12\x16\n\x12\x41UTHOR_KIND_BOUNCE\x10\x03\x12\x14\n\x10\x41UTHOR_KIND_LIST\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/intake/v1/message.proto\x12\x12tickdesk.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\"&\n\x05Party\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xc4\x06\n\x0eInboundMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12,\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1b.tickdesk.common.v1.Channel\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x05 \x01(\t\x12\x1c\n\x14\x63onversation_started\x18\x06 \x01(\x08\x12)\n\x06sender\x18\x07 \x01(\x0b\x32\x19.tickdesk.intake.v1.Party\x12-\n\nrecipients\x18\x08 \x03(\x0b\x32\x19.tickdesk.intake.v1.Party\x12\x0f\n\x07subject\x18\t \x01(\t\x12\x0c\n\x04text\x18\n \x01(\t\x12\x12\n\nreply_text\x18\x0b \x01(\t\x12\x0c\n\x04html\x18\x0c \x01(\t\x12\x33\n\x0b\x61ttachments\x18\r \x03(\x0b\x32\x1e.tickdesk.common.v1.Attachment\x12\x33\n\x0b\x61uthor_kind\x18\x0e \x01(\x0e\x32\x1e.tickdesk.intake.v1.AuthorKind\x12\r\n\x05nudge\x18\x0f \x01(\x08\x12\x10\n\x08language\x18\x10 \x01(\t\x12\x31\n\rreceived_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63laimed_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18related_conversation_ids\x18\x13 \x03(\t\x12\x16\n\x0e\x66\x61iled_address\x18\x14 \x01(\t\x12\x17\n\x0f\x63ustomer_number\x18\x15 \x01(\t\x12\x10\n\x08warnings\x18\x16 \x03(\t\x12\x0e\n\x06raw_id\x18\x17 \x01(\t\x12>\n\x06\x66ields\x18\x18 \x03(\x0b\x32..tickdesk.intake.v1.InboundMessage.FieldsEntry\x12\r\n\x05topic\x18\x19 \x01(\t\x12\x1d\n\x15preceding_message_ids\x18\x1a \x03(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8b\x01\n\nAuthorKind\x12\x1b\n\x17\x41UTHOR_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UTHOR_KIND_PERSON\x10\x01\x12\x1a\n\x16\x41UTHOR_KIND_AUTO_REPLY\x10\x02\x12\x16\n\x12\x41UTHOR_KIND_BOUNCE\x10\x03\x12\x14\n\x10\x41UTHOR_KIND_LIST\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INBOUNDMESSAGE_FIELDSENTRY']._loaded_options = None
   _globals['_INBOUNDMESSAGE_FIELDSENTRY']._serialized_options = b'8\001'
-  _globals['_AUTHORKIND']._serialized_start=971
-  _globals['_AUTHORKIND']._serialized_end=1110
+  _globals['_AUTHORKIND']._serialized_start=1002
+  _globals['_AUTHORKIND']._serialized_end=1141
   _globals['_PARTY']._serialized_start=122
   _globals['_PARTY']._serialized_end=160
   _globals['_INBOUNDMESSAGE']._serialized_start=163
-  _globals['_INBOUNDMESSAGE']._serialized_end=968
-  _globals['_INBOUNDMESSAGE_FIELDSENTRY']._serialized_start=923
-  _globals['_INBOUNDMESSAGE_FIELDSENTRY']._serialized_end=968
+  _globals['_INBOUNDMESSAGE']._serialized_end=999
+  _globals['_INBOUNDMESSAGE_FIELDSENTRY']._serialized_start=954
+  _globals['_INBOUNDMESSAGE_FIELDSENTRY']._serialized_end=999
 # @@protoc_insertion_point(module_scope)

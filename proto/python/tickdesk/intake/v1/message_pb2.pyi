@@ -130,6 +130,7 @@ class InboundMessage(_message.Message):
     RAW_ID_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     TOPIC_FIELD_NUMBER: _builtins.int
+    PRECEDING_MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the message (UUIDv7)."""
     channel: _common_pb2.Channel.ValueType
@@ -196,6 +197,12 @@ class InboundMessage(_message.Message):
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Answers and variables that a form, bot or webhook collected, by field key."""
 
+    @_builtins.property
+    def preceding_message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The messages right before it from the same sender and in the same conversation, at most two. Events
+        overtake each other when a reader dies; one that lacks these should wait a little before it decides.
+        """
+
     def __init__(
         self,
         *,
@@ -224,10 +231,11 @@ class InboundMessage(_message.Message):
         raw_id: _builtins.str = ...,
         fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         topic: _builtins.str = ...,
+        preceding_message_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_time", b"claimed_time", "received_time", b"received_time", "sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attachments", b"attachments", "author_kind", b"author_kind", "channel", b"channel", "claimed_time", b"claimed_time", "conversation_id", b"conversation_id", "conversation_started", b"conversation_started", "customer_number", b"customer_number", "external_id", b"external_id", "failed_address", b"failed_address", "fields", b"fields", "html", b"html", "id", b"id", "language", b"language", "nudge", b"nudge", "raw_id", b"raw_id", "received_time", b"received_time", "recipients", b"recipients", "related_conversation_ids", b"related_conversation_ids", "reply_text", b"reply_text", "sender", b"sender", "subject", b"subject", "text", b"text", "topic", b"topic", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attachments", b"attachments", "author_kind", b"author_kind", "channel", b"channel", "claimed_time", b"claimed_time", "conversation_id", b"conversation_id", "conversation_started", b"conversation_started", "customer_number", b"customer_number", "external_id", b"external_id", "failed_address", b"failed_address", "fields", b"fields", "html", b"html", "id", b"id", "language", b"language", "nudge", b"nudge", "preceding_message_ids", b"preceding_message_ids", "raw_id", b"raw_id", "received_time", b"received_time", "recipients", b"recipients", "related_conversation_ids", b"related_conversation_ids", "reply_text", b"reply_text", "sender", b"sender", "subject", b"subject", "text", b"text", "topic", b"topic", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
