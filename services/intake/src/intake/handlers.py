@@ -61,7 +61,6 @@ async def receive_mail(tx: Tx, parcel: Parcel, desk: Desk) -> Receipt:
     """Store a mail with its files and announce it; a copy of a stored one is only counted.
 
     Raises InvalidInput for a mail without a sender."""
-    sender = sender_of(parcel)
     digest = content_digest(parcel)
     window = None if parcel.mail.message_id else desk.duplicate_window
     copy = await store.find_copy(tx, digest, window)
@@ -73,22 +72,26 @@ async def receive_mail(tx: Tx, parcel: Parcel, desk: Desk) -> Receipt:
     for described, file in zip(message.attachments, parcel.mail.attachments, strict=True):
         await desk.vault.put(described.id, file.content)
     place = await find_place(tx, desk, parcel)
-    people = [sender.address]
-    if parcel.mail.kind is Kind.PERSON:
-        people += [each.address for each in message.recipients][:_PEOPLE]
     raw = {
         "id": UUID(message.raw_id),
         "size": len(parcel.raw),
         "sha256": hashlib.sha256(parcel.raw).hexdigest(),
     }
-    await _settle(tx, message, place, people)
+    await _settle(tx, message, place, _people(parcel, message))
     await store.add_message(tx, message, digest, raw)
     return Receipt(message.id, started=place.started)
 
 
+def _people(parcel: Parcel, message: message_pb2.InboundMessage) -> list[str]:
+    """Who may go on with the conversation: no mail server, and those in copy only of a person's mail."""
+    if parcel.mail.kind is Kind.BOUNCE:
+        return []
+    others = message.recipients if parcel.mail.kind is Kind.PERSON else ()
+    return [message.sender.address, *(each.address for each in others)][:_PEOPLE]
+
+
 async def _settle(tx: Tx, message: message_pb2.InboundMessage, place: Place, people: list[str]) -> None:
     """Put a message into its conversation and announce it."""
-    # A robot named by a forged header must not become one who may join.
     await store.open_conversation(tx, place.conversation_id, message.account, people)
     message.conversation_id = place.conversation_id
     message.conversation_started = place.started

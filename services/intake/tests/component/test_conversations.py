@@ -100,6 +100,8 @@ async def test_a_bounce_of_our_notice_finds_its_conversation(start: Start) -> No
         ).encode()
         to = f"support+{place}.{token(place, 'ann@client.test')}@desk.test"
         bounce = await desk.accept(raw, to, sender="")
+        later = a_mail("Pretend", From="MAILER-DAEMON@mx.test", In_Reply_To=f"<{first.external_id}>")
+        assert (await desk.accept(later)).conversation_id != place
     assert bounce.author_kind == AUTHOR_KIND_BOUNCE
     assert bounce.failed_address == "ann@client.test"
     assert bounce.conversation_id == place
