@@ -18,8 +18,12 @@ from tickets.domain.model import Line, Priority
 from tickets.domain.workflow import status_kind
 
 E = TypeVar("E", bound=IntEnum)
-_EVENT_BYTES = 500_000
-"""A message larger than this travels in events without its HTML and quotes, so that the event fits."""
+_EVENT_BYTES = 600_000
+"""A message larger than this travels in events without its HTML and quotes, so that the event fits.
+
+Letters of the desk are smaller. What a customer wrote beyond it is cut in the event, never in the ticket."""
+_CUT_CHARACTERS = 100_000
+_MAX_FIELDS, _MAX_VALUE, _MAX_NAME = 100, 10_000, 300
 
 
 def number(value: int) -> Any:
@@ -155,11 +159,13 @@ def to_message(message: model.Message) -> ticket_pb2.TicketMessage:
 
 
 def event_message(message: model.Message) -> ticket_pb2.TicketMessage:
-    """A message for an event: without HTML and quotes where they would make the event too large."""
+    """A message for an event: without HTML and quotes, or cut, where it would make the event too large."""
     result = to_message(message)
     if result.ByteSize() > _EVENT_BYTES:
         result.ClearField("html")
         result.ClearField("full_text")
+    if result.ByteSize() > _EVENT_BYTES:
+        result.text = result.text[:_CUT_CHARACTERS] + " […]"
     return result
 
 
@@ -235,13 +241,14 @@ def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.In
     """A message of intake. NUL is dropped: no text column holds it."""
     text = _clean(message.reply_text or message.text)
     full_text, account = _clean(message.text), message.account.strip()
+    answers = sorted(message.fields)[:_MAX_FIELDS]
     return rules.Inbound(
         id=message.id,
         channel=message.channel,
         account=account.lower() if int(message.channel) == model.Channel.EMAIL else account,
         conversation_id=message.conversation_id,
         sender=model.Contact(message.channel, message.sender.address or message.failed_address or "unknown"),
-        sender_name=_clean(message.sender.name),
+        sender_name=_clean(message.sender.name)[:_MAX_NAME],
         subject=_clean(message.subject),
         text=text,
         full_text=full_text if full_text != text else "",
@@ -255,9 +262,9 @@ def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.In
             for each in message.attachments
         ],
         related=list(message.related_conversation_ids),
-        customer_number=_clean(message.customer_number),
-        fields={_clean(key): _clean(value) for key, value in message.fields.items()},
-        topic=_clean(message.topic),
+        customer_number=_clean(message.customer_number)[:_MAX_NAME],
+        fields={_clean(key): _clean(message.fields[key])[:_MAX_VALUE] for key in answers},
+        topic=_clean(message.topic)[:_MAX_NAME],
         preceding=list(message.preceding_message_ids),
     )
 

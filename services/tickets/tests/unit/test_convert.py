@@ -72,10 +72,16 @@ def a_message(text: str, html: str) -> model.Message:
 
 
 def test_a_large_message_travels_without_its_html_and_quotes() -> None:
-    small, large = a_message("hi", "<p>hi"), a_message("hi", "x" * 600_000)
+    small, large = a_message("hi", "<p>hi"), a_message("hi", "x" * 700_000)
     assert convert.event_message(small) == convert.to_message(small)
     assert (convert.event_message(large).html, convert.event_message(large).full_text) == ("", "")
     assert convert.event_message(large).text == "hi"
+
+
+def test_a_text_that_fits_no_event_is_cut_there() -> None:
+    event = convert.event_message(a_message("\U0001f525" * 200_000, ""))
+    assert event.text.endswith(" […]")
+    assert event.ByteSize() < 600_000
 
 
 def test_queues_and_agents_come_back_as_they_were() -> None:

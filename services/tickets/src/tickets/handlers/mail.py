@@ -94,7 +94,10 @@ async def _known_ticket(tx: Tx, inbound: Inbound) -> Ticket | None:
 async def _meant_ticket(tx: Tx, inbound: Inbound, queue: str) -> Ticket | None:
     if inbound.from_robot:
         return None
-    return rules.ticket_to_join(inbound, await store.lock_open_of_sender(tx, inbound.sender, queue))
+    meant = rules.ticket_to_join(inbound, await store.open_of_sender(tx, inbound.sender, queue))
+    ticket = await store.lock_or_none(tx, meant.id) if meant else None
+    # It may have been resolved in between; then this is a new request.
+    return ticket if ticket and not workflow.is_over(ticket) else None
 
 
 async def _open(tx: Tx, inbound: Inbound, queue: str) -> None:

@@ -96,12 +96,7 @@ async def lock_or_none(tx: Tx, ticket_id: str) -> Ticket | None:
         UUID(ticket_id)
     except ValueError:
         return None
-    row = (
-        (await tx.execute(TICKETS.where(_t.c.id == ticket_id).with_for_update(of=_t)))
-        .mappings()
-        .one_or_none()
-    )
-    return to_ticket(row) if row else None
+    return await _locked(tx, _t.c.id == ticket_id)
 
 
 async def lock_by_conversation(tx: Tx, conversation_ids: Sequence[str]) -> Ticket | None:
@@ -114,14 +109,13 @@ async def lock_by_conversation(tx: Tx, conversation_ids: Sequence[str]) -> Ticke
         .limit(1)
         .scalar_subquery()
     )
-    row = (await tx.execute(TICKETS.where(_t.c.id == found).with_for_update(of=_t))).mappings().one_or_none()
-    return to_ticket(row) if row else None
+    return await _locked(tx, _t.c.id == found)
 
 
-async def lock_open_of_sender(tx: Tx, sender: Contact, queue: str) -> list[Ticket]:
-    """Open tickets of the sender's customer in the queue, newest first, at most 20.
+async def open_of_sender(tx: Tx, sender: Contact, queue: str) -> list[Ticket]:
+    """Open tickets of the sender's customer in the queue, newest first, at most 20; none is locked.
 
-    The sender is locked first: two first messages at once must see each other's ticket.
+    The sender is: two first messages at once must see each other's ticket.
     """
     lock = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sender.address, sender.channel)))
     await tx.execute(lock)
@@ -130,7 +124,6 @@ async def lock_open_of_sender(tx: Tx, sender: Contact, queue: str) -> list[Ticke
         TICKETS.where(_t.c.customer_id == owner, _t.c.queue == queue, _t.c.status_kind.in_(OPEN_KINDS))
         .order_by(_t.c.created_time.desc(), _t.c.id.desc())
         .limit(20)
-        .with_for_update(of=_t)
     )
     return [to_ticket(row) for row in (await tx.execute(query)).mappings()]
 
@@ -246,6 +239,12 @@ def _to_clock(value: Mapping[str, Any]) -> SlaClock:
 
 def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
+
+
+async def _locked(tx: Tx, condition: sa.ColumnElement[bool]) -> Ticket | None:
+    found = await tx.execute(TICKETS.where(condition).with_for_update(of=_t))
+    row = found.mappings().one_or_none()
+    return to_ticket(row) if row else None
 
 
 def _is_contact(sender: Contact) -> sa.ColumnElement[bool]:
