@@ -18,6 +18,8 @@ async def up(desk: Desk, file: Path | None) -> None:
     new = not desk.exists
     seeds = seed.read(file or example("desk.yaml")) if new or file else None
     complete = not new and not any(row.problem for row in await states.rows(desk))
+    if new:
+        desk.adopt_policy(example("policies/playbook.yaml"))
     if not complete:
         with Steps() as say:
             await desk.start(say, tuple(agent.id for agent in seeds.agents) if seeds else ())

@@ -34,6 +34,7 @@ async def play(folder: Path | None, *, keep: bool) -> int:
     try:
         async with Catcher() as catcher:
             desk.configure(settings(catcher.url))
+            desk.adopt_policy(example("policies/demo.yaml"))
             code = await _watch(desk, catcher, began)
         if keep:
             await _hand_over(desk, catcher.port)
@@ -54,9 +55,8 @@ async def _watch(desk: Desk, catcher: Catcher, began: float) -> int:
 
 
 def settings(relay: str) -> dict[str, str]:
-    """What a demo's services get beside the usual: targets in seconds, short terms, the local mail server."""
+    """What a demo's services get beside the usual: short terms, and the local mail server as the relay."""
     return {
-        "TICKDESK_SLA_CLOCK_POLICY_PATH": str(example("policies/demo.yaml")),
         "TICKDESK_TICKETS_CONFIRMATION_SECONDS": "3",
         "TICKDESK_TICKETS_CLOSE_POLL_SECONDS": "0.5",
         "TICKDESK_NOTIFIER_SMTP_URL": relay,

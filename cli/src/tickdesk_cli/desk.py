@@ -153,6 +153,12 @@ class Desk:
     def _mail(self, arguments: tuple[str, ...] = ()) -> Process:
         return Process("mail", "tickdesk_cli.catcher", self.folder, {}, 0, arguments=arguments)
 
+    def adopt_policy(self, source: Path) -> None:
+        """Copy a policy into the folder, unless the desk has one; sla-clock puts `policy.yaml` in force."""
+        self._prepare_folder()
+        if not (self.folder / "policy.yaml").exists():
+            self._write("policy.yaml", source.read_text(encoding="utf-8"))
+
     def configure(self, settings: Mapping[str, str]) -> None:
         """Put settings into the desk's own `desk.env`, where every later command finds them."""
         self._prepare_folder()
@@ -251,6 +257,7 @@ class Desk:
 def directions(desk: Desk) -> Table:
     """Where things are, and what to type next."""
     ports = desk.ports
+    where = "" if desk.folder == default_folder().resolve() else f" --folder {desk.folder}"
     lines = [
         ("mail in", f"LMTP 127.0.0.1:{ports['intake.lmtp']}, SMTP 127.0.0.1:{ports['intake.smtp']}"),
         (
@@ -261,8 +268,9 @@ def directions(desk: Desk) -> Table:
         ("gRPC", ", ".join(f"{name} {target.rpartition(':')[2]}" for name, target in desk.addresses.items())),
         ("surveys", f"http://127.0.0.1:{ports['survey.http']}"),
         ("API token", f"in {desk.token_file} (of admin:desk)"),
+        ("policy", f"{desk.folder / 'policy.yaml'}; a changed one is in force after down and up"),
         ("settings", f"{desk.folder / 'desk.env'}, lines of TICKDESK_<SERVICE>_<FIELD>=value"),
-        ("next", "tickdesk ingest examples/mailbox    tickdesk status    tickdesk down"),
+        ("next", "   ".join(f"tickdesk {each}{where}" for each in ("ingest FILE...", "status", "down"))),
     ]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)

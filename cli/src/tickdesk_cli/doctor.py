@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -48,16 +49,17 @@ class Finding:
 
 async def examine(desk: Desk) -> int:
     """Run all checks and print them as they come. Returns 1 when one fails, else 0."""
-    failed = 0
+    verdicts: Counter[Verdict] = Counter()
     for check in (*_GROUND, *(_RUNNING if desk.exists else ())):
         for finding in await check(desk):
-            failed += finding.verdict == "fail"
+            verdicts[finding.verdict] += 1
             console.print(_line(finding))
     if not desk.exists:
         console.print(f"There is no desk in {desk.folder} yet: `tickdesk up` makes one.", style="dim")
-    word = "nothing is wrong" if not failed else f"{failed} failed"
-    console.print(Text(word, style="bold green" if not failed else "bold red"))
-    return 1 if failed else 0
+    words = [f"{verdicts['fail']} failed" if verdicts["fail"] else "nothing failed"]
+    words += [f"{verdicts['warning']} to look at"] if verdicts["warning"] else []
+    console.print(Text(", ".join(words), style=_STYLES["fail" if verdicts["fail"] else "ok"]))
+    return 1 if verdicts["fail"] else 0
 
 
 def _line(finding: Finding) -> Table:

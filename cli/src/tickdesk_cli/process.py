@@ -51,7 +51,7 @@ class Process:
 
     @property
     def memory(self) -> int:
-        """Resident memory in bytes; 0 when it does not run."""
+        """Memory in bytes; 0 when it does not run."""
         return resident(self.pid)
 
     def start(self) -> None:
@@ -147,10 +147,10 @@ class Process:
 
 
 def resident(pid: int) -> int:
-    """Resident memory of a process and its children, in bytes; 0 when it is gone or cannot be told."""
+    """Memory of a process and its children in bytes, shared pages counted once; 0 when it cannot be told."""
     if not pid:
         return 0
-    if Path("/proc/self/statm").exists():
+    if Path("/proc/self/smaps_rollup").exists():
         return _resident(pid)
     shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=False)
     return int(shown.stdout.strip() or 0) * 1024
@@ -158,8 +158,9 @@ def resident(pid: int) -> int:
 
 def _resident(pid: int) -> int:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (OSError, IndexError, ValueError):
+    except OSError:
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(_resident(int(child)) for child in children)
+    share = next((int(row.split()[1]) for row in rows if row.startswith("Pss:")), 0)
+    return share * 1024 + sum(_resident(int(child)) for child in children)

@@ -60,7 +60,7 @@ def _own(service: str, wires: Wires) -> dict[str, str]:
             "reply_keys": wires.keys["reply"],
         },
         "tickets": {},
-        "sla-clock": {"redis_url": wires.valkey_url},
+        "sla-clock": {"redis_url": wires.valkey_url, **_policy(wires.folder)},
         "notifier": {"reply_keys": wires.keys["reply"], "webhook_allow_private": "true"},
         "survey": {
             "http_port": str(wires.ports["survey.http"]),
@@ -68,3 +68,8 @@ def _own(service: str, wires: Wires) -> dict[str, str]:
         },
     }
     return table[service]
+
+
+def _policy(folder: Path) -> dict[str, str]:
+    path = folder / "policy.yaml"
+    return {"policy_path": str(path)} if path.exists() else {}
