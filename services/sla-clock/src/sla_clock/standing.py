@@ -187,13 +187,16 @@ def fire(standings: Standings, now: int) -> tuple[list[Firing], Standings]:
     after: list[Standing] = []
     for one in standings:
         due = [p for p in one.points if p.waits() and p.at is not None and p.at <= now]
+        if not due:
+            after.append(one)
+            continue
         carrier = _carrier(due)
         folds = tuple(p.name for p in due if _folded(p, carrier))
         for point in due:
             spoken_for = folds if point is carrier else ()
             firings.append(Firing(one, point, _folded(point, carrier), spoken_for))
         points = tuple(replace(p, fired=True) if p in due else p for p in one.points)
-        after.append(replace(one, points=points) if due else one)
+        after.append(replace(one, points=points))
     return firings, tuple(after)
 
 
