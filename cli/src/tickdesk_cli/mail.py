@@ -64,7 +64,7 @@ def _facts(mail: ParsedMail) -> list[tuple[str, str]]:
         ("by", _kind(mail)),
         ("language", mail.language or "cannot be told"),
         ("files", "\n".join(files)),
-        ("answers", ", ".join((*mail.thread.in_reply_to, *mail.thread.references)[:3])),
+        ("answers", ", ".join(list(dict.fromkeys((*mail.thread.in_reply_to, *mail.thread.references)))[:3])),
         ("signed for", _token(mail)),
         ("could not reach", ", ".join(mail.failure.addresses) if mail.failure else ""),
     ]

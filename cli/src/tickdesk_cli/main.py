@@ -29,7 +29,7 @@ Folder = Annotated[
     ),
 ]
 Files = Annotated[
-    list[Path], typer.Argument(help=".eml files, mbox files, Maildirs, folders of .eml.", metavar="FILE...")
+    list[Path], typer.Argument(help=".eml files, mbox files, Maildirs, folders of .eml.", metavar="FILE")
 ]
 
 
