@@ -143,6 +143,18 @@ async def test_the_same_subject_joins_but_not_after_the_end_nor_for_a_stranger(d
     assert (await desk.watch.next(events_pb2.TicketOpened)).ticket.key == "SUP-3"
 
 
+async def test_an_answer_that_overtook_its_question_waits_for_it(desk: Desk) -> None:
+    """A dead reader holds the question back; the answer alone would open the ticket."""
+    question = an_inbound(subject="Invoice", reply_text="first")
+    fields = {"subject": "Re: Invoice", "reply_text": "second", "preceding_message_ids": [question.id]}
+    answer = an_inbound(conversation_id=question.conversation_id, **fields)
+    await desk.tell(intake_events.MessageReceived(message=answer), key="reader-1")
+    await desk.tell(intake_events.MessageReceived(message=question), key="reader-2")
+    opened = await desk.watch.next(events_pb2.TicketOpened)
+    assert (opened.message.id, opened.ticket.subject) == (question.id, "Invoice")
+    assert (await desk.watch.next(events_pb2.CustomerReplied)).message.id == answer.id
+
+
 async def test_two_first_messages_at_once_make_one_ticket(desk: Desk) -> None:
     """CA-33: whatever the order, the second sees the first."""
     for number in range(6):
