@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class TicketServiceStub:
     """Tickets of the desk. Every call may fail with UNAUTHENTICATED, INVALID_ARGUMENT (field violations) and
-    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND).
+    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND). PERMISSION_DENIED: the role may not
+    call it (ROLE_NOT_PERMITTED), or an agent names another in agent_id (AGENT_ID_NOT_YOURS).
     """
 
     def __init__(self, channel):
@@ -140,7 +141,8 @@ class TicketServiceStub:
 
 class TicketServiceServicer:
     """Tickets of the desk. Every call may fail with UNAUTHENTICATED, INVALID_ARGUMENT (field violations) and
-    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND).
+    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND). PERMISSION_DENIED: the role may not
+    call it (ROLE_NOT_PERMITTED), or an agent names another in agent_id (AGENT_ID_NOT_YOURS).
     """
 
     def CreateTicket(self, request, context):
@@ -187,7 +189,8 @@ class TicketServiceServicer:
 
     def TakeTicket(self, request, context):
         """Makes the agent responsible and the ticket open.
-        Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED).
+        Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED), (NOT_ON_LINE) when it
+        was escalated to a line on which the agent does not work.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,7 +198,7 @@ class TicketServiceServicer:
 
     def AssignTicket(self, request, context):
         """Gives the ticket to an agent, or back to the queue.
-        Errors: NOT_FOUND (AGENT_NOT_FOUND).
+        Errors: NOT_FOUND (AGENT_NOT_FOUND); FAILED_PRECONDITION (TICKET_CLOSED), (NOT_ON_LINE) as in TakeTicket.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,7 +268,8 @@ class TicketServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutQueue(self, request, context):
-        """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (an address of another queue).
+        """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (ADDRESS_TAKEN) for an address of another
+        queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -405,7 +409,8 @@ def add_TicketServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class TicketService:
     """Tickets of the desk. Every call may fail with UNAUTHENTICATED, INVALID_ARGUMENT (field violations) and
-    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND).
+    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND). PERMISSION_DENIED: the role may not
+    call it (ROLE_NOT_PERMITTED), or an agent names another in agent_id (AGENT_ID_NOT_YOURS).
     """
 
     @staticmethod

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class TicketServiceStub:
     """Tickets of the desk. Every call may fail with UNAUTHENTICATED, INVALID_ARGUMENT (field violations) and
-    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND).
+    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND). PERMISSION_DENIED: the role may not
+    call it (ROLE_NOT_PERMITTED), or an agent names another in agent_id (AGENT_ID_NOT_YOURS).
     """
 
     @_typing.overload
@@ -49,11 +50,12 @@ class TicketServiceStub:
     """Changes what the desk knows of a customer. Errors: NOT_FOUND (CUSTOMER_NOT_FOUND)."""
     TakeTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.TakeTicketRequest, _tickets_service_pb2.TakeTicketResponse]
     """Makes the agent responsible and the ticket open.
-    Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED).
+    Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED), (NOT_ON_LINE) when it
+    was escalated to a line on which the agent does not work.
     """
     AssignTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.AssignTicketRequest, _tickets_service_pb2.AssignTicketResponse]
     """Gives the ticket to an agent, or back to the queue.
-    Errors: NOT_FOUND (AGENT_NOT_FOUND).
+    Errors: NOT_FOUND (AGENT_NOT_FOUND); FAILED_PRECONDITION (TICKET_CLOSED), (NOT_ON_LINE) as in TakeTicket.
     """
     ReplyToTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ReplyToTicketRequest, _tickets_service_pb2.ReplyToTicketResponse]
     """Writes to the customer on their own channel.
@@ -85,7 +87,9 @@ class TicketServiceStub:
     Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED).
     """
     PutQueue: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.PutQueueRequest, _tickets_service_pb2.PutQueueResponse]
-    """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (an address of another queue)."""
+    """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (ADDRESS_TAKEN) for an address of another
+    queue.
+    """
     ListQueues: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ListQueuesRequest, _tickets_service_pb2.ListQueuesResponse]
     """All queues."""
     PutAgent: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.PutAgentRequest, _tickets_service_pb2.PutAgentResponse]
@@ -96,7 +100,8 @@ class TicketServiceStub:
 @_typing.type_check_only
 class TicketServiceAsyncStub(TicketServiceStub):
     """Tickets of the desk. Every call may fail with UNAUTHENTICATED, INVALID_ARGUMENT (field violations) and
-    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND).
+    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND). PERMISSION_DENIED: the role may not
+    call it (ROLE_NOT_PERMITTED), or an agent names another in agent_id (AGENT_ID_NOT_YOURS).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -114,11 +119,12 @@ class TicketServiceAsyncStub(TicketServiceStub):
     """Changes what the desk knows of a customer. Errors: NOT_FOUND (CUSTOMER_NOT_FOUND)."""
     TakeTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.TakeTicketRequest, _tickets_service_pb2.TakeTicketResponse]  # type: ignore[assignment]
     """Makes the agent responsible and the ticket open.
-    Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED).
+    Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED), (NOT_ON_LINE) when it
+    was escalated to a line on which the agent does not work.
     """
     AssignTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.AssignTicketRequest, _tickets_service_pb2.AssignTicketResponse]  # type: ignore[assignment]
     """Gives the ticket to an agent, or back to the queue.
-    Errors: NOT_FOUND (AGENT_NOT_FOUND).
+    Errors: NOT_FOUND (AGENT_NOT_FOUND); FAILED_PRECONDITION (TICKET_CLOSED), (NOT_ON_LINE) as in TakeTicket.
     """
     ReplyToTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ReplyToTicketRequest, _tickets_service_pb2.ReplyToTicketResponse]  # type: ignore[assignment]
     """Writes to the customer on their own channel.
@@ -150,7 +156,9 @@ class TicketServiceAsyncStub(TicketServiceStub):
     Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED).
     """
     PutQueue: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.PutQueueRequest, _tickets_service_pb2.PutQueueResponse]  # type: ignore[assignment]
-    """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (an address of another queue)."""
+    """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (ADDRESS_TAKEN) for an address of another
+    queue.
+    """
     ListQueues: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ListQueuesRequest, _tickets_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
     """All queues."""
     PutAgent: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.PutAgentRequest, _tickets_service_pb2.PutAgentResponse]  # type: ignore[assignment]
@@ -160,7 +168,8 @@ class TicketServiceAsyncStub(TicketServiceStub):
 
 class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tickets of the desk. Every call may fail with UNAUTHENTICATED, INVALID_ARGUMENT (field violations) and
-    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND).
+    DEADLINE_EXCEEDED; calls on one ticket with NOT_FOUND (TICKET_NOT_FOUND). PERMISSION_DENIED: the role may not
+    call it (ROLE_NOT_PERMITTED), or an agent names another in agent_id (AGENT_ID_NOT_YOURS).
     """
 
     @_abc_1.abstractmethod
@@ -218,7 +227,8 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.TakeTicketResponse, _abc.Awaitable[_tickets_service_pb2.TakeTicketResponse]]:
         """Makes the agent responsible and the ticket open.
-        Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED).
+        Errors: FAILED_PRECONDITION (ALREADY_TAKEN) when another agent has it, (TICKET_CLOSED), (NOT_ON_LINE) when it
+        was escalated to a line on which the agent does not work.
         """
 
     @_abc_1.abstractmethod
@@ -228,7 +238,7 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.AssignTicketResponse, _abc.Awaitable[_tickets_service_pb2.AssignTicketResponse]]:
         """Gives the ticket to an agent, or back to the queue.
-        Errors: NOT_FOUND (AGENT_NOT_FOUND).
+        Errors: NOT_FOUND (AGENT_NOT_FOUND); FAILED_PRECONDITION (TICKET_CLOSED), (NOT_ON_LINE) as in TakeTicket.
         """
 
     @_abc_1.abstractmethod
@@ -314,7 +324,9 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tickets_service_pb2.PutQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.PutQueueResponse, _abc.Awaitable[_tickets_service_pb2.PutQueueResponse]]:
-        """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (an address of another queue)."""
+        """Creates a queue or replaces its settings. Errors: INVALID_ARGUMENT (ADDRESS_TAKEN) for an address of another
+        queue.
+        """
 
     @_abc_1.abstractmethod
     def ListQueues(
