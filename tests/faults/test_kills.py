@@ -110,8 +110,8 @@ async def complete(client: Client) -> bool:
 
 
 def _notes(want: dict[str, dict[str, object]]) -> int:
-    """The ticket of a message that refers to a stored one without proof carries a note that says so."""
-    return sum("references" in name for name, each in want.items() if "must_not_join" in each)
+    """The ticket of a message that refers to another one without proof carries a note that says so."""
+    return sum("must_not_join" in each for each in want.values())
 
 
 def _differences(report: ingest.Report) -> list[str]:

@@ -145,15 +145,15 @@ async def open_conversation(tx: Tx, conversation_id: str, account: str, people: 
 
 
 async def preceding(tx: Tx, inbound: InboundMessage) -> list[str]:
-    """The newest stored message of the same sender and of the same conversation."""
-    before = [
-        sa.select(message.c.id).where(same).order_by(message.c.id.desc()).limit(1).scalar_subquery()
-        for same in (
-            message.c.sender == inbound.sender.address,
-            message.c.conversation_id == inbound.conversation_id,
-        )
+    """The newest stored message of the same sender and of each conversation that it is in or refers to."""
+    conversations = [inbound.conversation_id, *inbound.related_conversation_ids]
+    same = [message.c.sender == inbound.sender.address]
+    same += [message.c.conversation_id == each for each in conversations]
+    newest = [
+        sa.select(message.c.id).where(one).order_by(message.c.id.desc()).limit(1).scalar_subquery()
+        for one in same
     ]
-    row = (await tx.execute(sa.select(*before))).one()
+    row = (await tx.execute(sa.select(*newest))).one()
     return sorted({str(each) for each in row if each is not None})
 
 

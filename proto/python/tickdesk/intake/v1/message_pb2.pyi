@@ -199,8 +199,8 @@ class InboundMessage(_message.Message):
 
     @_builtins.property
     def preceding_message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The messages right before it from the same sender and in the same conversation, at most two. Events
-        overtake each other when a reader dies; one that lacks these should wait a little before it decides.
+        """The messages right before it: of the same sender, in the same conversation, in those it refers to.
+        Events overtake each other when a reader dies; one that lacks these should wait a little.
         """
 
     def __init__(
