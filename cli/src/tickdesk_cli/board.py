@@ -125,9 +125,10 @@ def _opened(board: Board, event: Any) -> Line:
     board.opened.add(event.message.id)
     name = event.ticket.customer.name or event.message.address
     board.followed += bool(event.ticket.parent_ticket_id)
+    if event.ticket.parent_ticket_id:
+        return Line(card.key, f"opened by a low score, follows {_parent(board, event.ticket)}", "bold green")
     robot = " by a robot" if event.from_robot else ""
-    follow = f", follows {_parent(board, event.ticket)}" if event.ticket.parent_ticket_id else ""
-    return Line(card.key, f"opened{robot}: {_short(event.ticket.subject)} ({name}){follow}", "green")
+    return Line(card.key, f"opened{robot}: {_short(event.ticket.subject)} ({name})", "green")
 
 
 def _parent(board: Board, ticket: Any) -> str:
@@ -232,14 +233,14 @@ def _mark(board: Board, event: Any) -> Line:
     return Line(event.ticket.key, f"{words}: {_spaced(event.clock)} at {event.mark.name}, {time}", style)
 
 
-def _sent(board: Board, event: Any) -> Line:
+def _sent(board: Board, event: Any) -> Line | None:
     delivery = event.delivery
     board.sent_to_customers += delivery.audience == delivery_pb2.AUDIENCE_CUSTOMER
+    if delivery.template in ("auto_reply", "reminder"):
+        return None  # there are many, and the mark or the ticket was told already
     audience = delivery_pb2.Audience.Name(delivery.audience).removeprefix("AUDIENCE_").lower()
     text = f"{_spaced(delivery.template)} sent to {audience} {delivery.recipient}"
-    return Line(
-        delivery.ticket_key or "mail", text, "blue", minor=delivery.template in ("auto_reply", "reminder")
-    )
+    return Line(delivery.ticket_key or "mail", text, "blue")
 
 
 def _failed(board: Board, event: Any) -> Line:
