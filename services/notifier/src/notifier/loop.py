@@ -19,6 +19,7 @@ Claim = Callable[[Tx], Awaitable[tuple[Parcel | None, bool]]]
 Settle = Callable[[Tx], Awaitable[list[Delivery]]]
 _POLL_SECONDS = 0.5
 _MEASURE_SECONDS = 5.0
+_FORGET_SECONDS = 3600.0
 _OUTCOMES = {State.SENT: "sent", State.FAILED: "failed", State.PENDING: "postponed"}
 
 
@@ -43,12 +44,16 @@ class Lane:
 
 
 def lanes(
-    mail: Sender, hooks: Sender, widths: tuple[int, int], leases: tuple[timedelta, timedelta]
+    mail: Sender,
+    hooks: Sender,
+    widths: tuple[int, int],
+    leases: tuple[timedelta, timedelta],
+    window: timedelta,
 ) -> list[Lane]:
     """Mail, digests and webhooks apart, so that a slow one holds up nobody else."""
     return [
         Lane(lambda tx: store.claim_one(tx, Channel.EMAIL, leases[0]), mail, widths[0]),
-        Lane(lambda tx: store.claim_digest(tx, leases[0]), mail, 1),
+        Lane(lambda tx: store.claim_digest(tx, leases[0], window), mail, 1),
         Lane(lambda tx: store.claim_one(tx, Channel.WEBHOOK, leases[1]), hooks, widths[1]),
     ]
 
@@ -85,6 +90,19 @@ async def measure(db: Database) -> None:
         except Unavailable:
             log.warning("cannot measure the deliveries")
         await asyncio.sleep(_MEASURE_SECONDS)
+
+
+async def forget(db: Database, keep: timedelta) -> None:
+    """Empty the letters that are older than `keep`, an hour apart."""
+    while True:
+        try:
+            async with db.tx() as tx:
+                count = await store.forget(tx, tx.now - keep)
+            if count:
+                log.info("letters forgotten", letters=count)
+        except Unavailable:
+            log.warning("cannot forget old letters")
+        await asyncio.sleep(_FORGET_SECONDS)
 
 
 async def _next(db: Database, lane: Lane) -> Parcel:

@@ -12,7 +12,7 @@ from notifier.adapters.webhook import Webhooks
 from notifier.consumers import subscriptions
 from notifier.domain import Endpoint, Rules
 from notifier.grpc_api import NAME, NotifierApi
-from notifier.loop import deliver, lanes, measure, ring
+from notifier.loop import deliver, forget, lanes, measure, ring
 from notifier.settings import Settings, secret_key
 from tickdesk.notifier.v1.notifier_service_pb2_grpc import add_NotifierServiceServicer_to_server
 
@@ -33,12 +33,15 @@ async def build(app: App, settings: Settings) -> None:
         timedelta(seconds=settings.send_seconds + _LEASE_MARGIN),
         timedelta(seconds=settings.webhook_seconds + _LEASE_MARGIN),
     )
-    ways = lanes(mail, hooks, (settings.smtp_connections, settings.webhook_connections), leases)
+    ways = lanes(
+        mail, hooks, (settings.smtp_connections, settings.webhook_connections), leases, chosen.digest_window
+    )
     app.serve_grpc(add_NotifierServiceServicer_to_server, NotifierApi(db, chosen), NAME)
     app.consume(bus, db, subscriptions(chosen, partial(ring, ways)))
     for number, way in enumerate(ways):
         app.spawn(f"deliver:{number}", deliver(db, way, chosen.first_retry))
     app.spawn("measure", measure(db))
+    app.spawn("forget", forget(db, timedelta(days=settings.keep_days)))
     app.spawn("relay", relay_outbox(db, bus))
 
 

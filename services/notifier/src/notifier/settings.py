@@ -92,6 +92,7 @@ class Settings(ChassisSettings):
         15, gt=0, le=600, description="First pause before another attempt; it doubles."
     )
     retry_hours: float = Field(72, gt=0, le=240, description="How long a refused delivery is tried again.")
+    keep_days: float = Field(90, ge=1, description="Days after which what a sent letter said is forgotten.")
     webhooks: tuple[Webhook, ...] = Field((), description="JSON list of {url, secret, events}.")
     webhooks_file: str | None = Field(None, description="File that holds the JSON of webhooks.")
     webhook_seconds: float = Field(10, gt=0, le=60, description="Seconds one webhook call may take.")

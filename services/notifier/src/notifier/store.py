@@ -90,6 +90,12 @@ delivery_table = sa.Table(
     sa.Column("context", JSONB, nullable=False),
     sa.Index("delivery_due", "channel", "next_at", postgresql_where=sa.text(f"{_OPEN_ROW} and not digest")),
     sa.Index("delivery_digest", "next_at", postgresql_where=sa.text(f"{_OPEN_ROW} and digest")),
+    sa.Index(
+        "delivery_digested",
+        "recipient",
+        "sent_at",
+        postgresql_where=sa.text("digest and sent_at is not null"),
+    ),
     sa.Index("delivery_recipient", "recipient", "created_at"),
     sa.Index("delivery_ticket", "ticket_id", "created_at"),
     sa.Index("delivery_newest", "created_at", "id"),
@@ -283,14 +289,22 @@ async def claim_one(tx: Tx, channel: Channel, lease: timedelta) -> tuple[Parcel 
     return await _take(tx, _d.id == due.scalar_subquery(), lease)
 
 
-async def claim_digest(tx: Tx, lease: timedelta) -> tuple[Parcel | None, bool]:
-    """Take all held-back notices of one person."""
+async def claim_digest(tx: Tx, lease: timedelta, window: timedelta) -> tuple[Parcel | None, bool]:
+    """Take all held-back notices of one person, unless they had a digest within the window."""
     ready = sa.and_(_OPEN, _d.digest, _d.next_at <= tx.now)
     recipient = await tx.conn.scalar(sa.select(_d.recipient).where(ready).order_by(_d.next_at).limit(1))
     if recipient is None:
         return None, False
     await one_at_a_time(tx, f"digest/{recipient}")
-    return await _take(tx, sa.and_(ready, _d.recipient == recipient), lease)
+    theirs = sa.and_(ready, _d.recipient == recipient)
+    sent = sa.select(sa.func.max(_d.sent_at)).where(
+        _d.digest, _d.recipient == recipient, _d.sent_at > tx.now - window
+    )
+    if last := await tx.conn.scalar(sent):
+        # Notices that were committed a moment after their window's digest had left.
+        await tx.execute(sa.update(delivery_table).where(theirs).values(next_at=last + window))
+        return None, False
+    return await _take(tx, theirs, lease)
 
 
 async def _take(tx: Tx, chosen: sa.ColumnElement[bool], lease: timedelta) -> tuple[Parcel | None, bool]:
@@ -359,6 +373,16 @@ async def oldest_due(tx: Tx) -> dict[str, datetime]:
     waiting = sa.select(_d.channel, sa.func.min(_d.next_at).label("since"))
     grouped = waiting.where(_OPEN, _d.next_at <= tx.now).group_by(_d.channel)
     return {row.channel: row.since for row in await tx.execute(grouped)}
+
+
+async def forget(tx: Tx, before: datetime) -> int:
+    """Empty what old letters said, some thousand at a time; the rows stay, so that no cause sends twice."""
+    done = _d.state.in_([State.SENT.value, State.SUPPRESSED.value])
+    old = (
+        sa.select(_d.id).where(done, _d.created_at < before, _d.context != sa.text("'{}'::jsonb")).limit(5000)
+    )
+    emptied = sa.update(delivery_table).where(_d.id.in_(old)).values(context={})
+    return (await tx.execute(emptied)).rowcount
 
 
 def _delivery(row: Any) -> Delivery:

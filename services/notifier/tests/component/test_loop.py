@@ -1,6 +1,7 @@
 """The delivery loop against a mail server that refuses, delays and dies."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -152,12 +153,36 @@ async def _release(hold: asyncio.Event) -> None:
 
 async def test_letters_wait_for_a_mail_server_that_is_away(start: Start, sink: Sink) -> None:
     """faults 21: no connection is "later"."""
-    async with start(smtp_url="smtp://127.0.0.1:1?starttls=never") as desk:
+    async with start(smtp_url="smtp://127.0.0.1:1?starttls=never", retry_seconds=1) as desk:
         await desk.tell(replied(a_ticket(), "hello"))
         pending = await one(desk, delivery_pb2.DELIVERY_STATE_PENDING)
         assert pending.state == delivery_pb2.DELIVERY_STATE_PENDING
     async with start():
-        await sink.next_to(CUSTOMER)
+        await sink.next_to(CUSTOMER, 15)
+
+
+async def test_what_old_letters_said_is_forgotten_and_nothing_is_sent_again(start: Start, sink: Sink) -> None:
+    """faults section 7, personal data: the ledger keeps the fact, not the words."""
+    event = replied(a_ticket(), "my card number")
+    async with start() as desk:
+        await desk.tell(event)
+        await one(desk, delivery_pb2.DELIVERY_STATE_SENT)
+        async with Database(desk.settings.database_url, "test") as db, db.tx() as tx:
+            await tx.execute(text("update delivery set created_at = created_at - interval '91 days'"))
+    async with start() as desk:
+        async with Database(desk.settings.database_url, "test") as db:
+
+            async def words() -> str:
+                async with db.tx() as tx:
+                    return str(await tx.conn.scalar(text("select context::text from delivery")))
+
+            await eventually(lambda: _is(words(), "{}"))
+        await desk.learn(event)
+    assert len(sink.letters) == 1
+
+
+async def _is(found: Awaitable[str], expected: str) -> bool:
+    return await found == expected
 
 
 @pytest.mark.parametrize("settings", [{"reply_keys": ""}, {"smtp_url": "http://relay.test"}])

@@ -43,6 +43,8 @@ def upgrade() -> None:
     op.create_index(
         "delivery_digest", "delivery", ["next_at"], postgresql_where=sa.text(f"{OPEN} and digest")
     )
+    digested = sa.text("digest and sent_at is not null")
+    op.create_index("delivery_digested", "delivery", ["recipient", "sent_at"], postgresql_where=digested)
     op.create_index("delivery_recipient", "delivery", ["recipient", "created_at"])
     op.create_index("delivery_ticket", "delivery", ["ticket_id", "created_at"])
     op.create_index("delivery_newest", "delivery", ["created_at", "id"])
