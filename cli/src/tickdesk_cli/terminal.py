@@ -46,23 +46,45 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     try:
         code = asyncio.run(work)
-    except Problem as problem:
-        _fail(str(problem), problem.remedy, problem.code)
-    except DeskError as error:
-        lines = [f"{each.field}: {each.description}" for each in error.violations]
-        _fail("\n".join([str(error), *lines]), "", 2)
-    except ServerFailed as error:
-        _fail(str(error), "`tickdesk doctor` looks for the reason.", 1)
-    except grpc.aio.AioRpcError as error:
-        _fail(*describe(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted", "", 130)
     except BrokenPipeError:
         # The reader of a pipe went away (`| head`): nobody is left to tell.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         raise typer.Exit(141) from None
+    except _FORESEEN as error:
+        _fail(*_explain(error))
     if code:
         raise typer.Exit(code)
+
+
+_FORESEEN = (
+    Problem,
+    DeskError,
+    ServerFailed,
+    grpc.aio.AioRpcError,
+    KeyboardInterrupt,
+    asyncio.CancelledError,
+)
+
+
+def _explain(error: BaseException) -> tuple[str, str, int]:
+    """What is wrong, what to do, and the exit code."""
+    match error:
+        case Problem():
+            return str(error), error.remedy, error.code
+        case DeskError():
+            return (
+                "\n".join([str(error), *(f"{each.field}: {each.description}" for each in error.violations)]),
+                "",
+                2,
+            )
+        case ServerFailed():
+            return str(error), "`tickdesk doctor` looks for the reason.", 1
+        case grpc.aio.AioRpcError():
+            return *describe(error), 1
+        case asyncio.CancelledError():
+            return "terminated", "", 143
+        case _:
+            return "interrupted", "", 130
 
 
 def describe(error: grpc.aio.AioRpcError) -> tuple[str, str]:
