@@ -52,7 +52,7 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
 fi
 
 echo "setup: installing the locked packages"
-if ! .venv/bin/uv pip install -q --python .venv/bin/python --require-hashes -r requirements.lock; then
+if ! .venv/bin/uv pip install -q --python .venv/bin/python --compile-bytecode --require-hashes -r requirements.lock; then
     # uv does not read pip's configuration, so an index that only pip knows of is out of its reach.
     echo "setup: uv did not succeed, pip tries the same lock with its own configuration" >&2
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
