@@ -77,7 +77,7 @@ chart-lint: $(STAMP)
 ##@ Test it
 .PHONY: test test-unit test-component e2e
 test: $(STAMP) ## All tests (WORKERS=2)
-	$(PY) -m pytest -n $(WORKERS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 test-unit: $(STAMP) ## Domain rules only, seconds
 	$(PY) -m pytest -q $(wildcard services/*/tests/unit cli/tests/unit) tests/arch

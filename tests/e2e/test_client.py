@@ -4,7 +4,11 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.desks import ROOT, a_desk
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
 
 
 async def test_the_example_client_works_on_a_running_desk(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from tests.desks import ROOT, a_desk, deliver_mailbox
 
 FOLDER = Path(os.environ.get("TICKDESK_CORPORA", ROOT.parent / "shared" / "data" / "mail"))
 
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
 
-@pytest.mark.timeout(240)
+
 async def test_every_real_message_is_a_ticket_or_joined_or_refused_with_a_reason(tmp_path: Path) -> None:
     """YT-05, KT-01, KT-03: nothing that a real mail program wrote is dropped in silence."""
     files = sorted(FOLDER.rglob("*.eml")) if FOLDER.is_dir() else []

@@ -15,7 +15,7 @@ from tickdesk_cli.desk import Desk
 from tickdesk_cli.lmtp import Sender
 
 Blow = Callable[[Desk], Coroutine[Any, Any, None]]
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
 # Long targets: this compares what is held, and a mark must not change a ticket on the way.
 POLICY = {"TICKDESK_SLA_CLOCK_POLICY_PATH": str(MAILBOX.parent / "policies" / "playbook.yaml")}
 
