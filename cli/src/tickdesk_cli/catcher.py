@@ -107,12 +107,13 @@ async def keep(port: int, folder: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with Catcher(port) as catcher:
-        catcher.told = lambda caught: _store(folder, len(catcher.letters), caught)
+        catcher.told = lambda caught: _store(folder, caught)
         await stop.wait()
 
 
-def _store(folder: Path, number: int, caught: Caught) -> None:
+def _store(folder: Path, caught: Caught) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    number = sum(1 for _ in folder.glob("*.eml")) + 1
     (folder / f"{number:05}.eml").write_bytes(caught.message.as_bytes())
 
 

@@ -107,38 +107,52 @@ class Desk:
     async def start(self, say: Callable[[str], None] = lambda _: None, agents: tuple[str, ...] = ()) -> None:
         """Start what does not run, from the servers to the last service, and wait until all is ready.
 
-        A new folder is set up first; `agents` get tokens then. On a failure nothing stays running that
-        was not running before, unless the desk is detached and had been complete once."""
+        A new folder is set up first; `agents` get tokens then. When it fails and nothing ran before,
+        nothing stays running."""
         self._prepare(agents)
         with self._locked():
-            say("starting PostgreSQL, NATS and Valkey")
-            self.servers.start()
-            await self._create_databases()
-            # Services wait for their schema by themselves, so they may load while it is made.
-            self._move_ports()
-            for each in self.services:
-                each.start()
-            say("bringing the databases up to date")
-            for name in SERVICES:
-                await migrate(self.database(name), f"{MODULES[name]}.migrations")
-            for each in self.services:
-                say(f"waiting for {each.name}")
-                await each.ready()
+            fresh = not self.servers.running
+            try:
+                await self._start(say)
+            except BaseException:
+                if fresh:
+                    await self._stop(say)
+                raise
+
+    async def _start(self, say: Callable[[str], None]) -> None:
+        say("starting PostgreSQL, NATS and Valkey")
+        self.servers.start()
+        await self._create_databases()
+        # Services wait for their schema by themselves, so they may load while it is made.
+        self._move_ports()
+        for each in self.services:
+            each.start()
+        say("bringing the databases up to date")
+        for name in SERVICES:
+            await migrate(self.database(name), f"{MODULES[name]}.migrations")
+        if (self.folder / "mail.port").exists():
+            self._mail().start()
+        for each in self.services:
+            say(f"waiting for {each.name}")
+            await each.ready()
 
     async def keep_mail(self, port: int) -> None:
         """Leave a mail server on this port that stores what the desk sends under `letters`."""
-        mail = self._mail((str(port), str(self.folder / "letters")))
-        mail.start()
+        self._write("mail.port", str(port))
+        self._mail().start()
 
     async def stop(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Stop the services gracefully, then the servers. The data stays."""
         if not self.exists:
             return
         with self._locked():
-            say("stopping the services")
-            await asyncio.gather(*(each.stop() for each in (*self.services, self._mail())))
-            say("stopping PostgreSQL, NATS and Valkey")
-            self.servers.stop()
+            await self._stop(say)
+
+    async def _stop(self, say: Callable[[str], None]) -> None:
+        say("stopping the services")
+        await asyncio.gather(*(each.stop() for each in (*self.services, self._mail())))
+        say("stopping PostgreSQL, NATS and Valkey")
+        self.servers.stop()
 
     def database(self, name: str) -> str:
         """URL of a service's database."""
@@ -150,7 +164,9 @@ class Desk:
             f"TICKDESK_{MODULES[service].upper()}_{field.upper()}", ""
         )
 
-    def _mail(self, arguments: tuple[str, ...] = ()) -> Process:
+    def _mail(self) -> Process:
+        port = self.folder / "mail.port"
+        arguments = (port.read_text(encoding="utf-8"), str(self.folder / "letters")) if port.exists() else ()
         return Process("mail", "tickdesk_cli.catcher", self.folder, {}, 0, arguments=arguments)
 
     def adopt_policy(self, source: Path) -> None:
@@ -265,7 +281,10 @@ def directions(desk: Desk) -> Table:
             desk.setting("notifier", "smtp_url")
             or "TICKDESK_NOTIFIER_SMTP_URL is not set: see `tickdesk doctor`",
         ),
-        ("gRPC", ", ".join(f"{name} {target.rpartition(':')[2]}" for name, target in desk.addresses.items())),
+        (
+            "gRPC",
+            ", ".join(f"{name}\u00a0{target.rpartition(':')[2]}" for name, target in desk.addresses.items()),
+        ),
         ("surveys", f"http://127.0.0.1:{ports['survey.http']}"),
         ("API token", f"in {desk.token_file} (of admin:desk)"),
         ("policy", f"{desk.folder / 'policy.yaml'}; a changed one is in force after down and up"),

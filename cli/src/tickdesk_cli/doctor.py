@@ -228,10 +228,11 @@ async def _streams(desk: Desk) -> list[Finding]:
             else Finding("streams", "ok", ", ".join(STREAMS))
         )
         findings.append(await _lag(bus, [name for name in STREAMS if name not in missing]))
-        letters = await bus.last_sequence(DEAD_LETTERS) if await _exists(bus, DEAD_LETTERS) else 0
+        letters = (
+            (await bus.js.stream_info(DEAD_LETTERS)).state.messages if await _exists(bus, DEAD_LETTERS) else 0
+        )
         if letters:
-            waiting = (await bus.js.stream_info(DEAD_LETTERS)).state.messages
-            text = f"{waiting} events could not be handled"
+            text = f"{letters} events could not be handled"
             findings.append(
                 Finding("dead letters", "fail", text, "Stream DLQ holds them with their reasons.")
             )

@@ -34,6 +34,7 @@ class Process:
     detached: bool = True
     arguments: tuple[str, ...] = ()
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _since: int = 0
 
     @property
     def log(self) -> Path:
@@ -59,6 +60,7 @@ class Process:
         if self.pid:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._since = self.log.stat().st_size if self.log.exists() else 0
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", self.module, *self.arguments],
@@ -103,7 +105,7 @@ class Process:
             return "starting" if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__
         return "" if body.get("ready") else ", ".join(body.get("failing", [])) or "not ready"
 
-    async def ready(self, seconds: float = 45) -> None:
+    async def ready(self, seconds: float = 90) -> None:
         """Wait until it is ready. Raises Problem with the end of its log when it dies or takes too long."""
         deadline = time.monotonic() + seconds
         reason = "not started"
@@ -120,11 +122,12 @@ class Process:
         )
 
     def tail(self, lines: int = 5) -> str:
-        """The last lines of its log."""
+        """The last lines of its log; of this run when it was started here."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            text = self.log.read_bytes()[self._since :].decode(errors="replace")
         except OSError:
             return "(no log)"
+        return "\n".join(text.splitlines()[-lines:])
 
     @property
     def _state(self) -> Path:

@@ -99,9 +99,9 @@ def describe(error: grpc.aio.AioRpcError) -> tuple[str, str]:
 
 
 def _fail(message: str, remedy: str, code: int) -> NoReturn:
-    errors.print(Text.assemble(("error: ", "bold red"), message))
+    errors.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
     if remedy:
-        errors.print(Text(remedy, style="dim"))
+        errors.print(Text(remedy, style="dim"), soft_wrap=True)
     raise typer.Exit(code)
 
 

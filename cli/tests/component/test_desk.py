@@ -11,7 +11,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LETTERS = ("01-login-code-ru", "10-any-news-ru", "05-api-500-log-en", "20-duplicate-of-05-en")
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("desk")]
 
 
 class Owner:
