@@ -22,7 +22,7 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(
         name="tickdesk/probe/v1/probe.proto", package=PACKAGE, syntax="proto3"
     )
-    file.dependency.append("buf/validate/validate.proto")
+    file.dependency.extend(("buf/validate/validate.proto", "google/protobuf/timestamp.proto"))
     for name in ("Happened", "Followed"):
         message = file.message_type.add(name=name)
         message.field.add(name="id", number=1, type=_FIELD.TYPE_STRING, label=_FIELD.LABEL_OPTIONAL)
@@ -48,6 +48,13 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
         type=_FIELD.TYPE_MESSAGE,
         label=_FIELD.LABEL_REPEATED,
         type_name=f".{PACKAGE}.Ask.LabelsEntry",
+    )
+    ask.field.add(
+        name="since",
+        number=5,
+        type=_FIELD.TYPE_MESSAGE,
+        label=_FIELD.LABEL_OPTIONAL,
+        type_name=".google.protobuf.Timestamp",
     )
     answer = file.message_type.add(name="Answer")
     answer.field.add(name="text", number=1, type=_FIELD.TYPE_STRING, label=_FIELD.LABEL_OPTIONAL)

@@ -7,13 +7,15 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import grpc.aio
 import structlog
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from opentelemetry.trace import SpanKind
@@ -40,6 +42,9 @@ SECONDS = Histogram(
 _OPEN = "/grpc.health."
 _DOMAIN = "tickdesk"
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+_NUL = "must not contain NUL characters"
+# A year is left free at the end, for zones and sums with durations.
+_FIRST_SECOND, _LAST_SECOND = 0, int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) - 1
 _validator = Validator()
 
 
@@ -87,7 +92,7 @@ class _Call:
         self._call_seconds = call_seconds
 
     @asynccontextmanager
-    async def run(self, request: Any, context: Any, *, bounded: bool) -> AsyncIterator[None]:
+    async def run(self, context: Any, *, bounded: bool) -> AsyncIterator[None]:
         """Prepare the call, time it, and turn what its handler raises into a status."""
         structlog.contextvars.bind_contextvars(method=self.method, principal=self._caller.name)
         current.set(self._caller)
@@ -98,7 +103,6 @@ class _Call:
         ):
             try:
                 async with self._deadline(context, bounded=bounded):
-                    check_request(request)
                     yield
             except grpc.aio.AbortError:
                 code = _aborted(context)
@@ -141,37 +145,46 @@ class _Late(DeskError):
 
 
 def check_request(request: Message) -> None:
-    """Refuse NUL characters (PostgreSQL does) and what the contract's own rules forbid."""
-    zeros = [Violation(path, "must not contain NUL characters") for path in nul_fields(request)]
-    if zeros:
-        raise InvalidInput(_first(zeros), reason="NUL_CHARACTER", violations=zeros)
+    """Refuse what no column holds (NUL characters, absurd times) and what the contract's rules forbid."""
+    wrong = list(unstorable(request))
+    if wrong:
+        nul = any(one.description == _NUL for one in wrong)
+        reason = "NUL_CHARACTER" if nul else InvalidInput.default_reason
+        raise InvalidInput(_first(wrong), reason=reason, violations=wrong)
     found = _validator.collect_violations(request)
     if found:
         violations = [_violation(one.proto) for one in found]
         raise InvalidInput(_first(violations), violations=violations)
 
 
-def nul_fields(message: Message, path: str = "") -> Iterator[str]:
-    """Yield the path of every string field that contains a NUL character."""
+def unstorable(message: Message, path: str = "") -> Iterator[Violation]:
+    """Find every string field with a NUL character and every time that no calendar knows."""
     for field, value in message.ListFields():
         where = f"{path}{field.name}"
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            yield from _nul_entries(field, value, where)
+            yield from _bad_entries(field, value, where)
         elif field.type == FieldDescriptor.TYPE_STRING:
             yield from _nul_texts(value, where)
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
-            many = value if field.is_repeated else (value,)
-            for item in many:
-                yield from nul_fields(item, f"{where}.")
+            for item in value if field.is_repeated else (value,):
+                yield from _bad_part(item, where)
 
 
-def _nul_texts(value: Any, where: str) -> Iterator[str]:
+def _bad_part(part: Message, where: str) -> Iterator[Violation]:
+    if isinstance(part, Timestamp):
+        if not (_FIRST_SECOND <= part.seconds <= _LAST_SECOND and 0 <= part.nanos < 10**9):
+            yield Violation(where, "must be a time of the years 1970 to 9998, with nanos of 0 to 999999999")
+        return
+    yield from unstorable(part, f"{where}.")
+
+
+def _nul_texts(value: Any, where: str) -> Iterator[Violation]:
     texts: Iterable[str] = (value,) if isinstance(value, str) else value
     if any("\0" in text for text in texts):
-        yield where
+        yield Violation(where, _NUL)
 
 
-def _nul_entries(field: FieldDescriptor, entries: Any, where: str) -> Iterator[str]:
+def _bad_entries(field: FieldDescriptor, entries: Any, where: str) -> Iterator[Violation]:
     assert field.message_type is not None
     kind = field.message_type.fields_by_name["value"].type
     for key, value in entries.items():
@@ -180,7 +193,7 @@ def _nul_entries(field: FieldDescriptor, entries: Any, where: str) -> Iterator[s
         if kind == FieldDescriptor.TYPE_STRING:
             yield from _nul_texts(value, where)
         elif kind == FieldDescriptor.TYPE_MESSAGE:
-            yield from nul_fields(value, f"{where}.")
+            yield from _bad_part(value, where)
 
 
 def to_status(error: Exception) -> status_pb2.Status:
@@ -219,25 +232,31 @@ def _status(code: str, message: str, details: list[Message]) -> status_pb2.Statu
 def _wrap(handler: Any, call: _Call) -> Any:
     if handler.unary_unary:
 
-        async def unary(request: Any, context: Any) -> Any:
-            async with call.run(request, context, bounded=True):
-                return await handler.unary_unary(request, context)
+        async def unary(raw: bytes, context: Any) -> Any:
+            async with call.run(context, bounded=True):
+                return await handler.unary_unary(_read(handler, raw), context)
 
-        return grpc.unary_unary_rpc_method_handler(
-            unary, handler.request_deserializer, handler.response_serializer
-        )
+        return grpc.unary_unary_rpc_method_handler(unary, None, handler.response_serializer)
     if handler.unary_stream:
 
-        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with call.run(request, context, bounded=False):
-                async for response in handler.unary_stream(request, context):
+        async def stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
+            async with call.run(context, bounded=False):
+                async for response in handler.unary_stream(_read(handler, raw), context):
                     yield response
 
-        return grpc.unary_stream_rpc_method_handler(
-            stream, handler.request_deserializer, handler.response_serializer
-        )
+        return grpc.unary_stream_rpc_method_handler(stream, None, handler.response_serializer)
     # Streams from the client: only reflection has them, and its token has been checked.
     return handler
+
+
+def _read(handler: Any, raw: bytes) -> Any:
+    # Not left to the library, which answers UNKNOWN with the name of a Python class.
+    try:
+        request = handler.request_deserializer(raw)
+    except DecodeError as error:
+        raise InvalidInput("the request is not the message of this method", reason="UNDECODABLE") from error
+    check_request(request)
+    return request
 
 
 def _refusal(method: str) -> Any:

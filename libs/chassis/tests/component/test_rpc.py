@@ -141,6 +141,28 @@ async def test_a_stream_answers_more_than_once(peer: Peer) -> None:
     assert [one.text async for one in watch(peer.channel)(Ask(), timeout=5)] == ["agent:anna agent"] * 2
 
 
+async def test_bytes_that_are_no_request_are_the_callers_fault(peer: Peer) -> None:
+    for kind in (peer.channel.unary_unary, peer.channel.unary_stream):
+        name = "Do" if kind == peer.channel.unary_unary else "Watch"
+        for raw in (b"\xff\xff\xff", b"\x0a\x02\xff\xfe", b"\x0a\xff\xff\xff\x7f"):
+            status = await status_of(kind(f"/{SERVICE}/{name}")(raw, timeout=5))
+            assert status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+            assert detail(status, error_details_pb2.ErrorInfo).reason == "UNDECODABLE"
+            assert "Decode" not in status.message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(-(10**18), 0), (10**18, 0), (253402300799, 0), (-1, 0), (0, -1), (0, 2**31 - 1)]
+)
+async def test_a_time_that_no_calendar_knows_is_refused_with_its_field(
+    peer: Peer, seconds: int, nanos: int
+) -> None:
+    ask = Ask(inner=[Ask(since={"seconds": seconds, "nanos": nanos})])
+    status = await status_of(do(peer.channel)(ask, timeout=5))
+    assert status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert detail(status, error_details_pb2.BadRequest).field_violations[0].field == "inner.since"
+
+
 async def test_an_unexpected_error_tells_the_caller_only_an_id(
     peer: Peer, capsys: pytest.CaptureFixture[str]
 ) -> None:
