@@ -8,7 +8,7 @@ import pytest
 from chassis.clock import utcnow
 from chassis.sign import verify
 from chassis.testing import events, eventually
-from services.notifier.tests.builders import (
+from services.notifier.tests.component.builders import (
     CONVERSATION,
     CUSTOMER,
     a_promise,
@@ -19,7 +19,7 @@ from services.notifier.tests.builders import (
     received,
     replied,
 )
-from services.notifier.tests.conftest import KEYS, Running, Sink, Start, body_of
+from services.notifier.tests.component.conftest import KEYS, Running, Sink, Start, body_of
 from tickdesk.common.v1 import common_pb2
 from tickdesk.notifier.v1 import delivery_pb2, events_pb2, notifier_service_pb2
 from tickdesk.tickets.v1 import ticket_pb2
@@ -136,9 +136,9 @@ async def test_an_event_told_twice_makes_one_letter(start: Start, sink: Sink) ->
     """faults 3, 5: redelivery has no second effect, with the same event id or with another."""
     event = replied(a_ticket(), "Use water.")
     async with start() as desk:
-        await desk.tell(event, event_id="one")
-        await desk.tell(event, event_id="two")
-        await desk.tell(replied(a_ticket(), "Later", address="other@mail.test"))
+        await desk.tell(event, key="same", event_id="one")
+        await desk.tell(event, key="same", event_id="two")
+        await desk.tell(replied(a_ticket(), "Later", address="other@mail.test"), key="same")
         await sink.next_to("other@mail.test")
     assert len(sink.to(CUSTOMER)) == 1
 

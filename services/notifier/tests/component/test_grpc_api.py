@@ -7,8 +7,8 @@ import pytest
 
 from chassis.rpc import channel
 from chassis.testing import eventually
-from services.notifier.tests.builders import a_ticket, replied
-from services.notifier.tests.conftest import Running, Start
+from services.notifier.tests.component.builders import a_ticket, replied
+from services.notifier.tests.component.conftest import Running, Start
 from tickdesk.notifier.v1 import delivery_pb2, notifier_service_pb2
 from tickdesk.notifier.v1.notifier_service_pb2_grpc import NotifierServiceStub
 

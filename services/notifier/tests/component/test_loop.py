@@ -10,8 +10,8 @@ from sqlalchemy import text
 from chassis.db import Database
 from chassis.testing import events, eventually
 from notifier.settings import Settings
-from services.notifier.tests.builders import CUSTOMER, a_ticket, replied
-from services.notifier.tests.conftest import Running, Sink, Start
+from services.notifier.tests.component.builders import CUSTOMER, a_ticket, replied
+from services.notifier.tests.component.conftest import Running, Sink, Start
 from tickdesk.notifier.v1 import delivery_pb2, events_pb2, notifier_service_pb2
 
 

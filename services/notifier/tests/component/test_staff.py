@@ -4,8 +4,8 @@ import itertools
 from typing import Any
 
 from chassis.testing import eventually
-from services.notifier.tests.builders import a_mark, a_ticket, an_agent, an_escalation, escalated
-from services.notifier.tests.conftest import Running, Sink, Start, body_of
+from services.notifier.tests.component.builders import a_mark, a_ticket, an_agent, an_escalation, escalated
+from services.notifier.tests.component.conftest import Running, Sink, Start, body_of
 from tickdesk.common.v1 import common_pb2
 from tickdesk.notifier.v1 import delivery_pb2, notifier_service_pb2
 from tickdesk.sla.v1 import clock_pb2

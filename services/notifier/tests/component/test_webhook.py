@@ -11,8 +11,8 @@ from aiohttp import web
 
 from chassis.clock import utcnow
 from chassis.testing import eventually
-from services.notifier.tests.builders import a_mark, a_ticket, an_escalation, escalated, opened
-from services.notifier.tests.conftest import Hook, Start
+from services.notifier.tests.component.builders import a_mark, a_ticket, an_escalation, escalated, opened
+from services.notifier.tests.component.conftest import Hook, Start
 from tickdesk.notifier.v1 import delivery_pb2, notifier_service_pb2
 from tickdesk.sla.v1 import clock_pb2
 from tickdesk.tickets.v1 import ticket_pb2

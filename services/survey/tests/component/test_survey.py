@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from chassis.db import Database
 from chassis.testing import eventually
-from services.survey.tests.conftest import Running, Start, a_ticket, closed
+from services.survey.tests.component.conftest import Running, Start, a_ticket, closed
 from tickdesk.survey.v1 import events_pb2, survey_pb2, survey_service_pb2
 from tickdesk.tickets.v1 import events_pb2 as ticket_events
 

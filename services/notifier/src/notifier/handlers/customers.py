@@ -46,6 +46,8 @@ async def ticket_opened(tx: Tx, event: ticket_events.TicketOpened, rules: Rules)
     if reason:
         await store.add_deliveries(tx, [_suppressed(letter, reason)])
         return
+    # Handled at the same moment, the ticket and its promise would miss each other.
+    await store.one_at_a_time(tx, f"promise/{event.ticket.id}")
     promised = await store.get_promise(tx, event.ticket.id)
     waits = tx.now if promised else tx.now + rules.promise_wait
     await store.add_deliveries(tx, [replace(letter, next_at=waits)])
@@ -125,6 +127,7 @@ async def clock_started(tx: Tx, event: sla_events.ClockStarted, _: Rules) -> Non
     clock = event.clock
     if clock.name != "first_response" or clock.cycle > 1 or not clock.HasField("due_time"):
         return
+    await store.one_at_a_time(tx, f"promise/{event.ticket.id}")
     if await store.put_promise(tx, event.ticket.id, clock.due_time.ToDatetime(tzinfo=tx.now.tzinfo)):
         await store.release_auto_reply(tx, event.ticket.id)
 
