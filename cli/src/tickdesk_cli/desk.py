@@ -283,7 +283,8 @@ def directions(desk: Desk) -> Table:
         ),
         (
             "gRPC",
-            ", ".join(f"{name}\u00a0{target.rpartition(':')[2]}" for name, target in desk.addresses.items()),
+            "127.0.0.1, "
+            + " ".join(f"{name}:{target.rpartition(':')[2]}" for name, target in desk.addresses.items()),
         ),
         ("surveys", f"http://127.0.0.1:{ports['survey.http']}"),
         ("API token", f"in {desk.token_file} (of admin:desk)"),
