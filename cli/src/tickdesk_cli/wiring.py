@@ -61,7 +61,7 @@ def _own(service: str, wires: Wires) -> dict[str, str]:
         },
         "tickets": {},
         "sla-clock": {"redis_url": wires.valkey_url, **_policy(wires.folder)},
-        "notifier": {"reply_keys": wires.keys["reply"], "webhook_allow_private": "true"},
+        "notifier": {"reply_keys": wires.keys["reply"]},
         "survey": {
             "http_port": str(wires.ports["survey.http"]),
             "public_url": f"http://127.0.0.1:{wires.ports['survey.http']}",
