@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -109,6 +109,7 @@ async def answer(stage: Stage) -> None:
             )
     await stage.delivered.wait()
     stage.enter("agents solve what they can, some tickets nobody takes")
+    await _answer_all(stage, stage.story.again)
     for reply in stage.story.answers:
         await _finish(stage, reply)
     for file in stage.story.junk:
@@ -117,7 +118,7 @@ async def answer(stage: Stage) -> None:
             await _resolve(stage, "anna", ticket)
 
 
-async def _answer_all(stage: Stage, replies: list[Reply]) -> None:
+async def _answer_all(stage: Stage, replies: Iterable[Reply]) -> None:
     for reply in replies:
         await _reply(stage, reply)
 

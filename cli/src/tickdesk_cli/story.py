@@ -60,6 +60,7 @@ class Story(_Strict):
 
     vip: Vip
     answers: tuple[Reply, ...]
+    again: tuple[Reply, ...]
     left: tuple[str, ...]
     late: tuple[Reply, ...]
     junk: tuple[str, ...]

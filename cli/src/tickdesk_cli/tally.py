@@ -153,7 +153,7 @@ async def _letters(stage: Stage, wanted: dict[str, Expected]) -> list[Row]:
     created = [each for each in wanted.values() if each.outcome == "created"]
     persons = sum(each.kind == "person" for each in created)
     followed = _followed(stage)
-    replies = len(story.answers) + len(story.late) + len(story.confirms) + followed
+    replies = sum(map(len, (story.answers, story.again, story.late, story.confirms))) + followed
     silent = len(created) - persons + followed
     sent = {"state": DELIVERY_STATE_SENT, "audience": AUDIENCE_CUSTOMER}
     suppressed = {"state": DELIVERY_STATE_SUPPRESSED, "template": "auto_reply"}
