@@ -142,7 +142,8 @@ async def test_a_stream_answers_more_than_once(peer: Peer) -> None:
 
 
 async def test_bytes_that_are_no_request_are_the_callers_fault(peer: Peer) -> None:
-    for kind in (peer.channel.unary_unary, peer.channel.unary_stream):
+    kinds: tuple[Any, ...] = (peer.channel.unary_unary, peer.channel.unary_stream)
+    for kind in kinds:
         name = "Do" if kind == peer.channel.unary_unary else "Watch"
         for raw in (b"\xff\xff\xff", b"\x0a\x02\xff\xfe", b"\x0a\xff\xff\xff\x7f"):
             status = await status_of(kind(f"/{SERVICE}/{name}")(raw, timeout=5))
