@@ -14,7 +14,7 @@ from tickets.settings import Settings
 async def build(app: App, settings: Settings) -> None:
     """Wire the service; component tests call the same."""
     db = await app.open(Database(settings.database_url, service="tickets"))
-    bus = await app.open(Bus(settings.nats_url, service="tickets"))
+    bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
     app.serve_grpc(add_TicketServiceServicer_to_server, TicketApi(db), "tickdesk.tickets.v1.TicketService")
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))

@@ -32,6 +32,8 @@ BY_CLOCK = {"first_response": FIRST_RESPONSE, "resolution": RESOLUTION}
 
 _LINES = ("L1", "L2", "L3")
 _PRIORITIES = ("LOW", "NORMAL", "HIGH", "CRITICAL")
+_STEPS = (("L1", "L2"), ("L2", "L3"), ("L1", "L1"), ("L2", "L2"), ("L3", "L3"))
+_REASONS = ("BY_AGENT", "SLA_MARK", "SLA_OVERRUN")
 
 # A counter that is born with its first event hides that event from increase(), so all begin at 0.
 for _line in _LINES:
@@ -41,3 +43,6 @@ for _line in _LINES:
         REOPENED.labels(_line, _priority)
         FIRST_RESPONSE.labels(_line, _priority)
         RESOLUTION.labels(_line, _priority)
+for _from, _to in _STEPS:
+    for _reason in _REASONS:
+        ESCALATIONS.labels(_from, _to, _reason)
