@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import nats.errors
@@ -64,6 +65,7 @@ async def _fire(
 ) -> tuple[list[LedgerRow], list[Wake]]:
     """Enter due marks of locked rows into the ledger; those that take effect, and the next wake-ups."""
     entries: list[LedgerRow] = []
+    refs: dict[UUID, TicketRef] = {}
     fired: list[TicketRow] = []
     wakes: list[Wake] = []
     for row in rows:
@@ -72,23 +74,30 @@ async def _fire(
             policy = await works.book.version(tx, row.policy_version)
             ref = TicketRef.FromString(row.ref)
             entries += [_entry(row, ref, firing, policy, now) for firing in firings]
+            refs[row.ticket_id] = ref
             row = replace(row, standings=standings, next_wake=next_wake(standings), revision=row.revision + 1)
             fired.append(row)
         wakes.append(Wake(row.ticket_id, row.revision, row.next_wake))
     entered = await ledger.add_marks(tx, entries)
     await tickets.save_fired(tx, fired)
-    CONFLICTS.inc(len(entries) - len(entered))
-    return [entry for entry in entries if entry.key in entered and not entry.folded], wakes
+    effective = [entry for entry in entries if entry.key in entered]
+    CONFLICTS.inc(len(entries) - len(effective))
+    for entry in effective:
+        tx.after_commit(partial(_count, entry, refs[entry.ticket_id]))
+    return [entry for entry in effective if not entry.folded], wakes
+
+
+def _count(entry: LedgerRow, ref: TicketRef) -> None:
+    MARKS.labels(entry.clock, entry.action).inc()
+    if entry.folded:
+        FOLDED.labels(entry.clock).inc()
+    if entry.action == Action.BREACH:
+        BREACHES.labels(entry.clock, ref.queue, convert.PRIORITY.get(ref.priority, "")).inc()
 
 
 def _entry(row: TicketRow, ref: TicketRef, firing: Firing, policy: Policy, now: int) -> LedgerRow:
     one, point = firing.standing, firing.point
     event = convert.mark_event(firing, ref, policy, now)
-    MARKS.labels(one.name, point.action.value).inc()
-    if firing.folded:
-        FOLDED.labels(one.name).inc()
-    if point.action is Action.BREACH:
-        BREACHES.labels(one.name, ref.queue, convert.PRIORITY.get(ref.priority, "")).inc()
     return LedgerRow(
         ticket_id=row.ticket_id,
         clock=one.name,

@@ -71,7 +71,7 @@ async def recompute(works: Works, tx: Tx, row: TicketRow, policy: Policy, edit: 
     for change in changes(told, row.standings):
         cause = edit or _cause(change, timeline.facts)
         tx.emit(convert.change_event(change, ref, policy, as_of, cause), key=ref.id)
-        CLOCKS.labels(change.name, change.turn.value).inc()
+        tx.after_commit(CLOCKS.labels(change.name, change.turn.value).inc)
     tx.after_commit(partial(works.arm, [Wake(saved.ticket_id, saved.revision, saved.next_wake)]))
 
 
