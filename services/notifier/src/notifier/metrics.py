@@ -19,3 +19,9 @@ UNKNOWN = Counter(
     ["channel"],
 )
 OLDEST = Gauge("tickdesk_delivery_oldest_seconds", "Age of the most overdue delivery.", ["channel"])
+
+# A counter that is born with its first event hides that event from increase(), so all begin at 0.
+for _channel in ("email", "webhook"):
+    UNKNOWN.labels(_channel)
+    for _outcome in ("sent", "failed", "postponed", "suppressed"):
+        NOTIFICATIONS.labels(_channel, _outcome)

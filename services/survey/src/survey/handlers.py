@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from chassis.db import Tx
 from survey import convert, metrics, store
@@ -114,7 +115,7 @@ async def ask_due(tx: Tx, rules: Rules) -> int:
 
 async def expire(tx: Tx) -> None:
     """End the surveys nobody answered in time."""
-    metrics.SURVEYS.labels("expired").inc(await store.expire(tx))
+    tx.after_commit(partial(metrics.SURVEYS.labels("expired").inc, await store.expire(tx)))
 
 
 async def vote(tx: Tx, found: Survey, raw: int, comment: str | None, rules: Rules) -> Survey:

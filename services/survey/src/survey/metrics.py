@@ -10,6 +10,10 @@ ANSWERS = Counter(
 )
 PAGES = Counter("tickdesk_survey_pages_total", "Requests to the public pages by status.", ["status"])
 
+for _outcome in ("planned", "skipped", "asked", "expired"):
+    # A counter that is born with its first event hides that event from increase().
+    SURVEYS.labels(_outcome)
+
 _QUEUES = 50
 _known: set[str] = set()
 
