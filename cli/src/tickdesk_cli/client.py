@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-import grpc.aio
-
 from chassis.rpc import channel
 from tickdesk.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
 from tickdesk.notifier.v1.notifier_service_pb2_grpc import NotifierServiceStub
@@ -57,8 +55,3 @@ async def pages(call: Callable[..., Awaitable[A]], request: Any) -> AsyncIterato
         request.page_token = answer.next_page_token
         if not request.page_token:
             return
-
-
-def stub_channel(target: str, token: str) -> grpc.aio.Channel:
-    """A channel for a caller with a token of their own, such as an agent."""
-    return channel(target, token)
