@@ -1,5 +1,9 @@
 """The shape check sees what it is there for, and the repository passes it."""
 
+import ast
+from io import StringIO
+from tokenize import COMMENT, DEDENT, ENDMARKER, INDENT, NEWLINE, NL, generate_tokens
+
 import pytest
 
 from tools import shape
@@ -58,3 +62,31 @@ def test_locks_hold_no_address() -> None:
     locks = [path for path in shape.repository_files() if path.endswith(".lock")]
     assert len(locks) == 4
     assert [path for path in locks if "://" in (shape.ROOT / path).read_text(encoding="utf-8")] == []
+
+
+def test_the_chassis_stays_within_its_budget() -> None:
+    """ADR 0014; the servers and fixtures of tests and of one machine are not part of a service."""
+    folder = shape.ROOT / "libs/chassis/src/chassis"
+    modules = [path for path in folder.glob("*.py") if path.stem not in ("servers", "recipes", "testing")]
+    assert len(modules) > 10
+    assert sum(code_lines(path.read_text()) for path in modules) <= 2_200
+
+
+def code_lines(text: str) -> int:
+    """Lines without those that hold only comments, docstrings or nothing."""
+    layout = (COMMENT, NL, NEWLINE, INDENT, DEDENT, ENDMARKER)
+    tokens = [token for token in generate_tokens(StringIO(text).readline) if token.type not in layout]
+    words = {n for token in tokens for n in range(token.start[0], token.end[0] + 1)}
+    return len(words - {n for node in ast.walk(ast.parse(text)) for n in docstring_lines(node)})
+
+
+def docstring_lines(node: ast.AST) -> range:
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    if not isinstance(node, documented) or ast.get_docstring(node) is None:
+        return range(0)
+    first = node.body[0]
+    return range(first.lineno, (first.end_lineno or first.lineno) + 1)
+
+
+def test_code_lines_leave_out_what_is_not_code() -> None:
+    assert code_lines('"""Doc."""\n\n# why\ndef one() -> str:\n    """Doc."""\n    return """a\nb"""\n') == 3
