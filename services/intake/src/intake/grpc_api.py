@@ -1,11 +1,12 @@
 """IntakeService over gRPC."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from chassis.db import Database, idempotent
-from chassis.errors import NotFound
+from chassis.errors import DeskError, NotFound, Unavailable
 from intake import convert, handlers, metrics, store
 from intake.handlers import Desk
 from tickdesk.intake.v1 import intake_service_pb2, intake_service_pb2_grpc, message_pb2
@@ -27,7 +28,7 @@ class IntakeApi(intake_service_pb2_grpc.IntakeServiceServicer):
     ) -> intake_service_pb2.SubmitRequestResponse:
         """See the contract."""
         kind = intake_service_pb2.SubmitRequestResponse
-        with metrics.SECONDS.labels(CHANNEL).time():
+        with metrics.SECONDS.labels(CHANNEL).time(), _refusals_counted():
             async with self._db.tx() as tx:
 
                 async def work() -> intake_service_pb2.SubmitRequestResponse:
@@ -85,6 +86,15 @@ def _filters(request: intake_service_pb2.ListMessagesRequest) -> dict[str, Any]:
     if request.HasField("received_after"):
         filters["received_after"] = convert.moment(request.received_after, "received_after")
     return filters
+
+
+@contextmanager
+def _refusals_counted() -> Iterator[None]:
+    try:
+        yield
+    except DeskError as error:
+        metrics.MESSAGES.labels(CHANNEL, "failed" if isinstance(error, Unavailable) else "rejected").inc()
+        raise
 
 
 def _outcome(answer: intake_service_pb2.SubmitRequestResponse) -> str:

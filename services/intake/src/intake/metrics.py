@@ -10,7 +10,7 @@ MESSAGES = Counter(
 )
 SECONDS = Histogram(
     "tickdesk_intake_processing_seconds",
-    "From the end of a message's transmission to its commit.",
+    "From a message that has been read to its commit.",
     ["channel"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
@@ -30,7 +30,7 @@ FORGED = Counter(
     "Messages that named a conversation without a right to it and began their own.",
 )
 
-OUTCOMES = ("created", "appended", "duplicate", "ignored", "rejected", "failed")
+OUTCOMES = ("created", "appended", "duplicate", "rejected", "failed")
 PARSE_REASONS = ("timeout", "died")
 
 

@@ -123,3 +123,15 @@ async def test_asking_for_news_in_a_new_mail_is_marked(start: Start) -> None:
         asked = await desk.accept(a_mail("Any news?"))
         told = await desk.accept(a_mail("Any news about the new feature called Z? It broke."))
     assert (asked.nudge, told.nudge) == (True, False)
+
+
+async def test_a_burst_of_one_sender_is_kept_in_order_by_its_key(start: Start) -> None:
+    """Unlike keys would run side by side, and each mail but the first would wait for another one."""
+    async with start() as desk:
+        for text in ("One.", "Two."):
+            await desk.accept(a_mail(text))
+        await desk.accept(a_mail("Three.", From="lee@client.test"))
+        stored = [await desk.bus.js.get_msg("INTAKE", number) for number in (1, 2, 3)]
+    first, second, other = ((each.headers or {})["Tickdesk-Key"] for each in stored)
+    assert first == second != other
+    assert "client.test" not in first

@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class MessageReceived(_message.Message):
-    """A message was accepted and stored. Key: the conversation."""
+    """A message was accepted and stored. Key: a digest of the sender."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

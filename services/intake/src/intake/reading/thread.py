@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from intake.domain import Token
 
 PURPOSE = "reply"
-ADDRESS_MAC = 26
-SUBJECT_MAC = 16
 
 _CONVERSATION = r"([a-z2-7]{16})"
 _ADDRESS = re.compile(rf"\A[^+@]{{1,64}}\+{_CONVERSATION}\.([a-z2-7]{{26}})@", re.IGNORECASE)
@@ -27,22 +25,6 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _FORWARD = frozenset({"fwd", "fw", "wg", "rv", "tr", "i", "пересл", "пер"})
-
-
-def reply_address(mailbox: str, conversation_id: str, mac: str) -> str:
-    """The address for an answer: `support@x.example` becomes `support+<conversation>.<mac>@x.example`."""
-    local, _, domain = mailbox.partition("@")
-    return f"{local}+{conversation_id}.{mac}@{domain}"
-
-
-def subject_tag(ticket_key: str, conversation_id: str, mac: str) -> str:
-    """The tag for a subject line."""
-    return f"[#{ticket_key} {conversation_id}.{mac}]"
-
-
-def outbound_id(conversation_id: str, mac: str, unique: str, domain: str) -> str:
-    """A Message-ID without its brackets."""
-    return f"{conversation_id}.{mac}.{unique}@{domain}"
 
 
 def address_token(addresses: Iterable[str]) -> Token | None:
