@@ -24,7 +24,7 @@ from protovalidate import Validator
 from pydantic import SecretStr
 
 from chassis import telemetry
-from chassis.errors import DeskError, InvalidInput, Unauthenticated, Unavailable, Violation
+from chassis.errors import Denied, DeskError, InvalidInput, Unauthenticated, Unavailable, Violation
 from chassis.principal import Principal, current
 
 log = telemetry.logger(__name__)
@@ -39,6 +39,9 @@ SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
+Roles = Mapping[str, frozenset[str]]
+"""Which roles may call each method of a service."""
+
 _OPEN = "/grpc.health."
 _DOMAIN = "tickdesk"
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -49,10 +52,15 @@ _validator = Validator()
 
 
 class Guard(grpc.aio.ServerInterceptor):
-    """Wraps every method but health; tokens are compared as digests, in constant time."""
+    """Wraps every method but health; tokens are compared as digests, in constant time.
+
+    `permitted` holds the roles by method of each service that has such a table; a method that its table
+    leaves out is refused to everybody.
+    """
 
     def __init__(self, tokens: Mapping[str, SecretStr], call_seconds: float) -> None:
         self._call_seconds = call_seconds
+        self.permitted: dict[str, Roles] = {}
         self._digests = [
             (_digest(token.strip()), Principal.of(name))
             for name, secret in tokens.items()
@@ -70,8 +78,13 @@ class Guard(grpc.aio.ServerInterceptor):
         caller = self._authenticate(metadata.get("authorization", ""))
         if caller is None:
             return _refusal(method)
-        call = _Call(method, caller, metadata, self._call_seconds)
+        call = _Call(method, caller, metadata, self._call_seconds, permitted=self._permits(method, caller))
         return _wrap(handler, call)
+
+    def _permits(self, method: str, caller: Principal) -> bool:
+        _, service, name = method.split("/")
+        roles = self.permitted.get(service)
+        return roles is None or caller.role in roles.get(name, ())
 
     def _authenticate(self, header: str | bytes) -> Principal | None:
         scheme, _, token = (header if isinstance(header, str) else "").partition(" ")
@@ -84,9 +97,16 @@ class _Call:
     """One call: its context for logs and traces, its deadline, its outcome."""
 
     def __init__(
-        self, method: str, caller: Principal, metadata: Mapping[str, Any], call_seconds: float
+        self,
+        method: str,
+        caller: Principal,
+        metadata: Mapping[str, Any],
+        call_seconds: float,
+        *,
+        permitted: bool,
     ) -> None:
         self.method = method
+        self._permitted = permitted
         self._caller = caller
         self._metadata = metadata
         self._call_seconds = call_seconds
@@ -102,6 +122,7 @@ class _Call:
             self.method.lstrip("/"), context=telemetry.extract(headers), kind=SpanKind.SERVER
         ):
             try:
+                self._check_role()
                 async with self._deadline(context, bounded=bounded):
                     yield
             except grpc.aio.AbortError:
@@ -116,6 +137,11 @@ class _Call:
                 await context.abort_with_status(rpc_status.to_status(status))
             finally:
                 _measure(self.method, code, time.monotonic() - started)
+
+    def _check_role(self) -> None:
+        if not self._permitted:
+            role, name = self._caller.role or "nobody", self.method.rpartition("/")[2]
+            raise Denied(f"{role} may not call {name}", reason="ROLE_NOT_PERMITTED")
 
     @asynccontextmanager
     async def _deadline(self, context: Any, *, bounded: bool) -> AsyncIterator[None]:

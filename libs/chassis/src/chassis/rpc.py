@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
 from chassis import telemetry
-from chassis.guard import Guard
+from chassis.guard import Guard, Roles
 from chassis.principal import Principal, principal
 from chassis.settings import ChassisSettings
 
@@ -53,8 +53,9 @@ class Server:
     """The service's gRPC server: servicers, health, reflection behind the token."""
 
     def __init__(self, settings: ChassisSettings) -> None:
+        self._guard = Guard(settings.tokens, settings.call_seconds)
         self._server = grpc.aio.server(
-            interceptors=[Guard(settings.tokens, settings.call_seconds)],
+            interceptors=[self._guard],
             options=(
                 # Without it two processes may bind one port and share its calls unseen.
                 ("grpc.so_reuseport", 0),
@@ -72,10 +73,18 @@ class Server:
         self._settings = settings
         self.port = 0
 
-    def add(self, add_to_server: Callable[[Any, grpc.aio.Server], None], servicer: Any, *names: str) -> None:
-        """Register a servicer under its full service names."""
+    def add(
+        self,
+        add_to_server: Callable[[Any, grpc.aio.Server], None],
+        servicer: Any,
+        *names: str,
+        permitted: Roles | None = None,
+    ) -> None:
+        """Register a servicer under its full service names; `permitted` says which roles may call what."""
         add_to_server(servicer, self._server)
         self._names += names
+        if permitted is not None:
+            self._guard.permitted |= dict.fromkeys(names, permitted)
 
     async def start(self) -> int:
         """Bind, serve and report serving; returns the port. Raises RuntimeError when it is taken."""

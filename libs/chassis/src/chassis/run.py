@@ -24,6 +24,7 @@ from chassis.bus import Bus, Subscription, by_stream
 from chassis.consume import Consumer
 from chassis.db import Database, lagging_revision, migrate
 from chassis.errors import Unavailable
+from chassis.guard import Roles
 from chassis.rpc import Server
 from chassis.settings import ChassisSettings, load_settings
 
@@ -66,10 +67,17 @@ class App:
         return entered
 
     def serve_grpc(
-        self, add_to_server: Callable[[Any, grpc.aio.Server], None], servicer: Any, *service_names: str
+        self,
+        add_to_server: Callable[[Any, grpc.aio.Server], None],
+        servicer: Any,
+        *service_names: str,
+        permitted: Roles | None = None,
     ) -> None:
-        """Serve a servicer under the gRPC port; its full service names show in health and reflection."""
-        self._server.add(add_to_server, servicer, *service_names)
+        """Serve a servicer under the gRPC port; its full service names show in health and reflection.
+
+        `permitted` names the roles that may call each method; what it leaves out is refused to everybody.
+        """
+        self._server.add(add_to_server, servicer, *service_names, permitted=permitted)
         self._serves_grpc = True
 
     def serve_http(self, asgi_app: Any, port: int) -> int:

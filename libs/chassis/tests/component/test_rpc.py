@@ -287,3 +287,17 @@ def test_every_error_class_names_a_code_that_grpc_knows() -> None:
     for kind in DeskError.__subclasses__():
         assert kind.code in grpc.StatusCode.__members__
         assert kind.default_reason.isupper()
+
+
+async def test_roles_that_a_service_does_not_name_are_refused_before_anything_is_done() -> None:
+    probe, server = Probe(raising(RuntimeError("must not be reached"))), Server(settings())
+    server.add(add_probe, probe, SERVICE, permitted={"Do": frozenset({"agent"})})
+    target = f"127.0.0.1:{await server.start()}"
+    async with channel(target, "s") as stranger, channel(target, "new-one") as agent:
+        status = await status_of(do(stranger)(Ask(), timeout=5))
+        unnamed = watch(agent)(Ask(), timeout=5)
+        assert await unnamed.code() == grpc.StatusCode.PERMISSION_DENIED
+        assert await do(agent)(Ask(), timeout=5).code() == grpc.StatusCode.INTERNAL
+    assert status.code == grpc.StatusCode.PERMISSION_DENIED.value[0]
+    assert detail(status, error_details_pb2.ErrorInfo).reason == "ROLE_NOT_PERMITTED"
+    await server.stop(0)

@@ -14,6 +14,14 @@ from tickdesk.intake.v1 import intake_service_pb2, intake_service_pb2_grpc, mess
 NAME = intake_service_pb2.DESCRIPTOR.services_by_name["IntakeService"].full_name
 CHANNEL = "api"
 _PAGE = 50
+_STAFF = frozenset({"agent", "lead", "admin", "service"})
+PERMITTED: dict[str, frozenset[str]] = {
+    "SubmitRequest": _STAFF | {"adapter"},
+    "GetMessage": _STAFF,
+    "ListMessages": _STAFF,
+    "GetAttachment": _STAFF,
+}
+"""Roles by method; what is not named here is refused to everybody."""
 
 
 class IntakeApi(intake_service_pb2_grpc.IntakeServiceServicer):

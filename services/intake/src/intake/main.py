@@ -14,7 +14,7 @@ from intake.adapters import lmtp
 from intake.adapters.reader import Reader
 from intake.adapters.vault import Vault
 from intake.domain import Limits, Mailboxes
-from intake.grpc_api import CHANNEL, NAME, IntakeApi
+from intake.grpc_api import CHANNEL, NAME, PERMITTED, IntakeApi
 from intake.loop import pulse
 from intake.settings import Settings, split_list
 from tickdesk.intake.v1.intake_service_pb2_grpc import add_IntakeServiceServicer_to_server
@@ -46,7 +46,7 @@ async def build(app: App, settings: Settings) -> None:
     lmtp_in = await app.open(lmtp.Listener(inner, settings.host, settings.lmtp_port))
     smtp_in = await app.open(lmtp.Listener(outer, settings.host, settings.smtp_port))
     log.info("taking mail", lmtp_port=lmtp_in.port, smtp_port=smtp_in.port, mailboxes=settings.mailboxes)
-    app.serve_grpc(add_IntakeServiceServicer_to_server, IntakeApi(db, desk), NAME)
+    app.serve_grpc(add_IntakeServiceServicer_to_server, IntakeApi(db, desk), NAME, permitted=PERMITTED)
     app.spawn("pulse", pulse(db, channels))
     app.spawn("relay", relay_outbox(db, bus))
 

@@ -11,7 +11,7 @@ from notifier.adapters.mail import Desk, Mail, Relay
 from notifier.adapters.webhook import Webhooks
 from notifier.consumers import subscriptions
 from notifier.domain import Endpoint, Rules
-from notifier.grpc_api import NAME, NotifierApi
+from notifier.grpc_api import NAME, PERMITTED, NotifierApi
 from notifier.loop import deliver, forget, lanes, measure, ring
 from notifier.settings import Settings, secret_key
 from tickdesk.notifier.v1.notifier_service_pb2_grpc import add_NotifierServiceServicer_to_server
@@ -36,7 +36,7 @@ async def build(app: App, settings: Settings) -> None:
     ways = lanes(
         mail, hooks, (settings.smtp_connections, settings.webhook_connections), leases, chosen.digest_window
     )
-    app.serve_grpc(add_NotifierServiceServicer_to_server, NotifierApi(db, chosen), NAME)
+    app.serve_grpc(add_NotifierServiceServicer_to_server, NotifierApi(db, chosen), NAME, permitted=PERMITTED)
     app.consume(bus, db, subscriptions(chosen, partial(ring, ways)))
     for number, way in enumerate(ways):
         app.spawn(f"deliver:{number}", deliver(db, way, chosen.first_retry))

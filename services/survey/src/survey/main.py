@@ -10,7 +10,7 @@ from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from survey.consumers import subscriptions
 from survey.domain import Policy
-from survey.grpc_api import NAME, SurveyApi
+from survey.grpc_api import NAME, PERMITTED, SurveyApi
 from survey.handlers import Rules
 from survey.http_api import Limits, pages
 from survey.loop import ask_for_ever
@@ -29,7 +29,7 @@ async def build(app: App, settings: Settings) -> None:
     port = app.serve_http(pages(db, chosen, limits), settings.http_port)
     chosen = replace(chosen, public_url=public_url(settings, port))
     bell = asyncio.Event()
-    app.serve_grpc(add_SurveyServiceServicer_to_server, SurveyApi(db), NAME)
+    app.serve_grpc(add_SurveyServiceServicer_to_server, SurveyApi(db), NAME, permitted=PERMITTED)
     app.consume(bus, db, subscriptions(chosen, bell.set))
     app.spawn("ask", ask_for_ever(db, chosen, bell))
     app.spawn("relay", relay_outbox(db, bus))

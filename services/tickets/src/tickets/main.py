@@ -6,7 +6,7 @@ from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import TicketApi
+from tickets.grpc_api import NAME, PERMITTED, TicketApi
 from tickets.loop import close_expired, count_open
 from tickets.settings import Settings
 
@@ -15,7 +15,7 @@ async def build(app: App, settings: Settings) -> None:
     """Wire the service; component tests call the same."""
     db = await app.open(Database(settings.database_url, service="tickets"))
     bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
-    app.serve_grpc(add_TicketServiceServicer_to_server, TicketApi(db), "tickdesk.tickets.v1.TicketService")
+    app.serve_grpc(add_TicketServiceServicer_to_server, TicketApi(db), NAME, permitted=PERMITTED)
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))
     app.spawn("close", close_expired(db, settings))
