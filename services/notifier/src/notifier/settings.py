@@ -4,12 +4,12 @@ import base64
 import binascii
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
+from yarl import URL
 
 from chassis.settings import ChassisSettings
 
@@ -26,10 +26,10 @@ class Webhook(BaseModel):
     @field_validator("url")
     @classmethod
     def _check_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = URL(value)
+        if parts.scheme not in ("http", "https") or not parts.host:
             raise ValueError("must be an http or https address")
-        if parts.username or parts.password:
+        if parts.user or parts.password:
             raise ValueError("must not carry a user name or password: the secret signs")
         return value
 

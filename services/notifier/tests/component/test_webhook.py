@@ -97,7 +97,10 @@ async def test_a_redirect_is_not_followed_and_a_gone_endpoint_left_alone(
     assert len(hook.posts) == 1
 
 
-HOSTS = ("127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "[::1]", "192.168.0.1:8080")
+NOTATIONS = ("127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "[::1]", "192.168.0.1:8080")
+# The client makes an address of these, past the resolver.
+UNICODE = ("\u2460\u2461\u2466.\u24ea.\u24ea.\u2460", "127\u30020\u30020\u30021", "\uff11\uff12\uff17.0.0.1")
+HOSTS = NOTATIONS + UNICODE
 
 
 async def test_a_webhook_cannot_reach_this_machine(start: Start, hook: Hook) -> None:

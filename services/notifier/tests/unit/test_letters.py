@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
 from chassis.errors import Refused
 from chassis.sign import sign, verify
@@ -12,6 +13,7 @@ from notifier.adapters.guard import is_public
 from notifier.adapters.letters import compose, instant_words
 from notifier.adapters.mail import Desk, Relay, build
 from notifier.domain import Audience, Parcel
+from notifier.settings import Webhook
 from services.notifier.tests.unit.test_domain import NOW, a_delivery
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -187,6 +189,14 @@ def test_addresses_that_are_not_public_are_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1", "::ffff:8.8.8.8"])
 def test_public_addresses_are_public(address: str) -> None:
     assert is_public(address)
+
+
+@pytest.mark.parametrize("url", ["http://hook.test:99999/", "https://[::1", "ftp://hook.test/", "https:///x"])
+def test_an_endpoint_that_is_no_web_address_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ValidationError, match="url"):
+        Webhook(
+            url=url, events=(), secret=SecretStr("whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+        )
 
 
 def test_a_relay_is_read_out_of_its_url() -> None:

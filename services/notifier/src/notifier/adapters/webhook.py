@@ -6,9 +6,9 @@ import hmac
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from chassis.clock import utcnow
 from chassis.errors import Refused, Unavailable
@@ -81,9 +81,12 @@ class Webhooks:
 
 def check_url(url: str) -> None:
     """Raise Refused for a port or an address literal that a webhook may not reach."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        # Read as the client will: it takes other digits and dots of Unicode for those of an address.
+        parts = URL(url)
+    except ValueError as error:
+        raise Refused("the address cannot be read", reason="ENDPOINT_FORBIDDEN") from error
+    host, port = parts.raw_host or "", parts.port
     if port not in _PORTS:
         raise Refused(f"port {port} is not allowed for webhooks", reason="ENDPOINT_FORBIDDEN")
     # A literal is never resolved, so the resolver would not see it.
