@@ -312,10 +312,10 @@ def _lock(number: int) -> None:
 
 
 def _new_secrets(agents: tuple[str, ...]) -> dict[str, Any]:
-    names = ["admin:desk", *(f"service:{name}" for name in SERVICES), *(f"agent:{each}" for each in agents)]
+    names = ["admin:desk", *(f"agent:{each}" for each in agents)]
     return {
         "tokens": {name: secrets.token_urlsafe(32) for name in names},
-        "keys": {name: secrets.token_urlsafe(32) for name in ("reply", "survey")},
+        "keys": {"reply": secrets.token_urlsafe(32)},
     }
 
 

@@ -47,7 +47,6 @@ def _common(service: str, wires: Wires) -> dict[str, str]:
         "ops_port": str(wires.ports[f"{service}.ops"]),
         "tokens": json.dumps(dict(wires.tokens)),
         "startup_seconds": "90",
-        "service_token": wires.tokens[f"service:{service}"],
     }
 
 

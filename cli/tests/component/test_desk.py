@@ -98,13 +98,7 @@ def test_a_pid_that_belongs_to_somebody_else_is_left_alone(owner: Owner) -> None
         stranger.wait()
 
 
-SECRETS = {
-    "tokens": {
-        "admin:desk": "a",
-        **{f"service:{name}": "s" for name in ("tickets", "intake", "sla-clock", "notifier", "survey")},
-    },
-    "keys": {"reply": "r", "survey": "s"},
-}
+SECRETS = {"tokens": {"admin:desk": "a"}, "keys": {"reply": "r"}}
 PORTS = [
     *(
         f"{name}.{use}"

@@ -78,7 +78,6 @@ TICKDESK_{{ . | replace "-" "_" | upper }}_
 {{- if $tls -}}
 {{- $_ := set $settings "tls_cert" "/run/tickdesk/tls/tls.crt" -}}
 {{- $_ := set $settings "tls_key" "/run/tickdesk/tls/tls.key" -}}
-{{- $_ := set $settings "tls_ca" "/run/tickdesk/tls/ca.crt" -}}
 {{- else -}}
 {{- $_ := set $settings "insecure" true -}}
 {{- end -}}

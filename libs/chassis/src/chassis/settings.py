@@ -41,15 +41,8 @@ class ChassisSettings(BaseSettings):
         default_factory=dict, description="JSON: principal name to token; 'new,old' while a token is rotated."
     )
     tokens_file: Path | None = Field(default=None, description="File that holds the JSON of tokens.")
-    service_token: SecretStr = Field(
-        default=SecretStr(""), description="Token this service presents to the others."
-    )
-    service_token_file: Path | None = Field(default=None, description="File that holds service_token.")
     tls_cert: Path | None = Field(default=None, description="Certificate chain of the gRPC server, PEM.")
     tls_key: Path | None = Field(default=None, description="Private key of tls_cert, PEM.")
-    tls_ca: Path | None = Field(
-        default=None, description="Authorities trusted when calling other services, PEM."
-    )
     tls_client_ca: Path | None = Field(
         default=None, description="If set, callers must show a certificate of these."
     )

@@ -162,7 +162,7 @@ async def test_without_nats_the_start_fails_and_says_so(database: Callable[..., 
         ({"GRPC_PORT": "99999"}, "TICKDESK_PROBE_GRPC_PORT: "),
         ({"TOKENS": "secret-not-json"}, "tokens"),
         ({"TOKENS": '{"agent:anna": ""}'}, "TICKDESK_PROBE_TOKENS: token of agent:anna is empty"),
-        ({"SERVICE_TOKEN_FILE": "/nowhere/token"}, "service_token_file: cannot read /nowhere/token"),
+        ({"DATABASE_URL_FILE": "/nowhere/url"}, "database_url_file: cannot read /nowhere/url"),
     ],
 )
 def test_a_bad_setting_names_its_variable_and_exits_with_2(
