@@ -22,6 +22,7 @@ CRITICAL = common.PRIORITY_CRITICAL
 
 
 async def test_a_new_ticket_starts_its_clocks(desk: Desk) -> None:
+    """CA-12: first response and resolution, each with its own target."""
     case = Case(ago(1))
     await desk.tell(case, ticket_events.TicketOpened)
     started = [await desk.watch.next(sla.ClockStarted) for _ in range(2)]
@@ -50,6 +51,7 @@ async def test_marks_are_reached_on_time_and_told_once(desk: Desk) -> None:
 
 
 async def test_an_answer_in_time_meets_the_clock_and_its_marks_never_come(desk: Desk) -> None:
+    """YT-26."""
     case, unanswered = Case(ago(4), CRITICAL), Case(ago(4), CRITICAL)
     await desk.tell(case, ticket_events.TicketOpened)
     await desk.tell(unanswered, ticket_events.TicketOpened)
