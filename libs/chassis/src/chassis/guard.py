@@ -45,6 +45,8 @@ Roles = Mapping[str, frozenset[str]]
 _OPEN = "/grpc.health."
 _DOMAIN = "tickdesk"
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+# An error travels in headers, of which a client takes 8 KiB; text that it repeats may be of any length.
+_MESSAGE_BYTES, _FIELD_BYTES, _FIELDS = 800, 200, 8
 _NUL = "must not contain NUL characters"
 # A year is left free at the end, for zones and sums with durations.
 _FIRST_SECOND, _LAST_SECOND = 0, int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) - 1
@@ -234,11 +236,18 @@ def to_status(error: Exception) -> status_pb2.Status:
     ]
     if error.violations:
         fields = [
-            error_details_pb2.BadRequest.FieldViolation(field=one.field, description=one.description)
-            for one in error.violations
+            error_details_pb2.BadRequest.FieldViolation(
+                field=_short(one.field, _FIELD_BYTES), description=_short(one.description, _FIELD_BYTES)
+            )
+            for one in error.violations[:_FIELDS]
         ]
         details.append(error_details_pb2.BadRequest(field_violations=fields))
-    return _status(error.code, error.message, details)
+    return _status(error.code, _short(error.message, _MESSAGE_BYTES), details)
+
+
+def _short(text: str, limit: int) -> str:
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= limit else data[: limit - 3].decode("utf-8", "ignore") + "..."
 
 
 def _internal(error: Exception) -> status_pb2.Status:

@@ -129,6 +129,17 @@ async def test_a_desk_error_travels_with_its_reason_and_fields(peer: Peer) -> No
     assert (field.field, field.description) == ("subject", "must not be empty")
 
 
+async def test_an_error_about_endless_text_still_arrives(peer: Peer) -> None:
+    """Headers over the client's bound would turn it into RESOURCE_EXHAUSTED."""
+    long = "\u0416" * 5000
+    many = [Violation(long, long)] * 500
+    peer.probe.answer = raising(InvalidInput(f"subject: {long}", violations=many))
+    status = await status_of(do(peer.channel)(Ask(), timeout=5))
+    assert status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert status.message.startswith("subject: \u0416")
+    assert len(detail(status, error_details_pb2.BadRequest).field_violations) > 1
+
+
 async def test_an_error_ends_a_stream_with_its_status(peer: Peer) -> None:
     peer.probe.answer = raising(NotFound("no ticket t1"))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
