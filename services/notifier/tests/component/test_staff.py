@@ -140,3 +140,13 @@ async def test_a_storm_of_breaches_becomes_one_digest(start: Start, sink: Sink) 
     assert all(later - earlier >= 2.9e9 for earlier, later in itertools.pairwise(times)), "one in a window"
     told = "".join(body_of(letter) + letter["Subject"] for letter in letters)
     assert all(f"SUP-{number}:" in told for number in range(50))
+
+
+async def test_an_escalation_by_a_clock_names_it_in_the_readers_language(start: Start, sink: Sink) -> None:
+    """CA-21: the lead reads which clock ran out, not its name in the policy."""
+    async with start() as desk:
+        await desk.learn(an_agent("lev", leads=[L2], language="ru"))
+        await desk.tell(escalated(a_ticket(line=L2, escalation=an_escalation()), note="first_response 80%"))
+        letter = await sink.next_to("lev@desk.test")
+    assert "Часы: первый ответ, отметка 80%" in body_of(letter)
+    assert "first_response" not in body_of(letter)

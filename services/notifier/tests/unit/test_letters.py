@@ -33,6 +33,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "to_line": "L2",
         "reasons": ["keyword", "sla_mark"],
         "note": "look",
+        "clock": "first_response",
+        "mark": "80%",
         "form": dict.fromkeys(("done", "missing", "ask", "urgency", "promises"), "words"),
         "queue": "SUP",
         "line": "L2",

@@ -28,6 +28,11 @@ from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 _MINUTE = timedelta(minutes=1)
 Person = tuple[Audience, Agent]
 _FORM = ("done", "missing", "ask", "urgency", "promises")
+_BY_CLOCK = (
+    timeline_pb2.ESCALATION_REASON_SLA_MARK,
+    timeline_pb2.ESCALATION_REASON_SLA_BREACH,
+    timeline_pb2.ESCALATION_REASON_SLA_OVERRUN,
+)
 _MARK_TEMPLATES = {
     clock_pb2.MARK_ACTION_REMIND: "reminder",
     clock_pb2.MARK_ACTION_BREACH: "breach",
@@ -60,13 +65,21 @@ async def ticket_escalated(tx: Tx, event: ticket_events.TicketEscalated, rules: 
         "from_line": convert.line_word(escalation.from_line),
         "to_line": convert.line_word(escalation.to_line),
         "reasons": [convert.reason_word(reason) for reason in escalation.reasons],
-        "note": event.note,
+        **_words_of(event),
         "form": {name: getattr(escalation.form, name) for name in _FORM},
         **_facts(ticket),
     }
     cause = f"{ticket.id}/{escalation.started_time.ToJsonString()}"
     if people or event.started:
         await _tell_staff(tx, people, _Notice("escalation", cause, ticket, context), rules)
+
+
+def _words_of(event: ticket_events.TicketEscalated) -> dict[str, str]:
+    """What a person noted; a clock's note is its name and mark, which have words in each language."""
+    if event.reason not in _BY_CLOCK:
+        return {"note": event.note, "clock": "", "mark": ""}
+    clock, _, mark = event.note.partition(" ")
+    return {"note": "", "clock": clock, "mark": mark}
 
 
 async def mark_reached(tx: Tx, event: sla_events.MarkReached, rules: Rules) -> None:
