@@ -16,7 +16,7 @@ from sla_clock.handlers.fire import check_stream, fire_claimed, fire_overdue, re
 from sla_clock.handlers.follow import recalculate
 from sla_clock.handlers.mend import reconcile
 from sla_clock.handlers.works import Works
-from sla_clock.metrics import DUE_SOON, INDEX_UP, OUTDATED, POLICY
+from sla_clock.metrics import DUE_SOON, INDEX_UP, OUTDATED, POLICY, REFUSED
 from sla_clock.store import policies, tickets
 from sla_clock.timers import SHARDS, RedisError
 
@@ -55,7 +55,7 @@ async def _fire_once(works: Works, poll_seconds: float) -> None:
         await works.timers.rest(seconds, micros(utcnow()) + int(seconds * MICROS))
         return
     wakes = await fire_claimed(works, claims)
-    await works.timers.settle(claims, wakes)
+    REFUSED.inc(len(wakes) - await works.timers.settle(claims, wakes))
 
 
 async def arm_timers(works: Works) -> None:
