@@ -103,9 +103,10 @@ class App:
             self._tasks.append(self._group.create_task(loop, name=name))
 
     def on_ready(self, check: Check) -> None:
-        """Add a check to /readyz: it fails by raising or by returning False."""
-        name = getattr(check, "__qualname__", type(check).__name__)
-        self._checks[f"{name}#{len(self._checks)}"] = check
+        """Add a check to /readyz: it fails by raising or returning False, and has the name of its class."""
+        name = type(getattr(check, "__self__", check)).__name__.lower()
+        same = sum(each.partition("-")[0] == name for each in self._checks)
+        self._checks[f"{name}-{same + 1}" if same else name] = check
 
     async def unready(self) -> list[str]:
         """Return the names of the checks that fail now."""

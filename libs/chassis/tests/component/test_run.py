@@ -218,6 +218,7 @@ async def test_health_readiness_and_metrics_are_served(app: App) -> None:
 async def test_readiness_follows_nats_away_and_back(app: App, nats_server: Server) -> None:
     nats_server.kill()
     await eventually(lambda: is_ready(app, 503))
+    assert json.loads((await get(app, "/readyz"))[1])["failing"] == ["bus"]
     nats_server.start()
     await eventually(lambda: is_ready(app, 200), 10)
 
