@@ -27,19 +27,24 @@ Runs = dict[str, dict[int, list[dict[str, float]]]]
 
 
 async def measure() -> Path:
-    """Five runs of four seconds per number of callers, ours and the echo in turns."""
+    """Five runs of four seconds per number of callers, ours and the echo in turns, only tickets running.
+
+    One figure with the whole desk running beside it: then clocks and notices share the cores."""
     about = machine()
     echo = subprocess.Popen([sys.executable, "-m", "bench.echo"], stdout=subprocess.PIPE, text=True)
     try:
         assert echo.stdout
         bare = grpc.aio.insecure_channel(f"127.0.0.1:{echo.stdout.readline().strip()}")
-        async with bare, a_desk() as (_, client):
+        async with bare, a_desk() as (desk, client):
             calls = {"create": lambda: create(client), "echo": lambda: echoed(bare)}
+            whole = [await load(calls["create"], 16, SECONDS) for _ in range(RUNS)]
+            for name in ("sla-clock", "notifier", "survey", "intake"):
+                await desk.service(name).stop()
             runs = await in_turns(calls)
     finally:
         echo.terminate()
         echo.wait()
-    return save("create", figures(runs), about)
+    return save("create", {**figures(runs), "whole_desk_16_callers": medians(whole)}, about)
 
 
 async def in_turns(calls: Mapping[str, Call]) -> Runs:
