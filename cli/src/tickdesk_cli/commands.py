@@ -4,9 +4,9 @@ from pathlib import Path
 
 from rich.text import Text
 
+from tickdesk_cli import dlq, mail, seed
 from tickdesk_cli import doctor as checks
 from tickdesk_cli import ingest as ingesting
-from tickdesk_cli import mail, seed
 from tickdesk_cli import status as states
 from tickdesk_cli.demo import play
 from tickdesk_cli.desk import Desk, directions, example
@@ -68,3 +68,28 @@ async def demo(folder: Path | None, keep: bool) -> int:
 async def mail_show(file: Path, as_json: bool) -> None:
     """One message as intake understands it."""
     mail.show(file, as_json)
+
+
+async def dlq_list(desk: Desk, limit: int, as_json: bool) -> None:
+    """The table of dead letters."""
+    await dlq.overview(desk, limit, as_json=as_json)
+
+
+async def dlq_show(desk: Desk, number: int, as_json: bool) -> None:
+    """One dead letter whole."""
+    await dlq.show(desk, number, as_json=as_json)
+
+
+async def dlq_replay(desk: Desk, numbers: list[int], everything: bool) -> None:
+    """Dead letters back to their consumers."""
+    await dlq.replay(desk, numbers, everything=everything)
+
+
+async def dlq_look(desk: Desk, numbers: list[int]) -> None:
+    """What is about to be dropped."""
+    await dlq.look(desk, numbers)
+
+
+async def dlq_drop(desk: Desk, numbers: list[int]) -> None:
+    """Dead letters deleted."""
+    await dlq.drop(desk, numbers)

@@ -228,17 +228,19 @@ async def _streams(desk: Desk) -> list[Finding]:
             else Finding("streams", "ok", ", ".join(STREAMS))
         )
         findings.append(await _lag(bus, [name for name in STREAMS if name not in missing]))
-        letters = (
-            (await bus.js.stream_info(DEAD_LETTERS)).state.messages if await _exists(bus, DEAD_LETTERS) else 0
-        )
-        if letters:
-            text = f"{letters} events could not be handled"
-            findings.append(
-                Finding("dead letters", "fail", text, "Stream DLQ holds them with their reasons.")
-            )
-        else:
-            findings.append(Finding("dead letters", "ok", "none"))
+        findings.append(await dead_letters(bus))
     return findings
+
+
+async def dead_letters(bus: Bus) -> Finding:
+    """Events that no consumer will try again by itself."""
+    if not await _exists(bus, DEAD_LETTERS):
+        return Finding("dead letters", "ok", "none")
+    count = (await bus.js.stream_info(DEAD_LETTERS)).state.messages
+    if not count:
+        return Finding("dead letters", "ok", "none")
+    remedy = "`tickdesk dlq list` says which and why, `tickdesk dlq replay` sends back what is mended."
+    return Finding("dead letters", "fail", f"{count} event{'s' * (count > 1)} could not be handled", remedy)
 
 
 async def _exists(bus: Bus, stream: str) -> bool:

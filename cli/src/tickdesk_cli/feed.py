@@ -19,6 +19,17 @@ from tickdesk.tickets.v1 import events_pb2 as ticket_events
 
 CONTRACTS = (intake_events, ticket_events, sla_events, notifier_events, survey_events)
 STREAMS = tuple(each.DESCRIPTOR.package.split(".")[1].upper() for each in CONTRACTS)
+_KNOWN = symbol_database.Default()
+
+
+def decode(subject: str, data: bytes) -> Message | None:
+    """The event of a subject, which is its protobuf full name; None for one we do not know."""
+    try:
+        kind: Any = _KNOWN.GetSymbol(subject)
+        event: Message = kind.FromString(data)
+    except (KeyError, DecodeError):
+        return None
+    return event
 
 
 class Feed:
@@ -28,7 +39,6 @@ class Feed:
         self._bus = Bus(nats_url, "cli")
         self._told = told
         self._changed = asyncio.Event()
-        self._known = symbol_database.Default()
 
     async def __aenter__(self) -> Self:
         await self._bus.__aenter__()
@@ -47,19 +57,10 @@ class Feed:
             return
 
     async def _take(self, message: Msg) -> None:
-        event = self.decode(message.subject, message.data)
+        event = decode(message.subject, message.data)
         if event is not None:
             self._told(event)
         self.stir()
-
-    def decode(self, subject: str, data: bytes) -> Message | None:
-        """The event of a subject, which is its protobuf full name; None for one we do not know."""
-        try:
-            kind: Any = self._known.GetSymbol(subject)
-            event: Message = kind.FromString(data)
-        except (KeyError, DecodeError):
-            return None
-        return event
 
     def stir(self) -> None:
         """Let `until` look again; the feed does so itself after each event."""

@@ -18,6 +18,11 @@ app = typer.Typer(
 )
 mails = typer.Typer(no_args_is_help=True, help="Look at messages without delivering them.")
 app.add_typer(mails, name="mail")
+letters = typer.Typer(
+    no_args_is_help=True,
+    help="Dead letters: events a consumer gave up on. See why, send them back, or drop them.",
+)
+app.add_typer(letters, name="dlq")
 
 Folder = Annotated[
     Path | None,
@@ -30,6 +35,11 @@ Folder = Annotated[
 ]
 Files = Annotated[
     list[Path], typer.Argument(help=".eml files, mbox files, Maildirs, folders of .eml.", metavar="FILE")
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Numbers = Annotated[
+    list[int], typer.Argument(help="Numbers of dead letters, see `tickdesk dlq list`.", metavar="ID", min=1)
 ]
 
 
@@ -92,7 +102,8 @@ def ingest(
     """Deliver messages to the running desk and count what became of them.
 
     Takes .eml files, mbox files, Maildirs and folders of .eml. Nothing is delivered unless every path can be
-    read. Exit code 0 when all were taken, 1 when some were refused.
+    read. Then waits until tickets has them: 30 seconds, or a tenth of a second for each message when that is
+    more. Exit code 0 when all were taken, 1 when some were refused or not seen in a ticket by then.
 
     Examples: `tickdesk ingest letter.eml`, `tickdesk ingest ~/Maildir old.mbox --to support@desk.example.org`
     """
@@ -122,10 +133,71 @@ def demo(
 @mails.command("show")
 def mail_show(
     file: Annotated[Path, typer.Argument(help="A file with one message.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print what intake understands of a message: who, what, the reply without quotes, files, robot or not.
 
     Examples: `tickdesk mail show letter.eml`, `tickdesk mail show letter.eml --json`
     """
     terminal.run(commands.mail_show(file, as_json))
+
+
+@letters.command("list")
+def dlq_list(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, oldest first.")] = 100,
+    as_json: AsJson = False,
+    folder: Folder = None,
+) -> None:
+    """List dead letters, oldest first: number, consumer, event, key, when it happened, and the reason.
+
+    Examples: `tickdesk dlq list`, `tickdesk dlq list --json`
+    """
+    terminal.run(commands.dlq_list(Desk(folder or default_folder()), limit, as_json))
+
+
+@letters.command("show")
+def dlq_show(
+    number: Annotated[int, typer.Argument(help="Number of the dead letter.", metavar="ID", min=1)],
+    as_json: AsJson = False,
+    folder: Folder = None,
+) -> None:
+    """Show one dead letter with the content of its event, which may hold what a customer wrote.
+
+    Examples: `tickdesk dlq show 7`, `tickdesk dlq show 7 --json`
+    """
+    terminal.run(commands.dlq_show(Desk(folder or default_folder()), number, as_json))
+
+
+@letters.command("replay")
+def dlq_replay(
+    numbers: Annotated[
+        list[int] | None,
+        typer.Argument(help="Numbers of dead letters, see `tickdesk dlq list`.", metavar="ID", min=1),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Send back all there are now.")] = False,
+    folder: Folder = None,
+) -> None:
+    """Send events back to their consumers, once the reason is mended; who has handled one already skips it.
+
+    Nothing is sent unless all the numbers exist. One that fails again comes back under a new number.
+
+    Examples: `tickdesk dlq replay 7 9`, `tickdesk dlq replay --all`
+    """
+    terminal.run(commands.dlq_replay(Desk(folder or default_folder()), numbers or [], everything))
+
+
+@letters.command("drop")
+def dlq_drop(
+    numbers: Numbers,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    folder: Folder = None,
+) -> None:
+    """Delete dead letters for good, after asking. Nothing is deleted unless all the numbers exist.
+
+    Examples: `tickdesk dlq drop 7`, `tickdesk dlq drop 7 9 --yes`
+    """
+    desk = Desk(folder or default_folder())
+    if not yes:
+        terminal.run(commands.dlq_look(desk, numbers))
+        terminal.agree("Drop for good?", "nothing was dropped")
+    terminal.run(commands.dlq_drop(desk, numbers))

@@ -105,6 +105,17 @@ def _fail(message: str, remedy: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
+def agree(question: str, otherwise: str) -> None:
+    """Ask before something that cannot be undone; a no, or nobody to answer, ends the command with 1."""
+    try:
+        agreed = typer.confirm(question)
+    except typer.Abort:
+        agreed = False
+        console.print()
+    if not agreed:
+        _fail(otherwise, "--yes does it without asking.", 1)
+
+
 class Steps:
     """Progress of a start in words: a spinner on a terminal, one line a step elsewhere."""
 

@@ -20,7 +20,12 @@ def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["up"], ["down"], ["status"], ["doctor"], ["demo"], ["ingest"], ["mail", "show"]]
+    "command",
+    [
+        *([name] for name in ("up", "down", "status", "doctor", "demo", "ingest")),
+        ["mail", "show"],
+        *(["dlq", name] for name in ("list", "show", "replay", "drop")),
+    ],
 )
 def test_every_command_explains_itself_with_an_example(command: list[str]) -> None:
     result = RUN.invoke(app, [*command, "--help"])
@@ -52,6 +57,12 @@ def test_mail_show_shows_the_reply_without_its_quote() -> None:
         (["ingest", "nowhere.eml"], "no desk in this folder"),
         (["status"], "no desk in this folder"),
         (["down"], "no desk in this folder"),
+        (["dlq", "list"], "no desk in this folder"),
+        (["dlq", "drop", "7", "--yes"], "no desk in this folder"),
+        (["dlq", "replay"], "either numbers of dead letters or --all"),
+        (["dlq", "replay", "7", "--all"], "either numbers of dead letters or --all"),
+        (["dlq", "show", "0"], "ID"),
+        (["dlq", "drop"], "ID"),
         (["up", "--desk", "nowhere.yaml"], "nowhere.yaml"),
         (["demo", "--folder", str(MAILBOX)], "is not empty"),
         (["ingest"], "FILE"),
