@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -47,6 +47,8 @@ _STYLES = {
 }
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SETTLE_SECONDS = 30.0
+_SETTLE_SECONDS_EACH = 0.1
+_FIRST_PAUSE, _LAST_PAUSE = 0.2, 2.0
 _SHOWN = 20
 
 
@@ -72,6 +74,11 @@ class Report:
     def counts(self) -> Counter[str]:
         """How many of each outcome."""
         return Counter(each.outcome for each in self.results)
+
+    @property
+    def complete(self) -> bool:
+        """True when nothing was refused and every message is known or was seen in a ticket."""
+        return not self.counts["rejected"] and not self.counts["pending"]
 
 
 async def deliver(
@@ -110,13 +117,28 @@ def _accepted(name: str, answer: Answer, known: set[str]) -> Result:
     return Result(name, "duplicate" if duplicate else "pending", message_id=identity)
 
 
-async def settle(client: Client, report: Report, since: datetime, seconds: float = _SETTLE_SECONDS) -> None:
+def patience(count: int) -> float:
+    """Seconds to wait for this many messages to reach their tickets."""
+    return max(_SETTLE_SECONDS, count * _SETTLE_SECONDS_EACH)
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between two looks at the tickets; they grow, as a look reads all tickets that changed."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * 1.5, _LAST_PAUSE)
+
+
+async def settle(client: Client, report: Report, since: datetime, seconds: float = 0) -> None:
     """Wait until tickets has every accepted message; say of each whether it opened a ticket or joined one.
 
-    A service that restarts meanwhile is waited for, within the same time."""
+    Waits `seconds`, 0 meaning the `patience` that so many messages ask for; what is not seen by then stays
+    `pending`. A service that restarts meanwhile is waited for, within the same time."""
     conversations: dict[str, str] = {}
     firsts: dict[str, str] = {}
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + (seconds or patience(len(report.results)))
+    breaks = pauses()
     while _open(report) and time.monotonic() < deadline:
         try:
             await _look(client, report, since, conversations, firsts)
@@ -124,7 +146,7 @@ async def settle(client: Client, report: Report, since: datetime, seconds: float
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
         if _open(report):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(max(0, min(next(breaks), deadline - time.monotonic())))
 
 
 async def _look(
@@ -173,8 +195,9 @@ async def _resolve(client: Client, result: Result, ticket: Ticket, firsts: dict[
 
 async def mailboxes(client: Client) -> list[str]:
     """The addresses of all queues, each queue's own in its order. Raises Problem when there is no queue."""
-    answer = await client.tickets.ListQueues(ListQueuesRequest(page_size=200), timeout=SECONDS)
-    found = [address for queue in answer.queues for address in queue.addresses]
+    found: list[str] = []
+    async for page in pages(client.tickets.ListQueues, ListQueuesRequest()):
+        found += [address for queue in page.queues for address in queue.addresses]
     if not found:
         raise Problem(
             "the desk has no queue with an address", "`tickdesk up` makes the queues of examples/desk.yaml."
@@ -183,7 +206,7 @@ async def mailboxes(client: Client) -> list[str]:
 
 
 async def ingest(client: Client, port: int, paths: list[Path], recipient: str) -> int:
-    """The command: deliver, count, print. Returns 0, or 1 when a message was refused."""
+    """The command: deliver, count, print. Returns 0, or 1 when a message was refused or is pending."""
     total = mailbox.count(paths)
     boxes = await mailboxes(client)
     if recipient and recipient.lower() not in boxes:
@@ -198,7 +221,7 @@ async def ingest(client: Client, port: int, paths: list[Path], recipient: str) -
         progress.update(task, description="counting")
         await settle(client, report, since)
     console.print(summary(report))
-    return 1 if report.counts["rejected"] else 0
+    return 0 if report.complete else 1
 
 
 def _progress() -> Progress:
@@ -228,4 +251,14 @@ def summary(report: Report) -> Group:
     if len(refused) > _SHOWN:
         lines.append(Text(f"and {len(refused) - _SHOWN} more", style="dim"))
     total = f"{len(report.results)} messages in {report.seconds:.1f} s"
+    if counts["pending"]:
+        lines.append(Text(_waiting(counts["pending"]), style="magenta"))
     return Group(table, Text(total, style="dim"), *lines)
+
+
+def _waiting(count: int) -> str:
+    who = "1 message is" if count == 1 else f"{count} messages are"
+    return (
+        f"{who} stored, but no ticket was seen in time. Nothing is lost: the desk goes on with what is "
+        "stored. `tickdesk doctor` looks for what holds it up."
+    )
