@@ -51,6 +51,8 @@ _POISON_DELAYS = (0.2, 1.0, 5.0, 15.0)
 _AWAY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # A message this often delivered is taken for poison at its first failure here: memory dies with a process.
 _MANY_DELIVERIES = 20
+# An event that is this late to come back was finished by another replica.
+_FORGET_SECONDS = 60.0
 _SHARE_WINDOW, _SHARE_MIN = 100, 20
 _AWAY_CODES = (
     grpc.StatusCode.UNAVAILABLE,
@@ -203,9 +205,18 @@ class Consumer:
         """Keep what is queued or being handled from coming again while this process lives."""
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
+            self._forget()
             with suppress(nats.errors.Error):
                 for msg in list(self._mine.values()):
                     await msg.in_progress()
+
+    def _forget(self) -> None:
+        """Drop what is known of events that never came back here."""
+        since = asyncio.get_running_loop().time() - _FORGET_SECONDS
+        self._held = {key: held for key, held in self._held.items() if held[1] > since}
+        known = {sequence for sequence, _ in self._held.values()}
+        known |= {msg.metadata.sequence.stream for msg in self._mine.values()}
+        self._failures = {each: count for each, count in self._failures.items() if each in known}
 
     async def _handle(self, msg: Msg) -> None:
         subscription = self._handlers.get(msg.subject)

@@ -174,6 +174,25 @@ async def test_later_events_of_a_key_wait_for_the_one_that_is_retried(db: Databa
         assert order.index(("b", 5)) < order.index(("a", 1)), "another key must not wait"
 
 
+async def test_an_event_that_never_comes_back_is_forgotten(
+    db: Database, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.consume._POISON_DELAYS", (1.0,))
+    monkeypatch.setattr("chassis.consume._BEAT_SECONDS", 0.05)
+    monkeypatch.setattr("chassis.consume._FORGET_SECONDS", 0.2)
+
+    async def handler(tx: Tx, event: Any) -> None:
+        # As if another replica had finished it: this one never sees it again.
+        await bus.js.purge_stream("PROBE")
+        raise ValueError
+
+    consumer = Consumer(bus, db, "PROBE", [Subscription(Happened, handler)])
+    async with background(relay_outbox(db, bus), consumer.run()):
+        await emit(db, Happened(n=1))
+        await eventually(lambda: consumer._held and consumer._failures)
+        await eventually(lambda: not consumer._held and not consumer._failures)
+
+
 async def test_undecodable_and_poison_go_to_the_dead_letters_at_once(db: Database, bus: Bus) -> None:
     async def handler(tx: Tx, event: Any) -> None:
         await note(tx, event)
