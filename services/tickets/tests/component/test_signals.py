@@ -133,16 +133,25 @@ async def test_a_reminder_or_a_breach_alone_escalates_nothing(desk: Desk) -> Non
 
 
 async def test_a_mark_whose_work_was_done_meanwhile_is_outdated(desk: Desk) -> None:
-    answered, over, waiting = [await desk.create(subject=name) for name in ("a", "b", "c")]
+    answered, over = [await desk.create(subject=name) for name in ("a", "b")]
     await desk.call("ReplyToTicket", ticket=answered.id, text="Hello")
     await desk.call("ResolveTicket", ticket=over.id)
-    await desk.call("ChangeTicketStatus", ticket=waiting.id, status="waiting")
-    for ticket in (answered, over, waiting):
+    for ticket in (answered, over):
         await desk.tell(a_mark(ticket, LINE), a_mark(ticket, MANAGEMENT, "150%"))
         now = await settled(desk, ticket)
         assert not now.HasField("escalation")
     await desk.tell(a_mark(answered, LINE, clock="resolution"))
     assert (await settled(desk, answered)).status == "escalated"
+
+
+async def test_waiting_without_an_answer_stops_no_escalation(desk: Desk) -> None:
+    """CA-21: only the resolution clock stands still while the ticket waits for the customer."""
+    ticket = await desk.create()
+    await desk.call("ChangeTicketStatus", ticket=ticket.id, status="waiting")
+    await desk.tell(a_mark(ticket, LINE, clock="resolution"))
+    assert (await settled(desk, ticket)).status == "waiting"
+    await desk.tell(a_mark(ticket, LINE))
+    assert (await settled(desk, ticket)).status == "escalated"
 
 
 async def test_a_mark_of_a_clock_that_ended_is_outdated(desk: Desk) -> None:

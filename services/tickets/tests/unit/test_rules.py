@@ -98,8 +98,8 @@ def reopened() -> Ticket:
     return ticket
 
 
-def waiting() -> Ticket:
-    ticket = taken()
+def waiting(*, replied: bool = False) -> Ticket:
+    ticket = answered() if replied else taken()
     workflow.change_status(ticket, "waiting", at(2))
     return ticket
 
@@ -121,10 +121,11 @@ CLOCKS = ("pickup", "first_response", "accepted_response", "next_response", "res
         (answered(), "pickup first_response accepted_response next_response"),
         (asked_again(), "pickup first_response accepted_response"),
         (reopened(), "pickup accepted_response next_response"),
-        (waiting(), " ".join(CLOCKS)),
+        (waiting(), "pickup resolution"),
+        (waiting(replied=True), "pickup first_response accepted_response next_response resolution"),
         (resolved(), " ".join(CLOCKS)),
     ],
-    ids=["new", "taken", "answered", "asked again", "reopened", "waiting", "resolved"],
+    ids=["new", "taken", "answered", "asked again", "reopened", "waiting", "replied, waiting", "resolved"],
 )
 def test_a_mark_counts_only_while_its_work_is_undone(ticket: Ticket, outdated: str) -> None:
     """CA-21: no answer at 80 % escalates; an answer that came meanwhile does not."""

@@ -99,8 +99,11 @@ def ticket_to_join(inbound: Inbound, open_tickets: Sequence[Ticket]) -> Ticket |
 
 def is_outdated(ticket: Ticket, clock: str) -> bool:
     """Whether what a mark of this clock warned of has been done meanwhile, or waits for the customer."""
-    if status_kind(ticket) in (StatusKind.WAITING, StatusKind.RESOLVED, StatusKind.CLOSED):
+    if status_kind(ticket) in (StatusKind.RESOLVED, StatusKind.CLOSED):
         return True
+    if clock == "resolution":
+        # The only clock that waiting pauses: a customer without an answer waits on.
+        return status_kind(ticket) == StatusKind.WAITING
     if clock == "pickup":
         return bool(ticket.assignee)
     if clock in ("acknowledge", "first_response"):
