@@ -15,6 +15,7 @@ from tickdesk.tickets.v1 import events_pb2 as ticket_events
 from tickdesk.tickets.v1 import ticket_pb2
 
 _BATCH = 100
+_ROBOT = "a robot opened it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ async def _why_not(tx: Tx, ticket: ticket_pb2.Ticket, survey: Survey, rules: Rul
         return "it follows a survey itself"
     if not survey.recipient:
         return "the customer has no e-mail address"
-    if await store.is_robot(tx, ticket.id):
-        return "a robot opened it"
+    if await store.robots(tx, [ticket.id]):
+        return _ROBOT
     if not is_sampled(survey.id, rules.of(ticket.queue).sample_percent):
         return "not in the sample"
     return ""
@@ -96,21 +97,35 @@ def _closed_at(tx: Tx, ticket: ticket_pb2.Ticket) -> datetime:
 
 
 async def ask_due(tx: Tx, rules: Rules) -> int:
-    """Send out the questions that are due; return how many."""
+    """Send out the questions that are due; return how many were, those to robots included."""
     due = await store.lock_due(tx, _BATCH)
+    # Once more: the news that a robot opened a ticket may come after that of its closing.
+    robots = await store.robots(tx, [each.ticket_id for each in due]) if due else set()
     for survey in due:
-        token = secrets.token_urlsafe(32)
-        asked = replace(survey, state=State.ASKED, expires_at=tx.now + rules.term)
-        await store.ask(tx, asked, token_hash(token))
-        event = events_pb2.SurveyAsked(
-            survey=convert.survey_message(asked),
-            url=f"{rules.public_url}/s/{token}",
-            ticket_subject=survey.ticket_subject,
-            recipient_name=survey.recipient_name,
-        )
-        tx.emit(event, key=survey.ticket_id)
-        tx.after_commit(metrics.SURVEYS.labels("asked").inc)
+        if survey.ticket_id in robots:
+            await _skip(tx, survey, _ROBOT)
+        else:
+            await _ask(tx, survey, rules)
     return len(due)
+
+
+async def _skip(tx: Tx, survey: Survey, reason: str) -> None:
+    if await store.skip_planned(tx, survey.id, reason):
+        tx.after_commit(metrics.SURVEYS.labels(State.SKIPPED.value).inc)
+
+
+async def _ask(tx: Tx, survey: Survey, rules: Rules) -> None:
+    token = secrets.token_urlsafe(32)
+    asked = replace(survey, state=State.ASKED, expires_at=tx.now + rules.term)
+    await store.ask(tx, asked, token_hash(token))
+    event = events_pb2.SurveyAsked(
+        survey=convert.survey_message(asked),
+        url=f"{rules.public_url}/s/{token}",
+        ticket_subject=survey.ticket_subject,
+        recipient_name=survey.recipient_name,
+    )
+    tx.emit(event, key=survey.ticket_id)
+    tx.after_commit(metrics.SURVEYS.labels("asked").inc)
 
 
 async def expire(tx: Tx) -> None:

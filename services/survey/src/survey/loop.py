@@ -24,7 +24,7 @@ async def ask_for_ever(db: Database, rules: Rules, bell: asyncio.Event) -> None:
             log.warning("cannot ask", detail=error.message)
             count = 0
         if count:
-            log.info("asked", surveys=count)
+            log.info("surveys were due", surveys=count)
             continue
         try:
             async with asyncio.timeout(_POLL_SECONDS):

@@ -1,5 +1,6 @@
 """Tables of survey and every query."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -59,10 +60,10 @@ async def add_robot(tx: Tx, ticket_id: str) -> None:
     await tx.execute(insert(robot_table).values(ticket_id=ticket_id).on_conflict_do_nothing())
 
 
-async def is_robot(tx: Tx, ticket_id: str) -> bool:
-    """Tell whether a robot opened the ticket."""
-    found = sa.select(sa.true()).where(robot_table.c.ticket_id == ticket_id)
-    return bool(await tx.conn.scalar(found))
+async def robots(tx: Tx, ticket_ids: Iterable[str]) -> set[str]:
+    """Which of these tickets a robot opened."""
+    found = sa.select(robot_table.c.ticket_id).where(robot_table.c.ticket_id.in_(list(ticket_ids)))
+    return set((await tx.execute(found)).scalars())
 
 
 async def add_survey(tx: Tx, survey: Survey) -> bool:

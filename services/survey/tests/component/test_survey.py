@@ -73,6 +73,25 @@ async def test_what_is_not_asked_is_skipped_with_a_state(start: Start) -> None:
     assert len(desk.told.of(events_pb2.SurveyAsked)) == 1
 
 
+async def test_a_robot_is_not_asked_when_the_news_of_it_comes_after_the_closing(start: Start) -> None:
+    """CA-23: events of a ticket may be late; what is known when the question is due counts."""
+    robot = a_ticket()
+    async with start(delay_seconds=3600) as desk:
+        await desk.tell(closed(robot), ticket_events.TicketOpened(ticket=robot, from_robot=True))
+        async with Database(desk.settings.database_url, "test") as db:
+
+            async def known() -> Any:
+                async with db.tx() as tx:
+                    return await tx.conn.scalar(text("select true from robot"))
+
+            await eventually(known)
+            await the_survey(desk, robot.id, survey_pb2.SURVEY_STATE_PLANNED)
+            async with db.tx() as tx:
+                await tx.conn.execute(text("update survey set ask_at = now()"))
+        await the_survey(desk, robot.id, survey_pb2.SURVEY_STATE_SKIPPED)
+        assert desk.told.of(events_pb2.SurveyAsked) == []
+
+
 @pytest.mark.parametrize("closing_first", [True, False])
 async def test_a_reopened_ticket_is_not_asked_about(start: Start, closing_first: bool) -> None:
     """CP-11: only the cycle that lasted is asked about, whichever news comes first."""
