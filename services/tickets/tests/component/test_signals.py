@@ -101,6 +101,25 @@ async def test_a_breach_is_for_good_in_its_cycle(desk: Desk) -> None:
     assert summary(await settled(desk, ticket)) == [("first_response", "running", False, "")]
 
 
+async def test_a_mark_before_the_news_of_its_cycle_is_kept(desk: Desk) -> None:
+    """Marks and clocks come by different ways: the later news completes what the mark said."""
+    ticket = await desk.create()
+    late, begun = a_mark(ticket, BREACH, "100%"), a_clock(1)
+    late.ticket.version = 7
+    late.clock_due_time.FromSeconds(1_800_000_900)
+    begun.due_time.FromSeconds(1_800_001_000)
+    await desk.tell(late)
+    now = await settled(desk, ticket)
+    assert summary(now) == [("first_response", "running", True, "100%")]
+    assert now.sla.clocks[0].due_time == late.clock_due_time
+    await desk.tell(sla.ClockStarted(ticket=a_ref(ticket), clock=begun))
+    now = await settled(desk, ticket)
+    assert summary(now) == [("first_response", "running", True, "100%")]
+    assert now.sla.clocks[0].due_time == begun.due_time
+    await desk.tell(a_mark(ticket, REMIND, "70%", cycle=2), a_mark(ticket, LINE, "80%"))
+    assert summary(await settled(desk, ticket)) == [("first_response", "running", False, "70%")]
+
+
 async def test_news_of_an_unknown_ticket_is_dropped(desk: Desk) -> None:
     ticket = await desk.create()
     ghost = ticket_pb2.Ticket(id="01900000-0000-7000-8000-000000000000")

@@ -86,7 +86,13 @@ async def mark_reached(tx: Tx, event: sla.MarkReached) -> None:
     """A mark is noted, and carried out unless what it warned of was done meanwhile."""
     breached = event.mark.action == clock_pb2.MARK_ACTION_BREACH
     mark = SlaClock(
-        event.clock, "", event.cycle, event.ticket.version, breached=breached, last_mark=event.mark.name
+        clock=event.clock,
+        state="running",
+        cycle=event.cycle,
+        version=0,
+        due_time=_instant(event.clock_due_time),
+        breached=breached,
+        last_mark=event.mark.name,
     )
     await clocks.put_mark(tx, event.ticket.id, mark)
     step = _STEPS.get(event.mark.action)

@@ -1,39 +1,26 @@
 """What the clocks say of tickets. Older news never replaces newer."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from chassis.db import Tx
 from tickets.domain.model import SlaClock
 from tickets.store import tables
 
 _k = tables.ticket_clock
+_KEY = ("ticket_id", "clock")
+_CHANGING = ("cycle", "state", "due_time", "met_time", "breached", "last_mark", "version", "as_of_time")
 
 
 async def put_clock(tx: Tx, ticket_id: str, clock: SlaClock, as_of: datetime) -> bool:
     """Note the state of a clock; False when something newer is known or there is no such ticket."""
-    values = {
-        "ticket_id": ticket_id,
-        "clock": clock.clock,
-        "cycle": clock.cycle,
-        "state": clock.state,
-        "due_time": clock.due_time,
-        "met_time": clock.met_time,
-        "breached": clock.breached,
-        "last_mark": clock.last_mark,
-        "version": clock.version,
-        "as_of_time": as_of,
-    }
-    row = sa.select(*(sa.cast(value, _k.c[name].type).label(name) for name, value in values.items()))
-    known = sa.exists().where(tables.ticket.c.id == ticket_id)
-    news = insert(_k).from_select(list(values), row.where(known))
+    news = _news(ticket_id, clock, as_of)
     same_cycle = _k.c.cycle == news.excluded.cycle
-    changed: dict[str, Any] = {
-        name: news.excluded[name] for name in values if name not in ("ticket_id", "clock")
-    }
+    changed: dict[str, Any] = {name: news.excluded[name] for name in _CHANGING}
     # A breach is for good in its cycle, and the state of a clock may name no mark where one is known.
     changed["breached"] = news.excluded.breached | (same_cycle & _k.c.breached)
     kept_mark = sa.case(
@@ -43,17 +30,31 @@ async def put_clock(tx: Tx, ticket_id: str, clock: SlaClock, as_of: datetime) ->
     newer = sa.tuple_(news.excluded.cycle, news.excluded.version, news.excluded.as_of_time) >= sa.tuple_(
         _k.c.cycle, _k.c.version, _k.c.as_of_time
     )
-    upsert = news.on_conflict_do_update(
-        index_elements=[_k.c.ticket_id, _k.c.clock], set_=changed, where=newer
-    )
+    upsert = news.on_conflict_do_update(index_elements=_KEY, set_=changed, where=newer)
     return bool((await tx.execute(upsert)).rowcount)
 
 
-async def put_mark(tx: Tx, ticket_id: str, clock: SlaClock) -> bool:
-    """Note the last mark of a clock's cycle; False when a later cycle is known or the clock is not."""
-    change = (
-        sa.update(_k)
-        .where(_k.c.ticket_id == ticket_id, _k.c.clock == clock.clock, _k.c.cycle == clock.cycle)
-        .values(last_mark=clock.last_mark, breached=_k.c.breached | clock.breached)
+async def put_mark(tx: Tx, ticket_id: str, clock: SlaClock) -> None:
+    """Note the last mark of a clock's cycle unless a later cycle is known.
+
+    A mark may come before the news that its cycle began: give it version 0, which any such news completes.
+    """
+    news = _news(ticket_id, clock, tx.now)
+    same_cycle = _k.c.cycle == news.excluded.cycle
+    changed: dict[str, Any] = {
+        name: sa.case((same_cycle, _k.c[name]), else_=news.excluded[name]) for name in _CHANGING
+    }
+    changed["breached"] = news.excluded.breached | (same_cycle & _k.c.breached)
+    changed["last_mark"] = news.excluded.last_mark
+    upsert = news.on_conflict_do_update(
+        index_elements=_KEY, set_=changed, where=news.excluded.cycle >= _k.c.cycle
     )
-    return bool((await tx.execute(change)).rowcount)
+    await tx.execute(upsert)
+
+
+def _news(ticket_id: str, clock: SlaClock, as_of: datetime) -> Insert:
+    """The row as heard; none when there is no such ticket."""
+    values = {"ticket_id": ticket_id, **asdict(clock), "as_of_time": as_of}
+    row = sa.select(*(sa.cast(value, _k.c[name].type).label(name) for name, value in values.items()))
+    known = sa.exists().where(tables.ticket.c.id == ticket_id)
+    return insert(_k).from_select(list(values), row.where(known))
