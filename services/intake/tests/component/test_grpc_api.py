@@ -160,6 +160,16 @@ async def test_messages_are_listed_newest_first_by_pages_and_filters(start: Star
     assert [each.id for each in recent.messages] == [robot.id]
 
 
+async def test_the_count_ends_at_its_limit(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists: a page costs the same however many rows match."""
+    monkeypatch.setattr("intake.store.COUNT_LIMIT", 2)
+    async with start() as desk:
+        for name in ("one", "two", "three"):
+            await desk.accept(a_mail(name))
+        page = await desk.api.ListMessages(ListMessagesRequest(), timeout=5)
+    assert (len(page.messages), page.total_size) == (3, 2)
+
+
 async def test_what_is_not_there_is_not_found(start: Start) -> None:
     async with start() as desk:
         with pytest.raises(grpc.aio.AioRpcError) as message:

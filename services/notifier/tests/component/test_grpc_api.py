@@ -49,6 +49,17 @@ async def test_pages_hold_every_delivery_once_newest_first(start: Start) -> None
     assert got.delivery.subject.startswith("Re: Printer on fire")
 
 
+async def test_the_count_ends_at_its_limit(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists: a page costs the same however many rows match."""
+    async with start() as desk:
+        for number in range(3):
+            await desk.tell(replied(a_ticket(key=f"SUP-{number}"), "hello"))
+        await sent(desk, 3)
+        monkeypatch.setattr("notifier.store.COUNT_LIMIT", 2)
+        page = await desk.api.ListDeliveries(LIST(state=SENT), timeout=5)
+    assert (len(page.deliveries), page.total_size) == (3, 2)
+
+
 async def test_bad_calls_are_refused_by_name(start: Start) -> None:
     """Bad input gets a clear error and changes nothing."""
     nobody = str(uuid4())

@@ -108,7 +108,7 @@ async def test_an_event_delivered_twice_takes_effect_once(desk: Desk) -> None:
 
 
 async def test_marks_overdue_at_once_are_told_once_and_reminders_are_folded_into_the_breach(
-    desk: Desk,
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = Case(ago(11), CRITICAL)
     await desk.tell(case, ticket_events.TicketOpened)
@@ -123,9 +123,13 @@ async def test_marks_overdue_at_once_are_told_once_and_reminders_are_folded_into
         ("first_response", "90%", 1, True),
         ("first_response", "100%", 1, False),
     ]
-    page = await (await desk.stub()).ListMarks(sla_service_pb2.ListMarksRequest(ticket_id=case.id), timeout=5)
+    request = sla_service_pb2.ListMarksRequest(ticket_id=case.id)
+    page = await (await desk.stub()).ListMarks(request, timeout=5)
     assert page.total_size == 4
     assert sorted(one.mark.name for one in page.marks if one.folded) == ["70%", "90%"]
+    monkeypatch.setattr("sla_clock.store.ledger.COUNT_LIMIT", 3)
+    page = await (await desk.stub()).ListMarks(request, timeout=5)
+    assert (len(page.marks), page.total_size) == (4, 3), "counted up to a limit"
 
 
 async def test_a_shorter_target_moves_the_due_instant_and_says_why(desk: Desk) -> None:

@@ -15,6 +15,8 @@ from survey.domain import GOOD, State, Survey
 
 metadata = sa.MetaData()
 chassis_tables(metadata)
+COUNT_LIMIT = 10_000
+"""Matches are counted up to here: counting a million rows would cost more than the page."""
 _INSTANT = sa.DateTime(timezone=True)
 
 survey_table = sa.Table(
@@ -122,13 +124,18 @@ async def get_survey(tx: Tx, survey_id: UUID) -> Survey:
 async def list_surveys(
     tx: Tx, filters: dict[str, str], after: tuple[datetime, UUID] | None, size: int
 ) -> tuple[list[Survey], int, int]:
-    """A page, newest first; how many match in all; the share of good answers among them in percent."""
+    """A page, newest first; how many match in all; the share of good answers among them in percent.
+
+    Both look at the newest COUNT_LIMIT matches only.
+    """
     chosen = [_s[name] == value for name, value in filters.items()]
-    votes = sa.func.count().filter(_s.state == State.ANSWERED)
-    good = sa.func.count().filter(_s.state == State.ANSWERED, _s.score >= GOOD)
-    counted = sa.select(sa.func.count().label("total"), votes.label("votes"), good.label("good"))
-    sums = (await tx.execute(counted.select_from(survey_table).where(*chosen))).one()
-    page = sa.select(survey_table).where(*chosen).order_by(_s.created_at.desc(), _s.id.desc()).limit(size)
+    newest = (_s.created_at.desc(), _s.id.desc())
+    seen = sa.select(_s.state, _s.score).where(*chosen).order_by(*newest).limit(COUNT_LIMIT).subquery().c
+    votes = sa.func.count().filter(seen.state == State.ANSWERED)
+    good = sa.func.count().filter(seen.state == State.ANSWERED, seen.score >= GOOD)
+    counted = sa.select(sa.func.count(seen.state).label("total"), votes.label("votes"), good.label("good"))
+    sums = (await tx.execute(counted)).one()
+    page = sa.select(survey_table).where(*chosen).order_by(*newest).limit(size)
     if after:
         page = page.where(sa.tuple_(_s.created_at, _s.id) < after)
     found = [_survey(row) for row in await tx.execute(page)]

@@ -337,6 +337,18 @@ async def test_the_api_pages_filters_and_counts(start: Start) -> None:
     assert missing.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_the_count_and_the_share_look_at_the_newest(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists: a page costs the same however many rows match."""
+    monkeypatch.setattr("survey.store.COUNT_LIMIT", 2)
+    async with start() as desk:
+        for score in (1, 5, 5):
+            await desk.post(await desk.asked(), score=score)
+        page = await desk.api.ListSurveys(LIST(), timeout=5)
+    assert (len(page.surveys), page.total_size, page.csat_percent) == (3, 2, 100)
+
+
 async def test_no_token_is_stored(start: Start) -> None:
     """faults 35: who reads the table cannot vote."""
     async with start() as desk:

@@ -270,7 +270,7 @@ class ListMessagesResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     total_size: _builtins.int
-    """How many match in all."""
+    """How many match in all, counted up to 10,000."""
     duplicates_dropped: _builtins.int
     """How many deliveries were recognised as duplicates of stored messages and dropped, over all time."""
     @_builtins.property

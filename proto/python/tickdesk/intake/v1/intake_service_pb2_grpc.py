@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class IntakeServiceStub:
-    """Takes messages in and shows them.
+    """Takes messages in and shows them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def __init__(self, channel):
@@ -58,7 +59,8 @@ class IntakeServiceStub:
 
 
 class IntakeServiceServicer:
-    """Takes messages in and shows them.
+    """Takes messages in and shows them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def SubmitRequest(self, request, context):
@@ -123,7 +125,8 @@ def add_IntakeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IntakeService:
-    """Takes messages in and shows them.
+    """Takes messages in and shows them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IntakeServiceStub:
-    """Takes messages in and shows them."""
+    """Takes messages in and shows them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -47,7 +49,9 @@ class IntakeServiceStub:
 
 @_typing.type_check_only
 class IntakeServiceAsyncStub(IntakeServiceStub):
-    """Takes messages in and shows them."""
+    """Takes messages in and shows them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitRequest: _aio.UnaryUnaryMultiCallable[_intake_service_pb2.SubmitRequestRequest, _intake_service_pb2.SubmitRequestResponse]  # type: ignore[assignment]
@@ -63,7 +67,9 @@ class IntakeServiceAsyncStub(IntakeServiceStub):
     """The bytes of an attachment, or of the raw message by its raw_id. Errors: NOT_FOUND."""
 
 class IntakeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Takes messages in and shows them."""
+    """Takes messages in and shows them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_abc_1.abstractmethod
     def SubmitRequest(

@@ -119,7 +119,7 @@ class ListDeliveriesResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     total_size: _builtins.int
-    """How many match in all."""
+    """How many match in all, counted up to 10,000."""
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[_delivery_pb2.Delivery]:
         """The page, newest first."""

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class NotifierServiceStub:
-    """Shows deliveries and sends failed ones again.
+    """Shows deliveries and sends failed ones again. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def __init__(self, channel):
@@ -53,7 +54,8 @@ class NotifierServiceStub:
 
 
 class NotifierServiceServicer:
-    """Shows deliveries and sends failed ones again.
+    """Shows deliveries and sends failed ones again. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def GetDelivery(self, request, context):
@@ -104,7 +106,8 @@ def add_NotifierServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotifierService:
-    """Shows deliveries and sends failed ones again.
+    """Shows deliveries and sends failed ones again. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NotifierServiceStub:
-    """Shows deliveries and sends failed ones again."""
+    """Shows deliveries and sends failed ones again. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,7 +44,9 @@ class NotifierServiceStub:
 
 @_typing.type_check_only
 class NotifierServiceAsyncStub(NotifierServiceStub):
-    """Shows deliveries and sends failed ones again."""
+    """Shows deliveries and sends failed ones again. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDelivery: _aio.UnaryUnaryMultiCallable[_notifier_service_pb2.GetDeliveryRequest, _notifier_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
@@ -53,7 +57,9 @@ class NotifierServiceAsyncStub(NotifierServiceStub):
     """Sends a failed delivery again. Errors: NOT_FOUND; FAILED_PRECONDITION (NOT_FAILED)."""
 
 class NotifierServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows deliveries and sends failed ones again."""
+    """Shows deliveries and sends failed ones again. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_abc_1.abstractmethod
     def GetDelivery(

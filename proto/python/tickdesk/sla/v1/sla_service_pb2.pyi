@@ -283,7 +283,7 @@ class ListMarksResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     total_size: _builtins.int
-    """How many match in all."""
+    """How many match in all, counted up to 10,000."""
     @_builtins.property
     def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerMark]:
         """The page, newest first."""

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SlaServiceStub:
-    """Clocks, marks and the policy behind them.
+    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def __init__(self, channel):
@@ -63,7 +64,8 @@ class SlaServiceStub:
 
 
 class SlaServiceServicer:
-    """Clocks, marks and the policy behind them.
+    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def GetClocks(self, request, context):
@@ -139,7 +141,8 @@ def add_SlaServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SlaService:
-    """Clocks, marks and the policy behind them.
+    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     @staticmethod

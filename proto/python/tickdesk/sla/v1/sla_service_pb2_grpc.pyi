@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SlaServiceStub:
-    """Clocks, marks and the policy behind them."""
+    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -48,7 +50,9 @@ class SlaServiceStub:
 
 @_typing.type_check_only
 class SlaServiceAsyncStub(SlaServiceStub):
-    """Clocks, marks and the policy behind them."""
+    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetClocks: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetClocksRequest, _sla_service_pb2.GetClocksResponse]  # type: ignore[assignment]
@@ -65,7 +69,9 @@ class SlaServiceAsyncStub(SlaServiceStub):
     """The policy in force, or an earlier version. Errors: NOT_FOUND (POLICY_NOT_FOUND)."""
 
 class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Clocks, marks and the policy behind them."""
+    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_abc_1.abstractmethod
     def GetClocks(

@@ -112,9 +112,11 @@ class ListSurveysResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     total_size: _builtins.int
-    """How many match in all."""
+    """How many match in all, counted up to 10,000."""
     csat_percent: _builtins.int
-    """Share of answers that score 75 or more (4 and 5 of 5), in percent, of the matching answered ones."""
+    """Share of answers that score 75 or more (4 and 5 of 5), in percent, of the answered ones among the newest
+    10,000 that match.
+    """
     @_builtins.property
     def surveys(self) -> _containers.RepeatedCompositeFieldContainer[_survey_pb2.Survey]:
         """The page, newest first."""

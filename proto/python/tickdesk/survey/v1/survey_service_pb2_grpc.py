@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SurveyServiceStub:
-    """Shows surveys. Votes come over the public page only.
+    """Shows surveys. Votes come over the public page only. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def __init__(self, channel):
@@ -48,7 +49,8 @@ class SurveyServiceStub:
 
 
 class SurveyServiceServicer:
-    """Shows surveys. Votes come over the public page only.
+    """Shows surveys. Votes come over the public page only. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     def GetSurvey(self, request, context):
@@ -87,7 +89,8 @@ def add_SurveyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SurveyService:
-    """Shows surveys. Votes come over the public page only.
+    """Shows surveys. Votes come over the public page only. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SurveyServiceStub:
-    """Shows surveys. Votes come over the public page only."""
+    """Shows surveys. Votes come over the public page only. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +42,9 @@ class SurveyServiceStub:
 
 @_typing.type_check_only
 class SurveyServiceAsyncStub(SurveyServiceStub):
-    """Shows surveys. Votes come over the public page only."""
+    """Shows surveys. Votes come over the public page only. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSurvey: _aio.UnaryUnaryMultiCallable[_survey_service_pb2.GetSurveyRequest, _survey_service_pb2.GetSurveyResponse]  # type: ignore[assignment]
@@ -49,7 +53,9 @@ class SurveyServiceAsyncStub(SurveyServiceStub):
     """Surveys, newest first."""
 
 class SurveyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows surveys. Votes come over the public page only."""
+    """Shows surveys. Votes come over the public page only. Every call may fail with PERMISSION_DENIED
+    (ROLE_NOT_PERMITTED): the role may not call it.
+    """
 
     @_abc_1.abstractmethod
     def GetSurvey(
