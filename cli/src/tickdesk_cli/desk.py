@@ -49,7 +49,8 @@ class Desk:
     @property
     def exists(self) -> bool:
         """True when the folder holds a desk, running or not."""
-        return (self.folder / "desk.json").exists()
+        # Unlike Path.exists this one is silent about a folder that may not be entered.
+        return os.path.exists(self.folder / "desk.json")
 
     @property
     def ports(self) -> dict[str, int]:
