@@ -9,6 +9,7 @@ import pytest
 from chassis.db import migrate
 from chassis.servers import start_postgres
 from chassis.testing import eventually
+from intake.adapters.lmtp import Door
 from services.intake.tests.conftest import SUPPORT, Start, a_mail, mail_client
 from tickdesk.common.v1.common_pb2 import CHANNEL_EMAIL
 from tickdesk.intake.v1.intake_service_pb2 import (
@@ -334,3 +335,8 @@ async def test_two_listeners_cannot_share_a_port(start: Start) -> None:
         with pytest.raises(OSError, match="address already in use"):
             async with start(lmtp_port=port):
                 pass
+
+
+def test_the_mail_library_may_inspect_the_door_on_every_python() -> None:
+    """On Python 3.11.2 of Debian 12 a handler with slots raised TypeError at each connection."""
+    assert "__slots__" not in vars(Door)

@@ -46,7 +46,8 @@ class Rules:
     peer_per_minute: int = 0
 
 
-@dataclass(slots=True)
+# No slots: the library inspects its handler, which a dataclass with slots does not bear before Python 3.11.3.
+@dataclass
 class Door:
     """What happens at each SMTP command; one for all connections of a listener."""
 
