@@ -97,7 +97,8 @@ async def _wheels(_: Desk) -> list[Finding]:
 
 async def _folder(desk: Desk) -> list[Finding]:
     place = desk.folder
-    while not place.exists():
+    # Unlike Path.exists this one is silent about names that no folder can have.
+    while not os.path.exists(place):  # noqa: ASYNC240
         place = place.parent
     if not os.access(place, os.W_OK):
         remedy = "Choose another folder with --folder, or change its owner."

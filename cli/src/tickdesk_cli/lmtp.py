@@ -16,6 +16,7 @@ from tickdesk_cli.terminal import Problem
 _COMPLETED = 250
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0)
 _TIMEOUT = 60.0
+_GREETING_TIMEOUT = 5.0
 _RECIPIENT = re.compile(
     rb"^(?:delivered-to|x-original-to|to|cc):(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE
 )
@@ -131,9 +132,11 @@ class Sender:
                 port=self.port,
                 local_hostname="localhost",
                 start_tls=False,
-                timeout=_TIMEOUT,
+                timeout=_GREETING_TIMEOUT,
             )
             await self._client.connect()
+            # A listener that does not greet is away; one that stores a large message may take its time.
+            self._client.timeout = _TIMEOUT
         return self._client
 
     def _drop(self) -> None:

@@ -16,6 +16,7 @@ from tickdesk.tickets.v1.events_pb2 import TicketOpened
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.doctor import dead_letters
 from tickdesk_cli.main import app
+from tickdesk_cli.terminal import console
 
 EVENT = TicketOpened.DESCRIPTOR.full_name
 Types = Callable[..., Awaitable[str]]
@@ -38,9 +39,10 @@ async def bus(desk: Desk) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-def types(desk: Desk) -> Types:
+def types(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Types:
     """Type `tickdesk dlq ...`, expect an exit code, return what is shown."""
-    runner = CliRunner(env={"TICKDESK_HOME": str(desk.folder), "COLUMNS": "240", "NO_COLOR": "1"})
+    runner = CliRunner(env={"TICKDESK_HOME": str(desk.folder), "NO_COLOR": "1"})
+    monkeypatch.setattr(console, "width", 240)
 
     async def run(*words: str, code: int = 0, answer: str = "") -> str:
         done = await asyncio.to_thread(runner.invoke, app, ["dlq", *words], input=answer)

@@ -84,6 +84,6 @@ def _read(raw: RawStreamMsg) -> DeadLetter:
         key=headers.get("Tickdesk-Key", ""),
         reason=headers.get("Tickdesk-Dlq-Reason", ""),
         detail=headers.get("Tickdesk-Dlq-Detail", ""),
-        time=datetime.fromisoformat(headers["Tickdesk-Time"]),
+        time=datetime.fromisoformat(headers.get("Tickdesk-Time") or "1970-01-01T00:00:00+00:00"),
         payload=raw.data or b"",
     )
