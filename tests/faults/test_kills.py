@@ -88,7 +88,7 @@ async def test_a_death_in_the_middle_of_the_mailbox_changes_no_count(victim: str
         report = await deliver_with_blows(desk, client, BLOWS[victim], blows=(8, 20, 33))
         for service in desk.services:
             await service.ready()
-        await eventually(lambda: complete(client), timeout=60)
+        await eventually(lambda: complete(client), timeout=90)
         held = await holdings(client)
     want = expected()
     outcomes = [str(each["outcome"]) for each in want.values()]
@@ -101,12 +101,14 @@ async def test_a_death_in_the_middle_of_the_mailbox_changes_no_count(victim: str
 
 
 async def complete(client: Client) -> bool:
-    """True when every ticket has its clocks and every auto-reply that is due has its row."""
-    held = await holdings(client)
-    persons = [
-        each for each in expected().values() if each["outcome"] == "created" and each["kind"] == "person"
-    ]
-    return held.clocked == sum(held.tickets.values()) and held.auto_replies >= len(persons)
+    """True when every message is in its ticket, every ticket has its clocks, every auto-reply its row."""
+    held, want = await holdings(client), expected()
+    persons = [each for each in want.values() if each["outcome"] == "created" and each["kind"] == "person"]
+    return (
+        held.ticket_messages >= held.messages + _notes(want)
+        and held.clocked == sum(held.tickets.values())
+        and held.auto_replies >= len(persons)
+    )
 
 
 def _notes(want: dict[str, dict[str, object]]) -> int:

@@ -1,12 +1,13 @@
 """What the interceptor promises on the wire: tokens, deadlines, clear errors, no leaks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+import structlog
 import structlog.testing
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -176,6 +177,16 @@ async def test_a_time_that_no_calendar_knows_is_refused_with_its_field(
     assert detail(status, error_details_pb2.BadRequest).field_violations[0].field == "inner.since"
 
 
+@pytest.fixture
+def plain_logs() -> Iterator[None]:
+    """The library's own set-up: what another test of this process has configured may hide lines."""
+    configured = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**configured)
+
+
+@pytest.mark.usefixtures("plain_logs")
 async def test_an_unexpected_error_tells_the_caller_only_an_id(peer: Peer) -> None:
     peer.probe.answer = raising(ValueError("canary-secret"))
     with structlog.testing.capture_logs() as logged:
