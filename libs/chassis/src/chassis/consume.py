@@ -24,6 +24,7 @@ from chassis.bus import DEAD_LETTERS, Bus, Outgoing, Poison, Subscription
 from chassis.clock import utcnow
 from chassis.db import Database, Delivery
 from chassis.errors import DeskError, Unavailable
+from chassis.going import going
 from chassis.principal import Principal, current
 
 log = telemetry.logger(__name__)
@@ -116,7 +117,7 @@ class Consumer:
 
     async def _pull(self) -> None:
         delay = 0.2
-        while not self._stopping.is_set():
+        while going() and not self._stopping.is_set():
             try:
                 await self._fetch_until_lost()
                 delay = 0.2
@@ -147,7 +148,7 @@ class Consumer:
         inbox = self._bus.client.new_inbox()
         source = await self._bus.client.subscribe(inbox, cb=self._on_message)
         try:
-            while not self._stopping.is_set() and connection == self._bus.connections:
+            while going() and not self._stopping.is_set() and connection == self._bus.connections:
                 await self._fetch(inbox)
         finally:
             with suppress(nats.errors.Error):
@@ -188,7 +189,7 @@ class Consumer:
                 self._over.set()
 
     async def _work(self, lane: asyncio.Queue[Msg]) -> None:
-        while True:
+        while going():
             msg = await lane.get()
             try:
                 await self._handle(msg)
@@ -203,7 +204,7 @@ class Consumer:
 
     async def _beat(self) -> None:
         """Keep what is queued or being handled from coming again while this process lives."""
-        while True:
+        while going():
             await asyncio.sleep(_BEAT_SECONDS)
             self._forget()
             with suppress(nats.errors.Error):

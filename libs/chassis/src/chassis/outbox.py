@@ -16,6 +16,7 @@ from chassis.bus import Ack, Bus, Outgoing, stream_of
 from chassis.clock import utcnow
 from chassis.db import Database, Tx
 from chassis.errors import Unavailable
+from chassis.going import going
 from chassis.schema import chassis_tables
 
 log = telemetry.logger(__name__)
@@ -54,7 +55,7 @@ class Relay:
     async def run(self) -> None:
         """Publish for ever: woken by commits, and looking by itself every 250 ms."""
         delay = 0.5
-        while True:
+        while going():
             try:
                 more = await self.step()
                 delay = 0.5

@@ -24,6 +24,7 @@ from chassis.bus import Bus, Subscription, by_stream
 from chassis.consume import Consumer
 from chassis.db import Database, lagging_revision, migrate
 from chassis.errors import Unavailable
+from chassis.going import going
 from chassis.guard import Roles
 from chassis.rpc import Server
 from chassis.settings import ChassisSettings, load_settings
@@ -266,7 +267,7 @@ async def _serve(
 async def _schema_ready(settings: ChassisSettings, package: str, stop: asyncio.Event) -> bool:
     """Wait for the database and for a schema at least as new as this code."""
     deadline = asyncio.get_running_loop().time() + settings.startup_seconds
-    while not stop.is_set():
+    while going() and not stop.is_set():
         reason = await _not_usable(settings, package)
         if not reason:
             return True

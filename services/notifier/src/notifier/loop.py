@@ -10,6 +10,7 @@ from chassis import telemetry
 from chassis.clock import utcnow
 from chassis.db import Database, Tx
 from chassis.errors import Refused, Unavailable
+from chassis.going import going
 from notifier import metrics, store
 from notifier.domain import Channel, Delivery, Parcel, State, one_line
 from notifier.handlers import deliveries
@@ -69,7 +70,7 @@ async def deliver(db: Database, lane: Lane, first_retry: timedelta) -> None:
     free = asyncio.Semaphore(lane.width)
     async with asyncio.TaskGroup() as group:
         try:
-            while True:
+            while going():
                 await free.acquire()
                 parcel = await _next(db, lane)
                 group.create_task(_send(db, parcel, _attempt(lane.sender, parcel, first_retry), free))
@@ -80,7 +81,7 @@ async def deliver(db: Database, lane: Lane, first_retry: timedelta) -> None:
 
 async def measure(db: Database) -> None:
     """Keep the gauges of waiting deliveries."""
-    while True:
+    while going():
         try:
             async with db.tx() as tx:
                 since = await store.oldest_due(tx)
@@ -94,7 +95,7 @@ async def measure(db: Database) -> None:
 
 async def forget(db: Database, keep: timedelta) -> None:
     """Empty the letters that are older than `keep`, an hour apart."""
-    while True:
+    while going():
         try:
             async with db.tx() as tx:
                 count = await store.forget(tx, tx.now - keep)
@@ -106,7 +107,7 @@ async def forget(db: Database, keep: timedelta) -> None:
 
 
 async def _next(db: Database, lane: Lane) -> Parcel:
-    while True:
+    while going():
         lane.bell.clear()
         try:
             parcel = await _claim(db, lane)
@@ -120,6 +121,7 @@ async def _next(db: Database, lane: Lane) -> Parcel:
                 await lane.bell.wait()
         except TimeoutError:
             pass
+    raise asyncio.CancelledError
 
 
 async def _claim(db: Database, lane: Lane) -> Parcel | None:

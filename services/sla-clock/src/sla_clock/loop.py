@@ -11,6 +11,7 @@ import nats.errors
 from chassis import telemetry
 from chassis.clock import utcnow
 from chassis.errors import Unavailable
+from chassis.going import going
 from sla_clock.calendar import MICROS, micros
 from sla_clock.handlers.fire import check_stream, fire_claimed, fire_overdue, resend
 from sla_clock.handlers.follow import recalculate
@@ -33,7 +34,7 @@ _STREAM_SECONDS = 30.0
 
 async def fire_timers(works: Works, poll_seconds: float) -> None:
     """Claim, fire, settle, for ever. While Redis is away the database is asked instead."""
-    while True:
+    while going():
         try:
             await _fire_once(works, poll_seconds)
             INDEX_UP.set(1)
@@ -60,7 +61,7 @@ async def _fire_once(works: Works, poll_seconds: float) -> None:
 
 async def arm_timers(works: Works) -> None:
     """Set the timers that committed units of work have asked for; what fails is found by the mending."""
-    while True:
+    while going():
         await works.to_arm.wait()
         works.to_arm.clear()
         wakes, works.wakes = works.wakes, []
@@ -75,7 +76,7 @@ async def tend(works: Works, sweep_seconds: float, reconcile_seconds: float) -> 
     clock = asyncio.get_running_loop().time
     mend_at = stream_at = 0.0
     connection = works.bus.connections
-    while True:
+    while going():
         with suppress(Unavailable, nats.errors.Error, TimeoutError):
             await _sweep(works, GRACE_SECONDS)
             await resend(works, timedelta(seconds=GRACE_SECONDS))
@@ -92,7 +93,7 @@ async def tend(works: Works, sweep_seconds: float, reconcile_seconds: float) -> 
 
 async def follow_policy(works: Works) -> None:
     """Bring open tickets under a new policy, in batches, for ever; other replicas' edits are noticed too."""
-    while True:
+    while going():
         works.policy_changed.clear()
         try:
             while await recalculate(works, _RECALCULATED):

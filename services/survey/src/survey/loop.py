@@ -5,6 +5,7 @@ import asyncio
 from chassis import telemetry
 from chassis.db import Database
 from chassis.errors import Unavailable
+from chassis.going import going
 from survey import handlers
 from survey.handlers import Rules
 
@@ -14,7 +15,7 @@ _POLL_SECONDS = 1.0
 
 async def ask_for_ever(db: Database, rules: Rules, bell: asyncio.Event) -> None:
     """Run until cancelled; any number of replicas may."""
-    while True:
+    while going():
         bell.clear()
         try:
             async with db.tx() as tx:

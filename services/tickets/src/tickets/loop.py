@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from chassis.db import Database
 from chassis.errors import Unavailable
+from chassis.going import going
 from chassis.telemetry import logger
 from tickets import metrics
 from tickets.handlers import work
@@ -17,7 +18,7 @@ log = logger(__name__)
 async def close_expired(db: Database, settings: Settings) -> None:
     """Close resolved tickets after the confirmation term; any number of replicas may do this at once."""
     term = timedelta(seconds=settings.confirmation_seconds)
-    while True:
+    while going():
         try:
             async with db.tx() as tx:
                 closed = await work.close_expired(tx, term, settings.close_batch)
@@ -31,7 +32,7 @@ async def close_expired(db: Database, settings: Settings) -> None:
 
 async def count_open(db: Database, settings: Settings) -> None:
     """Export the gauges. Every replica shows the same figures, so rules take `max by`, never a sum."""
-    while True:
+    while going():
         try:
             async with db.tx() as tx:
                 rows = await figures.open_tickets(tx)
