@@ -7,12 +7,13 @@ from chassis.db import Database
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from sla_clock.consumers import subscriptions
-from sla_clock.grpc_api import NAME, PERMITTED, SlaApi
+from sla_clock.grpc_api import clocks, policies
 from sla_clock.handlers.policies import seed
 from sla_clock.handlers.works import Works
 from sla_clock.loop import arm_timers, fire_timers, follow_policy, tend
 from sla_clock.settings import Settings
 from sla_clock.timers import Timers
+from tickdesk.sla.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
 from tickdesk.sla.v1.sla_service_pb2_grpc import add_SlaServiceServicer_to_server
 
 
@@ -26,7 +27,15 @@ async def build(app: App, settings: Settings) -> None:
     timers = await app.open(Timers(redis_url, lease_seconds=settings.lease_seconds))
     works = Works(db, bus, timers, batch=settings.batch)
     await seed(works, settings.policy_path)
-    app.serve_grpc(add_SlaServiceServicer_to_server, SlaApi(works), NAME, permitted=PERMITTED)
+    app.serve_grpc(
+        add_SlaServiceServicer_to_server, clocks.SlaApi(works), clocks.NAME, permitted=clocks.PERMITTED
+    )
+    app.serve_grpc(
+        add_PolicyServiceServicer_to_server,
+        policies.PolicyApi(works),
+        policies.NAME,
+        permitted=policies.PERMITTED,
+    )
     app.consume(bus, db, subscriptions(works))
     app.spawn("fire", fire_timers(works, settings.poll_seconds))
     app.spawn("arm", arm_timers(works))

@@ -26,7 +26,7 @@ from sla_clock.settings import Settings
 from sla_clock.store.tables import ledger_table
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
-from tickdesk.sla.v1 import sla_service_pb2_grpc
+from tickdesk.sla.v1 import policy_service_pb2_grpc, sla_service_pb2_grpc
 from tickdesk.tickets.v1 import events_pb2 as ticket_events
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 
@@ -162,6 +162,13 @@ class Desk:
         """A client of the first replica; its calls need a timeout."""
         target = f"127.0.0.1:{self.apps[0].grpc_port}"
         return sla_service_pb2_grpc.SlaServiceStub(
+            await self.stack.enter_async_context(channel(target, token))
+        )
+
+    async def policies(self, token: str = "admin-token") -> Any:
+        """A client of the first replica's policies; its calls need a timeout."""
+        target = f"127.0.0.1:{self.apps[0].grpc_port}"
+        return policy_service_pb2_grpc.PolicyServiceStub(
             await self.stack.enter_async_context(channel(target, token))
         )
 

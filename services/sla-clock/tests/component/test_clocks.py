@@ -11,7 +11,7 @@ import pytest
 from chassis.clock import utcnow
 from chassis.testing import eventually
 from tickdesk.common.v1 import common_pb2 as common
-from tickdesk.sla.v1 import clock_pb2, sla_service_pb2
+from tickdesk.sla.v1 import clock_pb2, policy_service_pb2, sla_service_pb2
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.tickets.v1 import events_pb2 as ticket_events
 from tickdesk.tickets.v1 import timeline_pb2
@@ -192,14 +192,17 @@ BAD_CALLS = (
     ("ListDue", sla_service_pb2.ListDueRequest(page_size=201), "INVALID_ARGUMENT", "page_size"),
     ("ListMarks", sla_service_pb2.ListMarksRequest(ticket_id="x"), "INVALID_ARGUMENT", "ticket_id"),
     ("ListMarks", sla_service_pb2.ListMarksRequest(page_token="WzFd"), "INVALID_ARGUMENT", "page_token"),
-    ("GetPolicy", sla_service_pb2.GetPolicyRequest(version=99), "NOT_FOUND", "version 99"),
-    ("ApplyPolicy", sla_service_pb2.ApplyPolicyRequest(request_id="12345678"), "INVALID_ARGUMENT", "yaml"),
+)
+BAD_POLICY_CALLS: tuple[tuple[str, Any, str, str], ...] = (
+    ("GetPolicy", policy_service_pb2.GetPolicyRequest(version=99), "NOT_FOUND", "version 99"),
+    ("ApplyPolicy", policy_service_pb2.ApplyPolicyRequest(request_id="12345678"), "INVALID_ARGUMENT", "yaml"),
 )
 
 
 async def test_bad_calls_are_refused_with_what_is_wrong(desk: Desk) -> None:
-    stub = await desk.stub()
-    for method, request, code, detail in BAD_CALLS:
+    calls = [(await desk.stub(), *call) for call in BAD_CALLS]
+    calls += [(await desk.policies(), *call) for call in BAD_POLICY_CALLS]
+    for stub, method, request, code, detail in calls:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await getattr(stub, method)(request, timeout=5)
         assert refused.value.code().name == code

@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from chassis.testing import eventually
 from tickdesk.sla.v1 import events_pb2 as sla
-from tickdesk.sla.v1 import sla_service_pb2 as pb
+from tickdesk.sla.v1 import policy_service_pb2 as pb
 
 from .desk import POLICY, Case, Desk, a_desk, ago
 
@@ -28,12 +28,12 @@ async def test_a_new_policy_recomputes_the_open_tickets_and_says_so(desk: Desk) 
     case = Case(ago(60))
     await desk.tell(case)
     await desk.watch.next(sla.ClockStarted)
-    answer = await (await desk.stub()).ApplyPolicy(applied(STRICTER), timeout=5)
+    answer = await (await desk.policies()).ApplyPolicy(applied(STRICTER), timeout=5)
     assert (answer.name, answer.version) == ("test", 2)
     moved = await desk.watch.next(sla.ClockRecalculated)
     assert (moved.clock.name, moved.cause) == ("first_response", "policy test 2")
     assert (moved.previous_target.seconds, moved.clock.target.seconds) == (3600, 1800)
-    clocks = await (await desk.stub()).GetClocks(pb.GetClocksRequest(ticket_id=case.id), timeout=5)
+    clocks = await (await desk.policies()).GetClocks(pb.GetClocksRequest(ticket_id=case.id), timeout=5)
     assert clocks.policy.version == 2
     assert [(one.version, one.name) for one in desk.watch.of(sla.PolicyApplied)] == [(1, "test"), (2, "test")]
 
@@ -42,12 +42,12 @@ async def test_a_policy_that_drops_a_clock_cancels_it(desk: Desk) -> None:
     await desk.tell(Case(ago(60)))
     await desk.watch.next(sla.ClockStarted)
     dropped = POLICY.replace("first_response: 1h, ", "")
-    await (await desk.stub()).ApplyPolicy(applied(dropped), timeout=5)
+    await (await desk.policies()).ApplyPolicy(applied(dropped), timeout=5)
     assert (await desk.watch.next(sla.ClockCancelled)).clock.name == "first_response"
 
 
 async def test_a_bad_policy_is_refused_with_each_fault_and_the_good_one_stays(desk: Desk) -> None:
-    stub = await desk.stub()
+    stub = await desk.policies()
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub.ApplyPolicy(applied(BAD), timeout=5)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -61,7 +61,7 @@ async def test_a_bad_policy_is_refused_with_each_fault_and_the_good_one_stays(de
 
 
 async def test_applying_is_idempotent_and_checking_changes_nothing(desk: Desk) -> None:
-    stub = await desk.stub()
+    stub = await desk.policies()
     assert (await stub.ApplyPolicy(applied(STRICTER, check_only=True), timeout=5)).version == 0
     assert (await stub.ApplyPolicy(applied(STRICTER), timeout=5)).version == 2
     assert (await stub.ApplyPolicy(applied(STRICTER), timeout=5)).version == 2
@@ -86,9 +86,9 @@ async def test_the_file_is_taken_when_it_changed_and_a_bad_one_leaves_the_good_o
 
     async def in_force(policy: str) -> tuple[int, str]:
         async with a_desk(url, nats_url, valkey_url, tmp_path, policy=policy) as desk:
-            found = await (await desk.stub()).GetPolicy(pb.GetPolicyRequest(), timeout=5)
+            found = await (await desk.policies()).GetPolicy(pb.GetPolicyRequest(), timeout=5)
             if found.version == 2:
-                await (await desk.stub()).ApplyPolicy(
+                await (await desk.policies()).ApplyPolicy(
                     applied(POLICY + "mode: first\n", "by-hand-1"), timeout=5
                 )
             return found.version, found.yaml
@@ -116,7 +116,7 @@ async def test_a_ticket_that_came_before_any_policy_gets_its_clocks_with_the_fir
     async with a_desk(url, nats_url, valkey_url, tmp_path, policy_path=None) as desk:
         case = Case(ago(5))
         await desk.tell(case)
-        stub = await desk.stub()
+        stub = await desk.policies()
 
         async def known() -> bool:
             try:

@@ -27,23 +27,23 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btickdesk/sla/v1/clock.proto\x12\x0ftickdesk.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\"\xaf\x02\n\tTicketRef\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12.\n\x08priority\x18\x06 \x01(\x0e\x32\x1c.tickdesk.common.v1.Priority\x12&\n\x04line\x18\x07 \x01(\x0e\x32\x18.tickdesk.common.v1.Line\x12\x10\n\x08\x61ssignee\x18\x08 \x01(\t\x12.\n\x04tier\x18\t \x01(\x0e\x32 .tickdesk.common.v1.CustomerTier\x12,\n\x07\x63hannel\x18\n \x01(\x0e\x32\x1b.tickdesk.common.v1.Channel\x12\x10\n\x08\x63\x61tegory\x18\x0b \x01(\t\"\xb1\x03\n\x05\x43lock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ycle\x18\x02 \x01(\x05\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.tickdesk.sla.v1.ClockState\x12\x10\n\x08\x62reached\x18\x04 \x01(\x08\x12)\n\x06target\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65lapsed\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0cstarted_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08met_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nas_of_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x05marks\x18\x0b \x03(\x0b\x32\x15.tickdesk.sla.v1.Mark\x12\x12\n\npolicy_row\x18\x0c \x01(\t\"\x80\x01\n\x04Mark\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1b.tickdesk.sla.v1.MarkAction\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07reached\x18\x04 \x01(\x08\"L\n\tPolicyRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x10\n\x08\x63\x61lendar\x18\x03 \x01(\t\x12\x0e\n\x06tzdata\x18\x04 \x01(\t*\xa3\x01\n\nClockState\x12\x1b\n\x17\x43LOCK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_STATE_PENDING\x10\x01\x12\x17\n\x13\x43LOCK_STATE_RUNNING\x10\x02\x12\x16\n\x12\x43LOCK_STATE_PAUSED\x10\x03\x12\x13\n\x0f\x43LOCK_STATE_MET\x10\x04\x12\x19\n\x15\x43LOCK_STATE_CANCELLED\x10\x05*\x9d\x01\n\nMarkAction\x12\x1b\n\x17MARK_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12MARK_ACTION_REMIND\x10\x01\x12\x1d\n\x19MARK_ACTION_ESCALATE_LINE\x10\x02\x12\x16\n\x12MARK_ACTION_BREACH\x10\x03\x12#\n\x1fMARK_ACTION_ESCALATE_MANAGEMENT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btickdesk/sla/v1/clock.proto\x12\x0ftickdesk.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\"\xca\x02\n\tTicketRef\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12.\n\x08priority\x18\x06 \x01(\x0e\x32\x1c.tickdesk.common.v1.Priority\x12&\n\x04line\x18\x07 \x01(\x0e\x32\x18.tickdesk.common.v1.Line\x12\x10\n\x08\x61ssignee\x18\x08 \x01(\t\x12.\n\x04tier\x18\t \x01(\x0e\x32 .tickdesk.common.v1.CustomerTier\x12,\n\x07\x63hannel\x18\n \x01(\x0e\x32\x1b.tickdesk.common.v1.Channel\x12\x10\n\x08\x63\x61tegory\x18\x0b \x01(\t\x12\x19\n\x11\x63ustomer_timezone\x18\x0c \x01(\t\"\xc5\x03\n\x05\x43lock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ycle\x18\x02 \x01(\x05\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.tickdesk.sla.v1.ClockState\x12\x10\n\x08\x62reached\x18\x04 \x01(\x08\x12)\n\x06target\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65lapsed\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0cstarted_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08met_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nas_of_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x05marks\x18\x0b \x03(\x0b\x32\x15.tickdesk.sla.v1.Mark\x12\x12\n\npolicy_row\x18\x0c \x01(\t\x12\x12\n\ngeneration\x18\r \x01(\x03\"\x8e\x01\n\x04Mark\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1b.tickdesk.sla.v1.MarkAction\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07reached\x18\x04 \x01(\x08\x12\x0c\n\x04tell\x18\x05 \x03(\t\"f\n\tPolicyRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x10\n\x08\x63\x61lendar\x18\x03 \x01(\t\x12\x0e\n\x06tzdata\x18\x04 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\x05 \x01(\t*\xa3\x01\n\nClockState\x12\x1b\n\x17\x43LOCK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_STATE_PENDING\x10\x01\x12\x17\n\x13\x43LOCK_STATE_RUNNING\x10\x02\x12\x16\n\x12\x43LOCK_STATE_PAUSED\x10\x03\x12\x13\n\x0f\x43LOCK_STATE_MET\x10\x04\x12\x19\n\x15\x43LOCK_STATE_CANCELLED\x10\x05*\xb6\x01\n\nMarkAction\x12\x1b\n\x17MARK_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12MARK_ACTION_REMIND\x10\x01\x12\x1d\n\x19MARK_ACTION_ESCALATE_LINE\x10\x02\x12\x16\n\x12MARK_ACTION_BREACH\x10\x03\x12#\n\x1fMARK_ACTION_ESCALATE_MANAGEMENT\x10\x04\x12\x17\n\x13MARK_ACTION_OVERRUN\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tickdesk.sla.v1.clock_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOCKSTATE']._serialized_start=1098
-  _globals['_CLOCKSTATE']._serialized_end=1261
-  _globals['_MARKACTION']._serialized_start=1264
-  _globals['_MARKACTION']._serialized_end=1421
+  _globals['_CLOCKSTATE']._serialized_start=1185
+  _globals['_CLOCKSTATE']._serialized_end=1348
+  _globals['_MARKACTION']._serialized_start=1351
+  _globals['_MARKACTION']._serialized_end=1533
   _globals['_TICKETREF']._serialized_start=147
-  _globals['_TICKETREF']._serialized_end=450
-  _globals['_CLOCK']._serialized_start=453
-  _globals['_CLOCK']._serialized_end=886
-  _globals['_MARK']._serialized_start=889
-  _globals['_MARK']._serialized_end=1017
-  _globals['_POLICYREF']._serialized_start=1019
-  _globals['_POLICYREF']._serialized_end=1095
+  _globals['_TICKETREF']._serialized_end=477
+  _globals['_CLOCK']._serialized_start=480
+  _globals['_CLOCK']._serialized_end=933
+  _globals['_MARK']._serialized_start=936
+  _globals['_MARK']._serialized_end=1078
+  _globals['_POLICYREF']._serialized_start=1080
+  _globals['_POLICYREF']._serialized_end=1182
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,8 @@ class _MarkActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MarkAction
     """The target is missed: tell the lead."""
     MARK_ACTION_ESCALATE_MANAGEMENT: _MarkAction.ValueType  # 4
     """Tell management."""
+    MARK_ACTION_OVERRUN: _MarkAction.ValueType  # 5
+    """The target was missed and the overrun has grown to this mark: tell those the mark names."""
 
 class MarkAction(_MarkAction, metaclass=_MarkActionEnumTypeWrapper):
     """What a mark asks others to do."""
@@ -88,6 +90,8 @@ MARK_ACTION_BREACH: MarkAction.ValueType  # 3
 """The target is missed: tell the lead."""
 MARK_ACTION_ESCALATE_MANAGEMENT: MarkAction.ValueType  # 4
 """Tell management."""
+MARK_ACTION_OVERRUN: MarkAction.ValueType  # 5
+"""The target was missed and the overrun has grown to this mark: tell those the mark names."""
 Global___MarkAction: _TypeAlias = MarkAction  # noqa: Y015
 
 @_typing.final
@@ -107,6 +111,7 @@ class TicketRef(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
+    CUSTOMER_TIMEZONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id (UUIDv7)."""
     key: _builtins.str
@@ -129,6 +134,8 @@ class TicketRef(_message.Message):
     """The channel."""
     category: _builtins.str
     """Category key."""
+    customer_timezone: _builtins.str
+    """Zone of the customer (IANA); may be empty."""
     def __init__(
         self,
         *,
@@ -143,10 +150,11 @@ class TicketRef(_message.Message):
         tier: _common_pb2.CustomerTier.ValueType = ...,
         channel: _common_pb2.Channel.ValueType = ...,
         category: _builtins.str = ...,
+        customer_timezone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "category", b"category", "channel", b"channel", "id", b"id", "key", b"key", "line", b"line", "priority", b"priority", "queue", b"queue", "subject", b"subject", "tier", b"tier", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "category", b"category", "channel", b"channel", "customer_timezone", b"customer_timezone", "id", b"id", "key", b"key", "line", b"line", "priority", b"priority", "queue", b"queue", "subject", b"subject", "tier", b"tier", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -170,6 +178,7 @@ class Clock(_message.Message):
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     MARKS_FIELD_NUMBER: _builtins.int
     POLICY_ROW_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: "pickup", "acknowledge", "first_response", "accepted_response", "next_response", "resolution",
     or another rule's.
@@ -182,6 +191,8 @@ class Clock(_message.Message):
     """True from the instant the target was missed."""
     policy_row: _builtins.str
     """Row of the policy's matrix that gave the target."""
+    generation: _builtins.int
+    """Grows with every pause, resume and edit that moved its marks; marks carry the one they fired under."""
     @_builtins.property
     def target(self) -> _duration_pb2.Duration:
         """Business time allowed."""
@@ -225,10 +236,11 @@ class Clock(_message.Message):
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
         marks: _abc.Iterable[Global___Mark] | None = ...,
         policy_row: _builtins.str = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "due_time", b"due_time", "elapsed", b"elapsed", "met_time", b"met_time", "started_time", b"started_time", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "breached", b"breached", "cycle", b"cycle", "due_time", b"due_time", "elapsed", b"elapsed", "marks", b"marks", "met_time", b"met_time", "name", b"name", "policy_row", b"policy_row", "started_time", b"started_time", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "breached", b"breached", "cycle", b"cycle", "due_time", b"due_time", "elapsed", b"elapsed", "generation", b"generation", "marks", b"marks", "met_time", b"met_time", "name", b"name", "policy_row", b"policy_row", "started_time", b"started_time", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -244,6 +256,7 @@ class Mark(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DUE_TIME_FIELD_NUMBER: _builtins.int
     REACHED_FIELD_NUMBER: _builtins.int
+    TELL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name within the clock: "70%", "100%", "+1h"..."""
     action: Global___MarkAction.ValueType
@@ -254,6 +267,12 @@ class Mark(_message.Message):
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """Its instant; unset while the clock is paused and the mark lies ahead."""
 
+    @_builtins.property
+    def tell(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whom the policy's ladder names for it: "assignee", "line", "line_lead", "management", "duty".
+        Empty means whom the action tells by itself.
+        """
+
     def __init__(
         self,
         *,
@@ -261,10 +280,11 @@ class Mark(_message.Message):
         action: Global___MarkAction.ValueType = ...,
         due_time: _timestamp_pb2.Timestamp | None = ...,
         reached: _builtins.bool = ...,
+        tell: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "due_time", b"due_time", "name", b"name", "reached", b"reached"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "due_time", b"due_time", "name", b"name", "reached", b"reached", "tell", b"tell"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,6 +300,7 @@ class PolicyRef(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CALENDAR_FIELD_NUMBER: _builtins.int
     TZDATA_FIELD_NUMBER: _builtins.int
+    CALENDAR_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the policy."""
     version: _builtins.int
@@ -288,6 +309,8 @@ class PolicyRef(_message.Message):
     """Name of the calendar."""
     tzdata: _builtins.str
     """Version of the time zone data, "2026b"."""
+    calendar_version: _builtins.str
+    """Fingerprint of the calendar as it was counted: its hours, dated days and public holidays."""
     def __init__(
         self,
         *,
@@ -295,10 +318,11 @@ class PolicyRef(_message.Message):
         version: _builtins.int = ...,
         calendar: _builtins.str = ...,
         tzdata: _builtins.str = ...,
+        calendar_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "name", b"name", "tzdata", b"tzdata", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "calendar_version", b"calendar_version", "name", b"name", "tzdata", b"tzdata", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,29 +25,32 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tickdesk.sla.v1 import clock_pb2 as tickdesk_dot_sla_dot_v1_dot_clock__pb2
+from tickdesk.sla.v1 import policy_pb2 as tickdesk_dot_sla_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctickdesk/sla/v1/events.proto\x12\x0ftickdesk.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btickdesk/sla/v1/clock.proto\"\x9c\x01\n\x0c\x43lockStarted\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x9b\x01\n\x0b\x43lockPaused\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x9c\x01\n\x0c\x43lockResumed\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x98\x01\n\x08\x43lockMet\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x8c\x02\n\x11\x43lockRecalculated\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x32\n\x0fprevious_target\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x11previous_due_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9e\x01\n\x0e\x43lockCancelled\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x93\x03\n\x0bMarkReached\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12\r\n\x05\x63lock\x18\x02 \x01(\t\x12\r\n\x05\x63ycle\x18\x03 \x01(\x05\x12#\n\x04mark\x18\x04 \x01(\x0b\x32\x15.tickdesk.sla.v1.Mark\x12\x32\n\x0e\x63lock_due_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\tremaining\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0creached_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08lateness\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\ngeneration\x18\t \x01(\x03\x12\x14\n\x0c\x66olded_marks\x18\n \x03(\t\x12*\n\x06policy\x18\x0b \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\".\n\rPolicyApplied\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctickdesk/sla/v1/events.proto\x12\x0ftickdesk.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btickdesk/sla/v1/clock.proto\x1a\x1ctickdesk/sla/v1/policy.proto\"\x9c\x01\n\x0c\x43lockStarted\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x9b\x01\n\x0b\x43lockPaused\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x9c\x01\n\x0c\x43lockResumed\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x98\x01\n\x08\x43lockMet\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\x8c\x02\n\x11\x43lockRecalculated\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x32\n\x0fprevious_target\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x11previous_due_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9e\x01\n\x0e\x43lockCancelled\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\xb0\x03\n\x0bMarkReached\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12\r\n\x05\x63lock\x18\x02 \x01(\t\x12\r\n\x05\x63ycle\x18\x03 \x01(\x05\x12#\n\x04mark\x18\x04 \x01(\x0b\x32\x15.tickdesk.sla.v1.Mark\x12\x32\n\x0e\x63lock_due_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\tremaining\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0creached_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08lateness\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\ngeneration\x18\t \x01(\x03\x12\x14\n\x0c\x66olded_marks\x18\n \x03(\t\x12*\n\x06policy\x18\x0b \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\r\n\x05\x63\x61use\x18\x0c \x01(\t\x12\x0c\n\x04\x64uty\x18\r \x03(\t\".\n\rPolicyApplied\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"N\n\x15RecalculationFinished\x12\x35\n\rrecalculation\x18\x01 \x01(\x0b\x32\x1e.tickdesk.sla.v1.Recalculationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tickdesk.sla.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOCKSTARTED']._serialized_start=144
-  _globals['_CLOCKSTARTED']._serialized_end=300
-  _globals['_CLOCKPAUSED']._serialized_start=303
-  _globals['_CLOCKPAUSED']._serialized_end=458
-  _globals['_CLOCKRESUMED']._serialized_start=461
-  _globals['_CLOCKRESUMED']._serialized_end=617
-  _globals['_CLOCKMET']._serialized_start=620
-  _globals['_CLOCKMET']._serialized_end=772
-  _globals['_CLOCKRECALCULATED']._serialized_start=775
-  _globals['_CLOCKRECALCULATED']._serialized_end=1043
-  _globals['_CLOCKCANCELLED']._serialized_start=1046
-  _globals['_CLOCKCANCELLED']._serialized_end=1204
-  _globals['_MARKREACHED']._serialized_start=1207
-  _globals['_MARKREACHED']._serialized_end=1610
-  _globals['_POLICYAPPLIED']._serialized_start=1612
-  _globals['_POLICYAPPLIED']._serialized_end=1658
+  _globals['_CLOCKSTARTED']._serialized_start=174
+  _globals['_CLOCKSTARTED']._serialized_end=330
+  _globals['_CLOCKPAUSED']._serialized_start=333
+  _globals['_CLOCKPAUSED']._serialized_end=488
+  _globals['_CLOCKRESUMED']._serialized_start=491
+  _globals['_CLOCKRESUMED']._serialized_end=647
+  _globals['_CLOCKMET']._serialized_start=650
+  _globals['_CLOCKMET']._serialized_end=802
+  _globals['_CLOCKRECALCULATED']._serialized_start=805
+  _globals['_CLOCKRECALCULATED']._serialized_end=1073
+  _globals['_CLOCKCANCELLED']._serialized_start=1076
+  _globals['_CLOCKCANCELLED']._serialized_end=1234
+  _globals['_MARKREACHED']._serialized_start=1237
+  _globals['_MARKREACHED']._serialized_end=1669
+  _globals['_POLICYAPPLIED']._serialized_start=1671
+  _globals['_POLICYAPPLIED']._serialized_end=1717
+  _globals['_RECALCULATIONFINISHED']._serialized_start=1719
+  _globals['_RECALCULATIONFINISHED']._serialized_end=1797
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from tickdesk.sla.v1 import clock_pb2 as _clock_pb2
+from tickdesk.sla.v1 import policy_pb2 as _policy_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -290,12 +291,16 @@ class MarkReached(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     FOLDED_MARKS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    DUTY_FIELD_NUMBER: _builtins.int
     clock: _builtins.str
     """Name of the clock."""
     cycle: _builtins.int
     """Its cycle."""
     generation: _builtins.int
     """Grows with every pause, resume and edit that moved the marks."""
+    cause: _builtins.str
+    """What let it fire: "due", "overdue" after an outage, or the fact or edit that moved it into the past."""
     @_builtins.property
     def ticket(self) -> _clock_pb2.TicketRef:
         """The ticket."""
@@ -328,6 +333,10 @@ class MarkReached(_message.Message):
     def policy(self) -> _clock_pb2.PolicyRef:
         """Rules applied."""
 
+    @_builtins.property
+    def duty(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who is on duty at the mark's instant by the calendar's roster; agent ids, may be empty."""
+
     def __init__(
         self,
         *,
@@ -342,10 +351,12 @@ class MarkReached(_message.Message):
         generation: _builtins.int = ...,
         folded_marks: _abc.Iterable[_builtins.str] | None = ...,
         policy: _clock_pb2.PolicyRef | None = ...,
+        cause: _builtins.str = ...,
+        duty: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock_due_time", b"clock_due_time", "lateness", b"lateness", "mark", b"mark", "policy", b"policy", "reached_time", b"reached_time", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "clock_due_time", b"clock_due_time", "cycle", b"cycle", "folded_marks", b"folded_marks", "generation", b"generation", "lateness", b"lateness", "mark", b"mark", "policy", b"policy", "reached_time", b"reached_time", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "clock", b"clock", "clock_due_time", b"clock_due_time", "cycle", b"cycle", "duty", b"duty", "folded_marks", b"folded_marks", "generation", b"generation", "lateness", b"lateness", "mark", b"mark", "policy", b"policy", "reached_time", b"reached_time", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,3 +387,27 @@ class PolicyApplied(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PolicyApplied: _TypeAlias = PolicyApplied  # noqa: Y015
+
+@_typing.final
+class RecalculationFinished(_message.Message):
+    """Every open ticket is under the policy in force. Key: the policy's name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECALCULATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recalculation(self) -> _policy_pb2.Recalculation:
+        """What was done and what moved."""
+
+    def __init__(
+        self,
+        *,
+        recalculation: _policy_pb2.Recalculation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recalculation", b"recalculation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recalculation", b"recalculation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecalculationFinished: _TypeAlias = RecalculationFinished  # noqa: Y015

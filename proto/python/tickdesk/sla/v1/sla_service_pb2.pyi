@@ -9,6 +9,8 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tickdesk.common.v1 import common_pb2 as _common_pb2
 from tickdesk.sla.v1 import clock_pb2 as _clock_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +22,96 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DueOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DueOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DueOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DUE_ORDER_UNSPECIFIED: _DueOrder.ValueType  # 0
+    """By due instant."""
+    DUE_ORDER_DUE: _DueOrder.ValueType  # 1
+    """By due instant, soonest first."""
+    DUE_ORDER_SERVE_NEXT: _DueOrder.ValueType  # 2
+    """One clock a ticket, its most urgent, in the order in which to serve: missed targets first, then the
+    smaller remaining share of the target in steps of a tenth; within a step VIP customers first, then
+    customers whose own working day ends sooner, then by due instant.
+    """
+
+class DueOrder(_DueOrder, metaclass=_DueOrderEnumTypeWrapper):
+    """How running clocks are ordered."""
+
+DUE_ORDER_UNSPECIFIED: DueOrder.ValueType  # 0
+"""By due instant."""
+DUE_ORDER_DUE: DueOrder.ValueType  # 1
+"""By due instant, soonest first."""
+DUE_ORDER_SERVE_NEXT: DueOrder.ValueType  # 2
+"""One clock a ticket, its most urgent, in the order in which to serve: missed targets first, then the
+smaller remaining share of the target in steps of a tenth; within a step VIP customers first, then
+customers whose own working day ends sooner, then by due instant.
+"""
+Global___DueOrder: _TypeAlias = DueOrder  # noqa: Y015
+
+class _SegmentKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SegmentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SegmentKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEGMENT_KIND_UNSPECIFIED: _SegmentKind.ValueType  # 0
+    """Not said."""
+    SEGMENT_KIND_COUNTED: _SegmentKind.ValueType  # 1
+    """Counted."""
+    SEGMENT_KIND_CLOSED: _SegmentKind.ValueType  # 2
+    """Not counted: outside the calendar's hours."""
+    SEGMENT_KIND_HOLIDAY: _SegmentKind.ValueType  # 3
+    """Not counted: a public holiday or another dated day, which `name` names."""
+    SEGMENT_KIND_PAUSED: _SegmentKind.ValueType  # 4
+    """Not counted: paused by the fact that `name` names."""
+
+class SegmentKind(_SegmentKind, metaclass=_SegmentKindEnumTypeWrapper):
+    """What a stretch of real time meant to a clock."""
+
+SEGMENT_KIND_UNSPECIFIED: SegmentKind.ValueType  # 0
+"""Not said."""
+SEGMENT_KIND_COUNTED: SegmentKind.ValueType  # 1
+"""Counted."""
+SEGMENT_KIND_CLOSED: SegmentKind.ValueType  # 2
+"""Not counted: outside the calendar's hours."""
+SEGMENT_KIND_HOLIDAY: SegmentKind.ValueType  # 3
+"""Not counted: a public holiday or another dated day, which `name` names."""
+SEGMENT_KIND_PAUSED: SegmentKind.ValueType  # 4
+"""Not counted: paused by the fact that `name` names."""
+Global___SegmentKind: _TypeAlias = SegmentKind  # noqa: Y015
+
+class _ForecastGroup:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ForecastGroupEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ForecastGroup.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FORECAST_GROUP_UNSPECIFIED: _ForecastGroup.ValueType  # 0
+    """By queue."""
+    FORECAST_GROUP_QUEUE: _ForecastGroup.ValueType  # 1
+    """By queue."""
+    FORECAST_GROUP_LINE: _ForecastGroup.ValueType  # 2
+    """By line."""
+    FORECAST_GROUP_ASSIGNEE: _ForecastGroup.ValueType  # 3
+    """By responsible agent; tickets that nobody took stand under the empty name."""
+
+class ForecastGroup(_ForecastGroup, metaclass=_ForecastGroupEnumTypeWrapper):
+    """What a forecast is split by."""
+
+FORECAST_GROUP_UNSPECIFIED: ForecastGroup.ValueType  # 0
+"""By queue."""
+FORECAST_GROUP_QUEUE: ForecastGroup.ValueType  # 1
+"""By queue."""
+FORECAST_GROUP_LINE: ForecastGroup.ValueType  # 2
+"""By line."""
+FORECAST_GROUP_ASSIGNEE: ForecastGroup.ValueType  # 3
+"""By responsible agent; tickets that nobody took stand under the empty name."""
+Global___ForecastGroup: _TypeAlias = ForecastGroup  # noqa: Y015
 
 @_typing.final
 class GetClocksRequest(_message.Message):
@@ -89,12 +181,24 @@ class ListDueRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
     DUE_BEFORE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many (1-200; 0 means 50)."""
     page_token: _builtins.str
     """Where to go on, from the last answer."""
     queue: _builtins.str
     """Only of this queue."""
+    order: Global___DueOrder.ValueType
+    """The order; unspecified means by due instant."""
+    line: _common_pb2.Line.ValueType
+    """Only of this line."""
+    assignee: _builtins.str
+    """Only of this agent."""
+    clock: _builtins.str
+    """Only this clock."""
     @_builtins.property
     def due_before(self) -> _timestamp_pb2.Timestamp:
         """Only due before this instant."""
@@ -106,10 +210,14 @@ class ListDueRequest(_message.Message):
         page_token: _builtins.str = ...,
         queue: _builtins.str = ...,
         due_before: _timestamp_pb2.Timestamp | None = ...,
+        order: Global___DueOrder.ValueType = ...,
+        line: _common_pb2.Line.ValueType = ...,
+        assignee: _builtins.str = ...,
+        clock: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_before", b"due_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_before", b"due_before", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "clock", b"clock", "due_before", b"due_before", "line", b"line", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -124,6 +232,9 @@ class DueClock(_message.Message):
     TICKET_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
+    REMAINING_SHARE_FIELD_NUMBER: _builtins.int
+    remaining_share: _builtins.int
+    """The same as a share of the target, in millionths; negative when breached."""
     @_builtins.property
     def ticket(self) -> _clock_pb2.TicketRef:
         """The ticket."""
@@ -142,10 +253,11 @@ class DueClock(_message.Message):
         ticket: _clock_pb2.TicketRef | None = ...,
         clock: _clock_pb2.Clock | None = ...,
         remaining: _duration_pb2.Duration | None = ...,
+        remaining_share: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "remaining", b"remaining", "remaining_share", b"remaining_share", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -163,7 +275,7 @@ class ListDueResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def clocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DueClock]:
-        """The page, soonest first."""
+        """The page in the order asked for."""
 
     def __init__(
         self,
@@ -304,115 +416,335 @@ class ListMarksResponse(_message.Message):
 Global___ListMarksResponse: _TypeAlias = ListMarksResponse  # noqa: Y015
 
 @_typing.final
-class ApplyPolicyRequest(_message.Message):
-    """See ApplyPolicy."""
+class ExplainClockRequest(_message.Message):
+    """See ExplainClock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
     YAML_FIELD_NUMBER: _builtins.int
-    CHECK_ONLY_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Idempotency key of the caller."""
+    ticket_id: _builtins.str
+    """Id of the ticket (UUID)."""
+    clock: _builtins.str
+    """Name of the clock."""
+    cycle: _builtins.int
+    """Its cycle; 0 means the newest."""
     yaml: _builtins.str
-    """The policy as YAML, with its calendars."""
-    check_only: _builtins.bool
-    """Only check; put nothing in force."""
+    """Another policy to explain it under (YAML); empty means the one it is counted by."""
     def __init__(
         self,
         *,
-        request_id: _builtins.str = ...,
+        ticket_id: _builtins.str = ...,
+        clock: _builtins.str = ...,
+        cycle: _builtins.int = ...,
         yaml: _builtins.str = ...,
-        check_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_only", b"check_only", "request_id", b"request_id", "yaml", b"yaml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "cycle", b"cycle", "ticket_id", b"ticket_id", "yaml", b"yaml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ApplyPolicyRequest: _TypeAlias = ApplyPolicyRequest  # noqa: Y015
+Global___ExplainClockRequest: _TypeAlias = ExplainClockRequest  # noqa: Y015
 
 @_typing.final
-class ApplyPolicyResponse(_message.Message):
-    """See ApplyPolicy."""
+class ClockSegment(_message.Message):
+    """One stretch of a clock's life. Stretches follow each other without gaps."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
+    COUNTED_FIELD_NUMBER: _builtins.int
+    kind: Global___SegmentKind.ValueType
+    """What it meant."""
     name: _builtins.str
-    """Name of the policy."""
-    version: _builtins.int
-    """Its new version; the present one when nothing changed, 0 when only checked."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        version: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ApplyPolicyResponse: _TypeAlias = ApplyPolicyResponse  # noqa: Y015
-
-@_typing.final
-class GetPolicyRequest(_message.Message):
-    """See GetPolicy."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VERSION_FIELD_NUMBER: _builtins.int
-    version: _builtins.int
-    """Version; 0 means the one in force."""
-    def __init__(
-        self,
-        *,
-        version: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetPolicyRequest: _TypeAlias = GetPolicyRequest  # noqa: Y015
-
-@_typing.final
-class GetPolicyResponse(_message.Message):
-    """See GetPolicy."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    YAML_FIELD_NUMBER: _builtins.int
-    APPLIED_TIME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Name."""
-    version: _builtins.int
-    """Version."""
-    yaml: _builtins.str
-    """The text as it was applied."""
+    """Name of the holiday, or the fact behind a pause; else empty."""
     @_builtins.property
-    def applied_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was put in force."""
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Begin."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End."""
+
+    @_builtins.property
+    def counted(self) -> _duration_pb2.Duration:
+        """Business time it added; zero unless counted."""
 
     def __init__(
         self,
         *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        kind: Global___SegmentKind.ValueType = ...,
         name: _builtins.str = ...,
-        version: _builtins.int = ...,
-        yaml: _builtins.str = ...,
-        applied_time: _timestamp_pb2.Timestamp | None = ...,
+        counted: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applied_time", b"applied_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_time", b"applied_time", "name", b"name", "version", b"version", "yaml", b"yaml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "end_time", b"end_time", "kind", b"kind", "name", b"name", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
+Global___ClockSegment: _TypeAlias = ClockSegment  # noqa: Y015
+
+@_typing.final
+class PolicyRowVerdict(_message.Message):
+    """A row of the policy's matrix as it met the ticket."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    WON_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    row: _builtins.str
+    """Name of the row."""
+    won: _builtins.bool
+    """True for the row that holds."""
+    reason: _builtins.str
+    """Why it won, lost or did not fit, such as "fits, but a later row than the first that fits"."""
+    @_builtins.property
+    def target(self) -> _duration_pb2.Duration:
+        """Its target for this clock; unset when it has none."""
+
+    def __init__(
+        self,
+        *,
+        row: _builtins.str = ...,
+        target: _duration_pb2.Duration | None = ...,
+        won: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "row", b"row", "target", b"target", "won", b"won"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyRowVerdict: _TypeAlias = PolicyRowVerdict  # noqa: Y015
+
+@_typing.final
+class ExplainClockResponse(_message.Message):
+    """See ExplainClock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    timezone: _builtins.str
+    """Zone of the calendar (IANA)."""
+    @_builtins.property
+    def ticket(self) -> _clock_pb2.TicketRef:
+        """The ticket."""
+
+    @_builtins.property
+    def clock(self) -> _clock_pb2.Clock:
+        """The clock in that cycle."""
+
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClockSegment]:
+        """From the start to the due instant, or to the end if that came later. Those counted up to the due
+        instant sum exactly to the target.
+        """
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyRowVerdict]:
+        """Every row of the matrix."""
+
+    @_builtins.property
+    def policy(self) -> _clock_pb2.PolicyRef:
+        """Rules applied."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _clock_pb2.TicketRef | None = ...,
+        clock: _clock_pb2.Clock | None = ...,
+        segments: _abc.Iterable[Global___ClockSegment] | None = ...,
+        rows: _abc.Iterable[Global___PolicyRowVerdict] | None = ...,
+        policy: _clock_pb2.PolicyRef | None = ...,
+        timezone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "policy", b"policy", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "policy", b"policy", "rows", b"rows", "segments", b"segments", "ticket", b"ticket", "timezone", b"timezone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainClockResponse: _TypeAlias = ExplainClockResponse  # noqa: Y015
+
+@_typing.final
+class WatchMarksRequest(_message.Message):
+    """See WatchMarks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where to go on: a cursor of an earlier answer. Empty means from now on, "0" from the oldest mark kept."""
+    queue: _builtins.str
+    """Only of this queue."""
+    ticket_id: _builtins.str
+    """Only of this ticket (UUID); empty means all."""
+    action: _clock_pb2.MarkAction.ValueType
+    """Only with this action."""
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        ticket_id: _builtins.str = ...,
+        action: _clock_pb2.MarkAction.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cursor", b"cursor", "queue", b"queue", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchMarksRequest: _TypeAlias = WatchMarksRequest  # noqa: Y015
+
+@_typing.final
+class WatchMarksResponse(_message.Message):
+    """See WatchMarks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARK_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where to go on after it."""
+    @_builtins.property
+    def mark(self) -> Global___LedgerMark:
+        """The mark; unset in a heartbeat, which only moves the cursor on."""
+
+    def __init__(
+        self,
+        *,
+        mark: Global___LedgerMark | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "mark", b"mark"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchMarksResponse: _TypeAlias = WatchMarksResponse  # noqa: Y015
+
+@_typing.final
+class ForecastRequest(_message.Message):
+    """See Forecast."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    group_by: Global___ForecastGroup.ValueType
+    """What to split by."""
+    queue: _builtins.str
+    """Only of this queue."""
+    clock: _builtins.str
+    """Only this clock; empty means all."""
+    def __init__(
+        self,
+        *,
+        group_by: Global___ForecastGroup.ValueType = ...,
+        queue: _builtins.str = ...,
+        clock: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "group_by", b"group_by", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastRequest: _TypeAlias = ForecastRequest  # noqa: Y015
+
+@_typing.final
+class ForecastRow(_message.Message):
+    """Running clocks of one group. The windows contain each other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    WITHIN_15_MINUTES_FIELD_NUMBER: _builtins.int
+    WITHIN_60_MINUTES_FIELD_NUMBER: _builtins.int
+    WITHIN_240_MINUTES_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """Queue key, line ("l1") or agent id."""
+    overdue: _builtins.int
+    """Already missed and still running."""
+    within_15_minutes: _builtins.int
+    """Due within 15 minutes."""
+    within_60_minutes: _builtins.int
+    """Due within an hour."""
+    within_240_minutes: _builtins.int
+    """Due within four hours."""
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        overdue: _builtins.int = ...,
+        within_15_minutes: _builtins.int = ...,
+        within_60_minutes: _builtins.int = ...,
+        within_240_minutes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "overdue", b"overdue", "within_15_minutes", b"within_15_minutes", "within_240_minutes", b"within_240_minutes", "within_60_minutes", b"within_60_minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastRow: _TypeAlias = ForecastRow  # noqa: Y015
+
+@_typing.final
+class ForecastResponse(_message.Message):
+    """See Forecast."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastRow]:
+        """At most 1,000 groups, most urgent first."""
+
+    @_builtins.property
+    def total(self) -> Global___ForecastRow:
+        """All groups together."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The instant it speaks of."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___ForecastRow] | None = ...,
+        total: Global___ForecastRow | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "rows", b"rows", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastResponse: _TypeAlias = ForecastResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SlaServiceStub:
-    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    """Clocks and marks. Every call may fail with PERMISSION_DENIED
     (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
@@ -51,20 +51,25 @@ class SlaServiceStub:
                 request_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ListMarksRequest.SerializeToString,
                 response_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ListMarksResponse.FromString,
                 _registered_method=True)
-        self.ApplyPolicy = channel.unary_unary(
-                '/tickdesk.sla.v1.SlaService/ApplyPolicy',
-                request_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ApplyPolicyRequest.SerializeToString,
-                response_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ApplyPolicyResponse.FromString,
+        self.ExplainClock = channel.unary_unary(
+                '/tickdesk.sla.v1.SlaService/ExplainClock',
+                request_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockRequest.SerializeToString,
+                response_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockResponse.FromString,
                 _registered_method=True)
-        self.GetPolicy = channel.unary_unary(
-                '/tickdesk.sla.v1.SlaService/GetPolicy',
-                request_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.GetPolicyRequest.SerializeToString,
-                response_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.GetPolicyResponse.FromString,
+        self.WatchMarks = channel.unary_stream(
+                '/tickdesk.sla.v1.SlaService/WatchMarks',
+                request_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.WatchMarksRequest.SerializeToString,
+                response_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.WatchMarksResponse.FromString,
+                _registered_method=True)
+        self.Forecast = channel.unary_unary(
+                '/tickdesk.sla.v1.SlaService/Forecast',
+                request_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ForecastRequest.SerializeToString,
+                response_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ForecastResponse.FromString,
                 _registered_method=True)
 
 
 class SlaServiceServicer:
-    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    """Clocks and marks. Every call may fail with PERMISSION_DENIED
     (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
@@ -76,7 +81,7 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDue(self, request, context):
-        """Running clocks in the order of their due instants.
+        """Running clocks, soonest due first or in the order in which to serve them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,16 +94,25 @@ class SlaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ApplyPolicy(self, request, context):
-        """Checks a policy and puts it in force; the clocks of open tickets follow it. A bad policy is refused with
-        INVALID_ARGUMENT and one field violation per fault, whose field is "line:column path", and changes nothing.
+    def ExplainClock(self, request, context):
+        """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
+        Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetPolicy(self, request, context):
-        """The policy in force, or an earlier version. Errors: NOT_FOUND (POLICY_NOT_FOUND).
+    def WatchMarks(self, request, context):
+        """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
+        the order in which they fired; a mark is never skipped and may come again after a reconnection.
+        Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Forecast(self, request, context):
+        """How many running clocks are overdue or fall due within 15, 60 and 240 minutes, by queue, line or assignee.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,15 +136,20 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     request_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ListMarksRequest.FromString,
                     response_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ListMarksResponse.SerializeToString,
             ),
-            'ApplyPolicy': grpc.unary_unary_rpc_method_handler(
-                    servicer.ApplyPolicy,
-                    request_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ApplyPolicyRequest.FromString,
-                    response_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ApplyPolicyResponse.SerializeToString,
+            'ExplainClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainClock,
+                    request_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockRequest.FromString,
+                    response_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockResponse.SerializeToString,
             ),
-            'GetPolicy': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetPolicy,
-                    request_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.GetPolicyRequest.FromString,
-                    response_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.GetPolicyResponse.SerializeToString,
+            'WatchMarks': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchMarks,
+                    request_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.WatchMarksRequest.FromString,
+                    response_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.WatchMarksResponse.SerializeToString,
+            ),
+            'Forecast': grpc.unary_unary_rpc_method_handler(
+                    servicer.Forecast,
+                    request_deserializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ForecastRequest.FromString,
+                    response_serializer=tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ForecastResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,7 +160,7 @@ def add_SlaServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SlaService:
-    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    """Clocks and marks. Every call may fail with PERMISSION_DENIED
     (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
@@ -227,7 +246,7 @@ class SlaService:
             _registered_method=True)
 
     @staticmethod
-    def ApplyPolicy(request,
+    def ExplainClock(request,
             target,
             options=(),
             channel_credentials=None,
@@ -240,9 +259,9 @@ class SlaService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/tickdesk.sla.v1.SlaService/ApplyPolicy',
-            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ApplyPolicyRequest.SerializeToString,
-            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ApplyPolicyResponse.FromString,
+            '/tickdesk.sla.v1.SlaService/ExplainClock',
+            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockRequest.SerializeToString,
+            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -254,7 +273,34 @@ class SlaService:
             _registered_method=True)
 
     @staticmethod
-    def GetPolicy(request,
+    def WatchMarks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tickdesk.sla.v1.SlaService/WatchMarks',
+            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.WatchMarksRequest.SerializeToString,
+            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.WatchMarksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Forecast(request,
             target,
             options=(),
             channel_credentials=None,
@@ -267,9 +313,9 @@ class SlaService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/tickdesk.sla.v1.SlaService/GetPolicy',
-            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.GetPolicyRequest.SerializeToString,
-            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.GetPolicyResponse.FromString,
+            '/tickdesk.sla.v1.SlaService/Forecast',
+            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ForecastRequest.SerializeToString,
+            tickdesk_dot_sla_dot_v1_dot_sla__service__pb2.ForecastResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SlaServiceStub:
-    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    """Clocks and marks. Every call may fail with PERMISSION_DENIED
     (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
@@ -38,19 +38,24 @@ class SlaServiceStub:
     GetClocks: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetClocksRequest, _sla_service_pb2.GetClocksResponse]
     """All clocks of a ticket as of now. Errors: NOT_FOUND (TICKET_UNKNOWN) while no event of it has arrived."""
     ListDue: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListDueRequest, _sla_service_pb2.ListDueResponse]
-    """Running clocks in the order of their due instants."""
+    """Running clocks, soonest due first or in the order in which to serve them."""
     ListMarks: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListMarksRequest, _sla_service_pb2.ListMarksResponse]
     """Marks that were reached, newest first: the ledger."""
-    ApplyPolicy: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ApplyPolicyRequest, _sla_service_pb2.ApplyPolicyResponse]
-    """Checks a policy and puts it in force; the clocks of open tickets follow it. A bad policy is refused with
-    INVALID_ARGUMENT and one field violation per fault, whose field is "line:column path", and changes nothing.
+    ExplainClock: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]
+    """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
+    Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
     """
-    GetPolicy: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetPolicyRequest, _sla_service_pb2.GetPolicyResponse]
-    """The policy in force, or an earlier version. Errors: NOT_FOUND (POLICY_NOT_FOUND)."""
+    WatchMarks: _grpc.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]
+    """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
+    the order in which they fired; a mark is never skipped and may come again after a reconnection.
+    Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+    """
+    Forecast: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ForecastRequest, _sla_service_pb2.ForecastResponse]
+    """How many running clocks are overdue or fall due within 15, 60 and 240 minutes, by queue, line or assignee."""
 
 @_typing.type_check_only
 class SlaServiceAsyncStub(SlaServiceStub):
-    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    """Clocks and marks. Every call may fail with PERMISSION_DENIED
     (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
@@ -58,18 +63,23 @@ class SlaServiceAsyncStub(SlaServiceStub):
     GetClocks: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetClocksRequest, _sla_service_pb2.GetClocksResponse]  # type: ignore[assignment]
     """All clocks of a ticket as of now. Errors: NOT_FOUND (TICKET_UNKNOWN) while no event of it has arrived."""
     ListDue: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListDueRequest, _sla_service_pb2.ListDueResponse]  # type: ignore[assignment]
-    """Running clocks in the order of their due instants."""
+    """Running clocks, soonest due first or in the order in which to serve them."""
     ListMarks: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListMarksRequest, _sla_service_pb2.ListMarksResponse]  # type: ignore[assignment]
     """Marks that were reached, newest first: the ledger."""
-    ApplyPolicy: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ApplyPolicyRequest, _sla_service_pb2.ApplyPolicyResponse]  # type: ignore[assignment]
-    """Checks a policy and puts it in force; the clocks of open tickets follow it. A bad policy is refused with
-    INVALID_ARGUMENT and one field violation per fault, whose field is "line:column path", and changes nothing.
+    ExplainClock: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]  # type: ignore[assignment]
+    """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
+    Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
     """
-    GetPolicy: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetPolicyRequest, _sla_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
-    """The policy in force, or an earlier version. Errors: NOT_FOUND (POLICY_NOT_FOUND)."""
+    WatchMarks: _aio.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]  # type: ignore[assignment]
+    """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
+    the order in which they fired; a mark is never skipped and may come again after a reconnection.
+    Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+    """
+    Forecast: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ForecastRequest, _sla_service_pb2.ForecastResponse]  # type: ignore[assignment]
+    """How many running clocks are overdue or fall due within 15, 60 and 240 minutes, by queue, line or assignee."""
 
 class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Clocks, marks and the policy behind them. Every call may fail with PERMISSION_DENIED
+    """Clocks and marks. Every call may fail with PERMISSION_DENIED
     (ROLE_NOT_PERMITTED): the role may not call it.
     """
 
@@ -87,7 +97,7 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.ListDueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.ListDueResponse, _abc.Awaitable[_sla_service_pb2.ListDueResponse]]:
-        """Running clocks in the order of their due instants."""
+        """Running clocks, soonest due first or in the order in which to serve them."""
 
     @_abc_1.abstractmethod
     def ListMarks(
@@ -98,21 +108,32 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         """Marks that were reached, newest first: the ledger."""
 
     @_abc_1.abstractmethod
-    def ApplyPolicy(
+    def ExplainClock(
         self,
-        request: _sla_service_pb2.ApplyPolicyRequest,
+        request: _sla_service_pb2.ExplainClockRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_sla_service_pb2.ApplyPolicyResponse, _abc.Awaitable[_sla_service_pb2.ApplyPolicyResponse]]:
-        """Checks a policy and puts it in force; the clocks of open tickets follow it. A bad policy is refused with
-        INVALID_ARGUMENT and one field violation per fault, whose field is "line:column path", and changes nothing.
+    ) -> _typing.Union[_sla_service_pb2.ExplainClockResponse, _abc.Awaitable[_sla_service_pb2.ExplainClockResponse]]:
+        """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
+        Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
         """
 
     @_abc_1.abstractmethod
-    def GetPolicy(
+    def WatchMarks(
         self,
-        request: _sla_service_pb2.GetPolicyRequest,
+        request: _sla_service_pb2.WatchMarksRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_sla_service_pb2.GetPolicyResponse, _abc.Awaitable[_sla_service_pb2.GetPolicyResponse]]:
-        """The policy in force, or an earlier version. Errors: NOT_FOUND (POLICY_NOT_FOUND)."""
+    ) -> _typing.Union[_abc.Iterator[_sla_service_pb2.WatchMarksResponse], _abc.AsyncIterator[_sla_service_pb2.WatchMarksResponse]]:
+        """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
+        the order in which they fired; a mark is never skipped and may come again after a reconnection.
+        Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+        """
+
+    @_abc_1.abstractmethod
+    def Forecast(
+        self,
+        request: _sla_service_pb2.ForecastRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.ForecastResponse, _abc.Awaitable[_sla_service_pb2.ForecastResponse]]:
+        """How many running clocks are overdue or fall due within 15, 60 and 240 minutes, by queue, line or assignee."""
 
 def add_SlaServiceServicer_to_server(servicer: SlaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,4 +1,4 @@
-"""SlaService over gRPC."""
+"""SlaService over gRPC: clocks and marks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from chassis.db import Tx, idempotent
+from chassis.db import Tx
 from chassis.errors import InvalidInput, Violation
 from sla_clock import convert
 from sla_clock.calendar import micros
 from sla_clock.domain import Timeline
-from sla_clock.handlers.policies import apply_policy, check_policy
 from sla_clock.handlers.works import Works
 from sla_clock.policy import clocks
-from sla_clock.store import ledger, policies, tickets
+from sla_clock.store import ledger, tickets
 from sla_clock.store.ledger import LedgerRow, MarkFilter
 from sla_clock.store.tickets import DueFilter, DueRow, TicketRow
 from tickdesk.sla.v1 import sla_service_pb2 as pb
@@ -30,14 +29,15 @@ PERMITTED: dict[str, frozenset[str]] = {
     "GetClocks": _STAFF,
     "ListDue": _STAFF,
     "ListMarks": _STAFF,
-    "ApplyPolicy": frozenset({"admin", "lead"}),
-    "GetPolicy": _STAFF,
+    "ExplainClock": _STAFF,
+    "WatchMarks": _STAFF,
+    "Forecast": _STAFF,
 }
 """Roles by method; what is not named here is refused to everybody."""
 
 
 class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
-    """Shows clocks, the ledger and the policy, and takes new policies."""
+    """Shows clocks and the ledger."""
 
     def __init__(self, works: Works) -> None:
         self._works = works
@@ -86,29 +86,6 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
         last = found[size - 1] if len(found) > size else None
         token = convert.page_token(last.fired_at, last.event_id) if last else ""
         return pb.ListMarksResponse(marks=map(_mark, found[:size]), next_page_token=token, total_size=total)
-
-    async def ApplyPolicy(self, request: pb.ApplyPolicyRequest, context: Any) -> pb.ApplyPolicyResponse:
-        """See the contract."""
-        if request.check_only:
-            return pb.ApplyPolicyResponse(name=(await check_policy(request.yaml)).name)
-        async with self._works.db.tx() as tx:
-
-            async def work() -> pb.ApplyPolicyResponse:
-                name, version = await apply_policy(self._works, tx, request.yaml)
-                return pb.ApplyPolicyResponse(name=name, version=version)
-
-            return await idempotent(tx, request.request_id, request, pb.ApplyPolicyResponse, work)
-
-    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Any) -> pb.GetPolicyResponse:
-        """See the contract."""
-        async with self._works.db.tx() as tx:
-            stored = await policies.find_policy(tx, request.version or await policies.policy_version(tx))
-        return pb.GetPolicyResponse(
-            name=stored.name,
-            version=stored.version,
-            yaml=stored.yaml,
-            applied_time=convert.timestamp(micros(stored.applied_at)),
-        )
 
 
 def _ticket_id(request: pb.ListMarksRequest) -> UUID | None:
