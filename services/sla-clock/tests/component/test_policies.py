@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from chassis.testing import eventually
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.sla.v1 import policy_service_pb2 as pb
+from tickdesk.sla.v1 import sla_service_pb2 as clocks_pb
 
 from .desk import POLICY, Case, Desk, a_desk, ago
 
@@ -33,7 +34,7 @@ async def test_a_new_policy_recomputes_the_open_tickets_and_says_so(desk: Desk) 
     moved = await desk.watch.next(sla.ClockRecalculated)
     assert (moved.clock.name, moved.cause) == ("first_response", "policy test 2")
     assert (moved.previous_target.seconds, moved.clock.target.seconds) == (3600, 1800)
-    clocks = await (await desk.policies()).GetClocks(pb.GetClocksRequest(ticket_id=case.id), timeout=5)
+    clocks = await (await desk.stub()).GetClocks(clocks_pb.GetClocksRequest(ticket_id=case.id), timeout=5)
     assert clocks.policy.version == 2
     assert [(one.version, one.name) for one in desk.watch.of(sla.PolicyApplied)] == [(1, "test"), (2, "test")]
 
@@ -75,7 +76,7 @@ async def test_applying_is_idempotent_and_checking_changes_nothing(desk: Desk) -
 
 async def test_an_agent_may_not_change_the_policy(desk: Desk) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as denied:
-        await (await desk.stub("agent-token")).ApplyPolicy(applied(STRICTER), timeout=5)
+        await (await desk.policies("agent-token")).ApplyPolicy(applied(STRICTER), timeout=5)
     assert denied.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
@@ -120,7 +121,9 @@ async def test_a_ticket_that_came_before_any_policy_gets_its_clocks_with_the_fir
 
         async def known() -> bool:
             try:
-                answer = await stub.GetClocks(pb.GetClocksRequest(ticket_id=case.id), timeout=5)
+                answer = await (await desk.stub()).GetClocks(
+                    clocks_pb.GetClocksRequest(ticket_id=case.id), timeout=5
+                )
             except grpc.aio.AioRpcError:
                 return False
             return not answer.clocks
