@@ -117,6 +117,7 @@ def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
         language=ticket.language,
         parent_ticket_id=ticket.parent_ticket_id,
         origin=ticket.origin,
+        from_robot=ticket.from_robot,
     )
 
 

@@ -32,10 +32,12 @@ NAME = pb.DESCRIPTOR.services_by_name["TicketService"].full_name
 _TEXT_BYTES = 524_288
 _STAFF = frozenset({"agent", "lead", "admin", "service"})
 _HEADS = frozenset({"lead", "admin", "service"})
+_VERSIONS = 1000
 PERMITTED: dict[str, frozenset[str]] = {
     "CreateTicket": _STAFF | {"adapter"},
     "GetTicket": _STAFF,
     "ListTickets": _STAFF,
+    "ListTicketVersions": _STAFF,
     "ListTicketMessages": _STAFF,
     "GetCustomer": _STAFF,
     "UpdateCustomer": _STAFF,
@@ -95,6 +97,16 @@ class TicketApi(TicketServiceServicer):
         return pb.ListTicketsResponse(
             tickets=tickets, next_page_token=found.next_token, total_size=found.total
         )
+
+    async def ListTicketVersions(
+        self, request: pb.ListTicketVersionsRequest, context: Any
+    ) -> pb.ListTicketVersionsResponse:
+        """A page of ids and versions."""
+        page = lists.Page(request.page_size or _VERSIONS, request.page_token)
+        async with self._db.tx() as tx:
+            found = await lists.list_versions(tx, page)
+        versions = [pb.TicketVersion(ticket_id=each, version=version) for each, version in found.items]
+        return pb.ListTicketVersionsResponse(versions=versions, next_page_token=found.next_token)
 
     async def ListTicketMessages(
         self, request: pb.ListTicketMessagesRequest, context: Any

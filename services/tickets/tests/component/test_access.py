@@ -40,7 +40,7 @@ async def test_roles_without_a_rule_change_and_learn_nothing(desk: Desk) -> None
         "UpdateCustomer": {"customer_id": ticket.customer.id, "name": "Mallory"},
         "PutQueue": {"queue": ticket_pb2.Queue(key="SUP", name="Mine")},
         "PutAgent": {"agent": ticket_pb2.Agent(id="anna", name="Anna", management=True)},
-        **{method: {} for method in ("ListTickets", "ListQueues", "ListAgents")},
+        **{method: {} for method in ("ListTickets", "ListTicketVersions", "ListQueues", "ListAgents")},
         "CreateTicket": {"queue": "SUP", "subject": "s", "text": "t", "contact": a_contact()},
     }
     assert set(given) == set(METHODS)

@@ -316,3 +316,25 @@ async def test_messages_come_in_order_over_pages(desk: Desk) -> None:
     assert texts == ["It burns.", "note 0", "note 1", "note 2", "note 3"]
     assert token == ""
     assert (await desk.refusal("ListTicketMessages", ticket="SUP-9")).reason == "TICKET_NOT_FOUND"
+
+
+async def test_versions_of_all_tickets_that_are_not_closed_come_by_id(desk: Desk) -> None:
+    """What another service compares its copies with."""
+    tickets = [await desk.create(subject=str(number)) for number in range(5)]
+    await desk.call("ResolveTicket", ticket=tickets[0].id)
+    for _ in range(2):
+        await desk.call("ResolveTicket", ticket=tickets[3].id, request_id="resolve-it")
+    await desk.call("CloseTicket", ticket=tickets[3].id)
+    found: list[tuple[str, int]] = []
+    token = ""
+    while token or not found:
+        page = await desk.call("ListTicketVersions", "service:sla-clock", page_size=2, page_token=token)
+        found += [(each.ticket_id, each.version) for each in page.versions]
+        token = page.next_page_token
+    assert found == sorted([(tickets[0].id, 2), *((tickets[n].id, 1) for n in (1, 2, 4))])
+    for broken in ("x", (await desk.call("ListTickets", page_size=1)).next_page_token):
+        refusal = await desk.refusal("ListTicketVersions", page_token=broken)
+        assert (refusal.code, refusal.fields) == (BAD, ["page_token"])
+        text = "page_token must be the next_page_token of the same list with the same filters"
+        assert refusal.message == text
+    assert (await desk.refusal("ListTicketVersions", page_size=5001)).fields == ["page_size"]

@@ -108,6 +108,18 @@ async def test_robots_mail_that_belongs_nowhere_is_kept_but_not_answered(desk: D
         event = await desk.watch.next(events_pb2.TicketOpened)
         assert (event.from_robot, event.ticket.priority) == (True, common.PRIORITY_LOW)
         assert kinds(event.ticket) == ["created"]
+        assert event.ticket.from_robot
+
+
+async def test_a_ticket_is_a_robots_until_a_person_writes(desk: Desk) -> None:
+    """A policy may leave robots' tickets without clocks; a person is never left without."""
+    robot = intake.AUTHOR_KIND_AUTO_REPLY
+    ticket = await desk.receive(conversation_id="conv", author_kind=robot)
+    await arrive(desk, conversation_id="conv", author_kind=robot)
+    assert (await desk.watch.next(events_pb2.NoteAdded)).ticket.from_robot
+    await arrive(desk, conversation_id="conv", reply_text="I am back")
+    assert not (await desk.watch.next(events_pb2.CustomerReplied)).ticket.from_robot
+    assert not (await desk.ticket(ticket.id)).from_robot
 
 
 async def test_a_bounce_becomes_a_note_where_it_points(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
 RUNNING, MET = clock_pb2.CLOCK_STATE_RUNNING, clock_pb2.CLOCK_STATE_MET
 LINE, BREACH = clock_pb2.MARK_ACTION_ESCALATE_LINE, clock_pb2.MARK_ACTION_BREACH
 MANAGEMENT, REMIND = clock_pb2.MARK_ACTION_ESCALATE_MANAGEMENT, clock_pb2.MARK_ACTION_REMIND
+GROWN = clock_pb2.MARK_ACTION_OVERRUN
 MARK, OVERRUN = timeline_pb2.ESCALATION_REASON_SLA_MARK, timeline_pb2.ESCALATION_REASON_SLA_OVERRUN
 
 
@@ -192,6 +193,17 @@ async def test_far_beyond_the_target_management_is_told_and_the_ticket_stays(des
     now = await settled(desk, ticket)
     assert (now.status, now.assignee, now.line) == ("in_progress", "anna", common.LINE_L1)
     assert (now.escalation.management, list(now.escalation.reasons)) == (True, [OVERRUN])
+
+
+async def test_an_overrun_or_an_action_of_tomorrow_is_noted_and_escalates_nothing(desk: Desk) -> None:
+    """CA-20: whom an overrun concerns is told by notifier."""
+    ticket = await desk.create()
+    await desk.tell(a_mark(ticket, GROWN, "150%"))
+    assert summary(await settled(desk, ticket)) == [("first_response", "running", True, "150%")]
+    await desk.tell(a_mark(ticket, 99, "+2h"))
+    now = await settled(desk, ticket)
+    assert summary(now) == [("first_response", "running", True, "+2h")]
+    assert (now.version, now.HasField("escalation")) == (1, False)
 
 
 def a_survey(ticket: ticket_pb2.Ticket, raw: int, **fields: Any) -> survey_pb2.Survey:

@@ -144,6 +144,7 @@ class Ticket(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     PARENT_TICKET_ID_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    FROM_ROBOT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id (UUIDv7)."""
     key: _builtins.str
@@ -188,6 +189,8 @@ class Ticket(_message.Message):
     """The ticket it follows (a low score's follow-up, a child of a mass incident); may be empty."""
     origin: _builtins.str
     """Where it comes from when another service asked for it, such as "survey"; may be empty."""
+    from_robot: _builtins.bool
+    """True while only robots (an auto-reply, a list, a bounce) have written to it."""
     @_builtins.property
     def observers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Agents who follow it (the lead after a take, account manager)."""
@@ -278,10 +281,11 @@ class Ticket(_message.Message):
         language: _builtins.str = ...,
         parent_ticket_id: _builtins.str = ...,
         origin: _builtins.str = ...,
+        from_robot: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closed_time", b"closed_time", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "escalation", b"escalation", "resolved_time", b"resolved_time", "sla", b"sla", "timeline", b"timeline", "updated_time", b"updated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assignee", b"assignee", "category", b"category", "channel", b"channel", "closed_time", b"closed_time", "component", b"component", "conversation_ids", b"conversation_ids", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "customer_number", b"customer_number", "cycle", b"cycle", "edition", b"edition", "escalation", b"escalation", "fields", b"fields", "id", b"id", "key", b"key", "language", b"language", "line", b"line", "message_count", b"message_count", "observers", b"observers", "origin", b"origin", "parent_ticket_id", b"parent_ticket_id", "priority", b"priority", "queue", b"queue", "resolved_time", b"resolved_time", "sla", b"sla", "status", b"status", "status_kind", b"status_kind", "subject", b"subject", "tags", b"tags", "timeline", b"timeline", "type", b"type", "updated_time", b"updated_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assignee", b"assignee", "category", b"category", "channel", b"channel", "closed_time", b"closed_time", "component", b"component", "conversation_ids", b"conversation_ids", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "customer_number", b"customer_number", "cycle", b"cycle", "edition", b"edition", "escalation", b"escalation", "fields", b"fields", "from_robot", b"from_robot", "id", b"id", "key", b"key", "language", b"language", "line", b"line", "message_count", b"message_count", "observers", b"observers", "origin", b"origin", "parent_ticket_id", b"parent_ticket_id", "priority", b"priority", "queue", b"queue", "resolved_time", b"resolved_time", "sla", b"sla", "status", b"status", "status_kind", b"status_kind", "subject", b"subject", "tags", b"tags", "timeline", b"timeline", "type", b"type", "updated_time", b"updated_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

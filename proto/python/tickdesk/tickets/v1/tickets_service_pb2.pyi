@@ -265,6 +265,86 @@ class ListTicketsResponse(_message.Message):
 Global___ListTicketsResponse: _TypeAlias = ListTicketsResponse  # noqa: Y015
 
 @_typing.final
+class ListTicketVersionsRequest(_message.Message):
+    """See ListTicketVersions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many (1-5000; 0 means 1000)."""
+    page_token: _builtins.str
+    """Where to go on, from the last answer."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTicketVersionsRequest: _TypeAlias = ListTicketVersionsRequest  # noqa: Y015
+
+@_typing.final
+class TicketVersion(_message.Message):
+    """A ticket and how often it has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ticket_id: _builtins.str
+    """Id (UUID)."""
+    version: _builtins.int
+    """Version."""
+    def __init__(
+        self,
+        *,
+        ticket_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ticket_id", b"ticket_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TicketVersion: _TypeAlias = TicketVersion  # noqa: Y015
+
+@_typing.final
+class ListTicketVersionsResponse(_message.Message):
+    """See ListTicketVersions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TicketVersion]:
+        """The page in the order of the ids."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___TicketVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTicketVersionsResponse: _TypeAlias = ListTicketVersionsResponse  # noqa: Y015
+
+@_typing.final
 class ListTicketMessagesRequest(_message.Message):
     """See ListTicketMessages."""
 

@@ -52,6 +52,11 @@ class TicketServiceStub:
                 request_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketsRequest.SerializeToString,
                 response_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketsResponse.FromString,
                 _registered_method=True)
+        self.ListTicketVersions = channel.unary_unary(
+                '/tickdesk.tickets.v1.TicketService/ListTicketVersions',
+                request_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketVersionsRequest.SerializeToString,
+                response_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketVersionsResponse.FromString,
+                _registered_method=True)
         self.ListTicketMessages = channel.unary_unary(
                 '/tickdesk.tickets.v1.TicketService/ListTicketMessages',
                 request_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketMessagesRequest.SerializeToString,
@@ -161,6 +166,14 @@ class TicketServiceServicer:
 
     def ListTickets(self, request, context):
         """Tickets, newest first, by simple filters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTicketVersions(self, request, context):
+        """Every ticket that is not closed, by id, with nothing but its version: what a service compares its own
+        copies with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -313,6 +326,11 @@ def add_TicketServiceServicer_to_server(servicer, server):
                     servicer.ListTickets,
                     request_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketsRequest.FromString,
                     response_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketsResponse.SerializeToString,
+            ),
+            'ListTicketVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTicketVersions,
+                    request_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketVersionsRequest.FromString,
+                    response_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketVersionsResponse.SerializeToString,
             ),
             'ListTicketMessages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTicketMessages,
@@ -484,6 +502,33 @@ class TicketService:
             '/tickdesk.tickets.v1.TicketService/ListTickets',
             tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketsRequest.SerializeToString,
             tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTicketVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tickdesk.tickets.v1.TicketService/ListTicketVersions',
+            tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketVersionsRequest.SerializeToString,
+            tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ListTicketVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class TicketServiceStub:
     """One ticket."""
     ListTickets: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ListTicketsRequest, _tickets_service_pb2.ListTicketsResponse]
     """Tickets, newest first, by simple filters."""
+    ListTicketVersions: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ListTicketVersionsRequest, _tickets_service_pb2.ListTicketVersionsResponse]
+    """Every ticket that is not closed, by id, with nothing but its version: what a service compares its own
+    copies with.
+    """
     ListTicketMessages: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ListTicketMessagesRequest, _tickets_service_pb2.ListTicketMessagesResponse]
     """Messages and notes of a ticket, oldest first."""
     GetCustomer: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.GetCustomerRequest, _tickets_service_pb2.GetCustomerResponse]
@@ -111,6 +115,10 @@ class TicketServiceAsyncStub(TicketServiceStub):
     """One ticket."""
     ListTickets: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ListTicketsRequest, _tickets_service_pb2.ListTicketsResponse]  # type: ignore[assignment]
     """Tickets, newest first, by simple filters."""
+    ListTicketVersions: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ListTicketVersionsRequest, _tickets_service_pb2.ListTicketVersionsResponse]  # type: ignore[assignment]
+    """Every ticket that is not closed, by id, with nothing but its version: what a service compares its own
+    copies with.
+    """
     ListTicketMessages: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ListTicketMessagesRequest, _tickets_service_pb2.ListTicketMessagesResponse]  # type: ignore[assignment]
     """Messages and notes of a ticket, oldest first."""
     GetCustomer: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.GetCustomerRequest, _tickets_service_pb2.GetCustomerResponse]  # type: ignore[assignment]
@@ -195,6 +203,16 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.ListTicketsResponse, _abc.Awaitable[_tickets_service_pb2.ListTicketsResponse]]:
         """Tickets, newest first, by simple filters."""
+
+    @_abc_1.abstractmethod
+    def ListTicketVersions(
+        self,
+        request: _tickets_service_pb2.ListTicketVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tickets_service_pb2.ListTicketVersionsResponse, _abc.Awaitable[_tickets_service_pb2.ListTicketVersionsResponse]]:
+        """Every ticket that is not closed, by id, with nothing but its version: what a service compares its own
+        copies with.
+        """
 
     @_abc_1.abstractmethod
     def ListTicketMessages(

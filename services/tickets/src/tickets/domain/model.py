@@ -249,6 +249,7 @@ class Ticket:
     timeline: list[Fact] = field(default_factory=list)
     parent_ticket_id: str = ""
     origin: str = ""
+    from_robot: bool = False
 
     @property
     def key(self) -> str:

@@ -152,6 +152,7 @@ def customer_wrote(ticket: Ticket, at: datetime) -> None:
     if ticket.status == "waiting":
         _move(ticket, _running_status(ticket), at)
     facts.record_message(ticket.timeline, facts.CustomerMessages, at)
+    ticket.from_robot = False
     ticket.message_count += 1
 
 

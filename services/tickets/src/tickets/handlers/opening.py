@@ -129,6 +129,7 @@ def _ticket(opening: Opening, queue: Queue, number: int, customer: Customer) -> 
         fields=opening.fields,
         parent_ticket_id=opening.parent_ticket_id,
         origin=opening.origin,
+        from_robot=opening.by_robot,
     )
 
 

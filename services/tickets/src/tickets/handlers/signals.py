@@ -84,7 +84,7 @@ async def clock_met(tx: Tx, event: sla.ClockMet) -> None:
 
 async def mark_reached(tx: Tx, event: sla.MarkReached) -> None:
     """A mark is noted, and carried out unless what it warned of was done meanwhile."""
-    breached = event.mark.action == clock_pb2.MARK_ACTION_BREACH
+    breached = event.mark.action in (clock_pb2.MARK_ACTION_BREACH, clock_pb2.MARK_ACTION_OVERRUN)
     mark = SlaClock(
         clock=event.clock,
         state="running",

@@ -32,6 +32,7 @@ def to_body(ticket: Ticket) -> Json:
         "escalation": _from_escalation(ticket.escalation),
         "csat": _from_csat(ticket.csat),
         "timeline": [_from_fact(each) for each in ticket.timeline],
+        "from_robot": ticket.from_robot,
     }
     return {name: part for name, part in parts.items() if part}
 
@@ -46,6 +47,7 @@ def from_body(body: Mapping[str, Any]) -> Json:
         "escalation": _to_escalation(escalation) if escalation else None,
         "csat": Csat(**{**csat, "answered_time": instant(csat["answered_time"])}) if csat else None,
         "timeline": [_to_fact(each) for each in body.get("timeline", [])],
+        "from_robot": body.get("from_robot", False),
     }
 
 

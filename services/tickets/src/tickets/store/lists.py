@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from chassis.db import Tx
 from chassis.errors import InvalidInput, Violation
 from tickets.domain.model import Agent, Message, Queue, Ticket
+from tickets.domain.workflow import StatusKind
 from tickets.store import body, tables
 from tickets.store.desk import QUEUES, to_agent, to_queue
 from tickets.store.messages import to_message
@@ -100,6 +101,15 @@ async def list_tickets(tx: Tx, wanted: Filter, page: Page) -> Listed[Ticket]:
     return _listed([to_ticket(row) for row in rows], page, wanted, position, total)
 
 
+async def list_versions(tx: Tx, page: Page) -> Listed[tuple[str, int]]:
+    """Tickets that are not closed, by id: id and version only."""
+    query = sa.select(_t.c.id, _t.c.version).where(_t.c.status_kind != StatusKind.CLOSED)
+    if page.token:
+        query = query.where(_t.c.id > _identity(page.token, "versions"))
+    rows = await tx.execute(query.order_by(_t.c.id).limit(page.limit + 1))
+    return _listed([(row.id, row.version) for row in rows], page, "versions", lambda each: [each[0]])
+
+
 async def list_messages(tx: Tx, ticket_id: str, page: Page) -> Listed[Message]:
     """Messages and notes of a ticket, oldest first."""
     query = sa.select(_m).where(_m.c.ticket_id == ticket_id)
@@ -156,6 +166,14 @@ def _name(token: str, scope: object) -> str:
     except (ValueError, TypeError):
         raise _bad_token() from None
     return str(name)
+
+
+def _identity(token: str, scope: object) -> str:
+    """Where the last page of a list by id ended. Raises InvalidInput."""
+    try:
+        return str(UUID(_name(token, scope)))
+    except ValueError:
+        raise _bad_token() from None
 
 
 def _position(token: str, scope: object) -> list[Any]:

@@ -118,7 +118,7 @@ ticket = sa.Table(
     sa.Index("ticket_resolved", "resolved_time", postgresql_where=sa.text("status_kind = 5")),
 )
 """Scalars are columns, so that lists can filter by them; `body` holds what is only read with its ticket:
-observers, conversations, fields, escalation, csat and the timeline (`store.body`)."""
+observers, conversations, fields, escalation, csat, the timeline, whether a robot wrote it (`store.body`)."""
 
 ticket_clock = sa.Table(
     "ticket_clock",
