@@ -11,18 +11,18 @@ its first occurrence; time that runs out exactly at closing runs out at closing,
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
-from chassis.errors import InvalidInput, Refused, Violation
+from chassis.errors import Refused
+from sla_clock.hours import DAY, DatedDays, Day, Week, no_days
 
 MICROS = 1_000_000
-DAY = 86_400
-"""Seconds of a wall-clock day."""
 
 EMPTY_YEARS = 10
 """A calendar without working time for this many years ahead has none."""
@@ -48,75 +48,6 @@ def micros(moment: datetime) -> int:
 def moment(instant: int) -> datetime:
     """The aware UTC datetime of an instant."""
     return EPOCH + timedelta(microseconds=instant)
-
-
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """Opening hours of one day: seconds of wall time after its midnight; `closes` may pass 24:00."""
-
-    opens: int
-    closes: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.opens < DAY or not self.opens < self.closes <= self.opens + DAY:
-            raise _invalid("shift", f"a shift opens within its day and lasts at most 24 hours: {self}")
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """What one date does instead of its weekday: closed when `shifts` is empty; the name says why."""
-
-    name: str
-    shifts: tuple[Shift, ...] = ()
-
-
-Week = tuple[tuple[Shift, ...], ...]
-"""Seven tuples of shifts, Monday first."""
-
-DatedDays = Callable[[int], Mapping[date, Day]]
-"""The dates of one year that differ from their weekday: holidays, moved working days, overrides."""
-
-ALWAYS: Week = ((Shift(0, DAY),),) * 7
-"""Round the clock."""
-
-
-def no_days(_year: int) -> Mapping[date, Day]:
-    """A calendar without holidays."""
-    return {}
-
-
-def shift(text: str) -> Shift:
-    """Parse `09:00-18:00`; a closing at or before the opening is on the next day (`22:00-06:00`)."""
-    opening, dash, closing = text.partition("-")
-    if not dash:
-        raise _invalid("shift", f"{text!r} is not hours; write them as 09:00-18:00")
-    opens, closes = _wall(opening), _wall(closing)
-    if opens == closes:
-        raise _invalid("shift", f"{text!r} opens and closes at once; round the clock is 00:00-24:00")
-    return Shift(opens, closes if closes > opens else closes + DAY)
-
-
-def _wall(text: str) -> int:
-    parts = text.strip().split(":")
-    if not 2 <= len(parts) <= 3 or not all(len(p) == 2 and p.isascii() and p.isdigit() for p in parts):
-        raise _invalid("shift", f"{text.strip()!r} is not a time of day; write it as 09:00")
-    hours, minutes, seconds = (*map(int, parts), 0)[:3]
-    total = hours * 3600 + minutes * 60 + seconds
-    if minutes > 59 or seconds > 59 or total > DAY:
-        raise _invalid("shift", f"{text.strip()!r} is not a time of day between 00:00 and 24:00")
-    return total
-
-
-def zone(name: str) -> ZoneInfo:
-    """The IANA zone of that name."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise _invalid("zone", f"there is no time zone {name!r}; write one like Europe/Moscow") from None
-
-
-def _invalid(name: str, message: str) -> InvalidInput:
-    return InvalidInput(message, reason="CALENDAR_INVALID", violations=(Violation(name, message),))
 
 
 @dataclass(frozen=True)
@@ -150,14 +81,38 @@ class _Table:
         return self.ends[at] - (self.through[at] - total)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of real time in which a calendar is open or closed; `name` tells the day that closes it."""
+
+    start: int
+    end: int
+    open: bool
+    name: str = ""
+
+
+Roster = Callable[[datetime], tuple[str, ...]]
+"""Who is on duty at a local time."""
+
+
+def nobody(_local: datetime) -> tuple[str, ...]:
+    """A calendar without a roster."""
+    return ()
+
+
 @dataclass(eq=False)
 class Calendar:
-    """Working hours of a team: `add` and `between` are a binary search over compiled intervals."""
+    """Working hours of a team: `add` and `between` are a binary search over compiled intervals.
+
+    `source` says in words what `days` was made from: dated days, and holidays with their version.
+    """
 
     name: str
     zone: ZoneInfo
     week: Week
     days: DatedDays = no_days
+    source: str = ""
+    roster: Roster = nobody
     _years: dict[int, list[tuple[int, int]]] = field(default_factory=dict, init=False, repr=False)
     _table: _Table = field(default=_Table(0, -1, [], []), init=False, repr=False)
 
@@ -189,6 +144,52 @@ class Calendar:
         table = self._covering(start, end)
         for at in range(bisect_right(table.ends, start), bisect_left(table.starts, end)):
             yield max(start, table.starts[at]), min(end, table.ends[at])
+
+    def pieces(self, start: int, end: int) -> Iterator[Piece]:
+        """Open and closed stretches from start to end, one after the other without a gap."""
+        at = start
+        for opens, closes in self.spans(start, end):
+            yield from self._closed(at, opens)
+            yield Piece(opens, closes, open=True)
+            at = closes
+        yield from self._closed(at, end)
+
+    def _closed(self, start: int, end: int) -> Iterator[Piece]:
+        """A closed stretch, cut where a dated day takes away hours that its weekday would have."""
+        at = start
+        for begin, stop, name in _joined(self._named(start, end)):
+            begin, stop = max(at, begin), min(stop, end)
+            if begin < stop:
+                if at < begin:
+                    yield Piece(at, begin, open=False)
+                yield Piece(begin, stop, open=False, name=name)
+                at = stop
+        if at < end:
+            yield Piece(at, end, open=False)
+
+    def _named(self, start: int, end: int) -> Iterator[tuple[int, int, str]]:
+        on, last = self._local(start).date() - timedelta(days=1), self._local(end).date()
+        while start < end and on <= last:
+            day = self.days(on.year).get(on)
+            if day is not None:
+                whole = () if day.shifts else ((0, DAY),)
+                usual = ((hours.opens, hours.closes) for hours in self.week[on.weekday()])
+                for opens, closes in (*whole, *usual):
+                    yield _utc(self.zone, on, opens), _utc(self.zone, on, closes), day.name
+            on += timedelta(days=1)
+
+    def duty_at(self, instant: int) -> tuple[str, ...]:
+        """Who is on duty; at the end of a shift still those whose shift it was."""
+        return self.roster(self._local(instant)) or self.roster(self._local(instant - 1))
+
+    def _local(self, instant: int) -> datetime:
+        return moment(instant).astimezone(self.zone)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Short hash of everything that decides which time counts, save the version of the zone data."""
+        week = [[(hours.opens, hours.closes) for hours in day] for day in self.week]
+        return sha256(f"{self.zone.key} {week} {self.source}".encode()).hexdigest()[:12]
 
     def day(self, on: date) -> Day:
         """What that local date does: a named dated day, or its weekday's hours under an empty name."""
@@ -261,9 +262,27 @@ def _merged(spans: Iterable[tuple[int, int]]) -> tuple[list[int], list[int]]:
     return starts, ends
 
 
+def _joined(stretches: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+    """Touching and overlapping stretches of one name as one."""
+    held: tuple[int, int, str] | None = None
+    for start, end, name in stretches:
+        if held is not None and name == held[2] and start <= held[1]:
+            held = held[0], max(held[1], end), name
+            continue
+        if held is not None:
+            yield held
+        held = start, end, name
+    if held is not None:
+        yield held
+
+
 def _utc(tz: ZoneInfo, on: date, seconds: int) -> int:
-    """The instant of a wall time: the first of two, or the end of the gap that skips it."""
-    wall = datetime(on.year, on.month, on.day, tzinfo=UTC) + timedelta(seconds=seconds)
+    return wall_instant(tz, datetime(on.year, on.month, on.day) + timedelta(seconds=seconds))  # noqa: DTZ001
+
+
+def wall_instant(tz: ZoneInfo, wall: datetime) -> int:
+    """The instant of a naive wall time: the first of two, or the end of the gap that skips it."""
+    wall = wall.replace(tzinfo=UTC)
     local = wall.replace(tzinfo=tz, fold=0)
     instant = micros(wall) - (local.utcoffset() or timedelta()) // _TICK
     if _shown(tz, instant) == micros(wall):

@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import holidays
 
-from sla_clock.calendar import ALWAYS, Calendar, DatedDays, Day, Shift, Week, no_days, shift, zone
-from sla_clock.yamltree import Spot
+from sla_clock.calendar import Calendar, nobody
+from sla_clock.hours import ALWAYS, DatedDays, Day, Shift, Week, shift, zone
+from sla_clock.national import National
+from sla_clock.roster import WHOLE, Duty, Roster
+from sla_clock.yamltree import Faults, Spot, parse
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_RANGE = 366
 """Days that one range of dates may span."""
 
 
+MAX_DUTIES = 1000
+"""Entries of one roster."""
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Dated days of a calendar before those of its country."""
+
+    national: National | None
+    own: Mapping[date, Day]
+
+    def __call__(self, year: int) -> Mapping[date, Day]:
+        """The dates of that year that differ from their weekday."""
+        public = self.national(year) if self.national else {}
+        return {**public, **{on: day for on, day in self.own.items() if on.year == year}}
+
+    def __str__(self) -> str:
+        own = ((on.isoformat(), day.name, day.shifts) for on, day in sorted(self.own.items()))
+        return f"{self.national or ''} {list(own)}"
+
+
 def read_calendar(name: str, spot: Spot) -> Calendar:
     """The calendar that stands there; raises Wrong with the place of what is not right."""
-    keys = spot.keys(known=("zone", "hours", "holidays", "days"), required=("zone", "hours"))
+    keys = spot.keys(known=("zone", "hours", "holidays", "days", "duty"), required=("zone", "hours"))
     week = _week(keys["hours"])
-    public = _holidays(keys["holidays"], week) if "holidays" in keys else no_days
-    dated = _days(keys["days"]) if "days" in keys else {}
-    return Calendar(name, keys["zone"].via(zone), week, _joined(public, dated))
+    national = _holidays(keys["holidays"], week) if "holidays" in keys else None
+    dates = Dates(national, _days(keys["days"]) if "days" in keys else {})
+    roster = Roster(tuple(_duties(keys["duty"]))) if "duty" in keys else nobody
+    return Calendar(name, keys["zone"].via(zone), week, dates, str(dates), roster)
 
 
-def _joined(public: DatedDays, dated: Mapping[date, Day]) -> DatedDays:
-    def days(year: int) -> Mapping[date, Day]:
-        return {**public(year), **{on: day for on, day in dated.items() if on.year == year}}
-
-    return days
+def holidays_of(text: str, week: Week) -> DatedDays:
+    """The public holidays that a `holidays:` section names; raises InvalidInput."""
+    faults = Faults("holidays", "CALENDAR_INVALID")
+    found = faults.attempt(lambda spot: _holidays(spot, week), parse(text, faults))
+    faults.settle()
+    return found or (lambda _year: {})
 
 
 def _week(spot: Spot) -> Week:
@@ -69,7 +96,7 @@ def shifts(spot: Spot) -> tuple[Shift, ...]:
     return tuple(found)
 
 
-def _holidays(spot: Spot, week: Week) -> DatedDays:
+def _holidays(spot: Spot, week: Week) -> National:
     known = ("country", "subdivision", "language", "workdays_like")
     keys = spot.keys(known=known, required=("country",)) if spot.is_map() else {"country": spot}
     told = {name: value.text() for name, value in keys.items()}
@@ -82,25 +109,12 @@ def _holidays(spot: Spot, week: Week) -> DatedDays:
         keys["subdivision"].wrong(f"{country} has no subdivision {subdivision!r}")
     languages = holidays.list_localized_countries().get(country, [])
     if language is not None and language not in languages:
-        keys["language"].wrong(f"holidays of {country} have no names in {language!r}; there are {languages}")
-    like: tuple[Shift, ...] | None = None
+        there = f"there are {', '.join(languages)}" if languages else "there is no choice of languages"
+        keys["language"].wrong(f"holidays of {country} have no names in {language!r}; {there}")
+    moved: tuple[Shift, ...] | None = None
     if "workdays_like" in keys:
-        like = week[WEEKDAYS.index(keys["workdays_like"].one_of(WEEKDAYS))]
-    return _public(country, subdivision, language, like)
-
-
-def _public(
-    country: str, subdivision: str | None, language: str | None, like: tuple[Shift, ...] | None
-) -> Callable[[int], Mapping[date, Day]]:
-    """Public holidays closed under their names; weekend days that became working ones, if they are wanted."""
-
-    def days(year: int) -> Mapping[date, Day]:
-        found = holidays.country_holidays(country, subdiv=subdivision, years=year, language=language)
-        closed = {on: Day(name) for on, name in found.items() if on.year == year}
-        moved = getattr(found, "weekend_workdays", ()) if like is not None else ()
-        return closed | {on: Day("moved working day", like or ()) for on in moved if on.year == year}
-
-    return days
+        moved = week[WEEKDAYS.index(keys["workdays_like"].one_of(WEEKDAYS))]
+    return National(country, subdivision, language, moved)
 
 
 def _days(spot: Spot) -> dict[date, Day]:
@@ -130,3 +144,29 @@ def _day(spot: Spot) -> Day:
         return Day("exception", shifts(spot))
     keys = spot.keys(known=("hours", "name"), required=("hours",))
     return Day(keys["name"].text() if "name" in keys else "exception", shifts(keys["hours"]))
+
+
+def _duties(spot: Spot) -> list[Duty]:
+    items = spot.items()
+    if len(items) > MAX_DUTIES:
+        spot.wrong(f"a roster has at most {MAX_DUTIES} entries")
+    return [_duty(item) for item in items]
+
+
+def _duty(spot: Spot) -> Duty:
+    keys = spot.keys(known=("who", "days", "hours"), required=("who", "days"))
+    weekdays: set[int] = set()
+    dates: set[date] = set()
+    for item in keys["days"].items():
+        name = item.text()
+        if name[0].isdigit():
+            dates.update(_dates(item, name))
+        else:
+            weekdays.update(WEEKDAYS.index(weekday) for weekday in _weekdays(item, name))
+    who = tuple(item.text() for item in keys["who"].items())
+    hours = shifts(keys["hours"]) if "hours" in keys else WHOLE
+    if not who:
+        keys["who"].wrong("say who is on duty, such as [anna, boris]")
+    if not hours:
+        keys["hours"].wrong("nobody is on duty in closed hours; leave the entry out")
+    return Duty(who, frozenset(weekdays), frozenset(dates), hours)

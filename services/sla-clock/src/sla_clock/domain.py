@@ -59,6 +59,7 @@ class Attributes:
     customer: str = ""
     organisation: str = ""
     language: str = ""
+    from_robot: bool = False
     tags: tuple[str, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
 
@@ -149,16 +150,21 @@ class Action(StrEnum):
     ESCALATE_LINE = "escalate_line"
     BREACH = "breach"
     ESCALATE_MANAGEMENT = "escalate_management"
+    OVERRUN = "overrun"
 
 
 @dataclass(frozen=True, slots=True)
 class MarkRule:
-    """A point on the way: `share` of the target (millionths) plus `extra` working microseconds."""
+    """A point on the way: `share` of the target (millionths) plus `extra` working microseconds.
+
+    `tell` names whom the mark is for; empty means whom its action tells by itself.
+    """
 
     name: str
     action: Action
     share: int = 0
     extra: int = 0
+    tell: tuple[str, ...] = ()
 
     def offset(self, target: int) -> int:
         """Working time after which it is reached; not positive when the target is too short for it."""
@@ -199,6 +205,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A stretch in which it does not count, with the fact that held it; it lasts when `end` is None."""
+
+    start: int
+    end: int | None
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A mark of a cycle. `at` is None where the timeline does not determine it: paused, or over before."""
 
@@ -206,6 +221,7 @@ class Mark:
     action: Action
     offset: int
     at: int | None
+    tell: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +239,7 @@ class Clock:
     started: int | None = None
     ended: int | None = None
     segments: tuple[Segment, ...] = ()
+    pauses: tuple[Pause, ...] = ()
     elapsed: int = 0
     due: int | None = None
     marks: tuple[Mark, ...] = ()
@@ -247,6 +264,10 @@ class Clock:
         """Working time spent by then."""
         return self.elapsed + (self.terms.calendar.between(self.since, now) if self.since is not None else 0)
 
+    def remaining_at(self, now: int) -> int:
+        """Working time left by then; negative beyond the target."""
+        return self.target - self.elapsed_at(now)
+
     def breached_at(self, now: int) -> bool:
         """Whether the target was missed by then; an end exactly at due has met it."""
         return self.due is not None and (self.due < self.ended if self.ended is not None else self.due <= now)
@@ -258,23 +279,34 @@ class _Cycle:
 
     number: int
     started: int
-    segments: list[Segment]
+    segments: list[Segment] = field(default_factory=list)
+    pauses: list[Pause] = field(default_factory=list)
     ended: int | None = None
-    state: State = State.PAUSED
+    state: State = State.PENDING
     situation: Situation = Situation()
 
-    def count(self, at: int, *, running: bool) -> None:
-        """Open or close a segment; nothing when it is so already."""
-        if running and self.state is State.PAUSED:
+    def count(self, at: int, fact: Fact, *, running: bool) -> None:
+        """Begin to count or to pause; nothing when it does so already."""
+        state = State.RUNNING if running else State.PAUSED
+        if state is self.state:
+            return
+        self._stop(at)
+        if running:
             self.segments.append(Segment(at, None))
-        elif not running and self.state is State.RUNNING:
-            self.segments[-1] = replace(self.segments[-1], end=at)
-        self.state = State.RUNNING if running else State.PAUSED
+        else:
+            self.pauses.append(Pause(at, None, fact))
+        self.state = state
 
     def finish(self, at: int, state: State, situation: Situation) -> None:
         """The end of the cycle; its terms are those of this situation for good."""
-        self.count(at, running=False)
+        self._stop(at)
         self.ended, self.state, self.situation = at, state, situation
+
+    def _stop(self, at: int) -> None:
+        if self.state is State.RUNNING:
+            self.segments[-1] = replace(self.segments[-1], end=at)
+        elif self.state is State.PAUSED:
+            self.pauses[-1] = replace(self.pauses[-1], end=at)
 
 
 def clock(timeline: Timeline, rule: Rule, terms_of: TermsOf) -> Clock | None:
@@ -304,8 +336,8 @@ def _cycles(timeline: Timeline, rule: Rule) -> tuple[list[_Cycle], Situation]:
         if _open(cycles):
             _go_on(cycles[-1], rule, fact, at, situation)
         elif armed and _begins(cycles, rule, fact):
-            cycles.append(_Cycle(len(cycles) + 1, at, []))
-            cycles[-1].count(at, running=not _paused(rule, situation))
+            cycles.append(_Cycle(len(cycles) + 1, at))
+            cycles[-1].count(at, fact, running=not _paused(rule, situation))
         armed = armed or _any(rule.after, fact)
     return cycles, situation
 
@@ -327,7 +359,7 @@ def _go_on(cycle: _Cycle, rule: Rule, fact: Fact, at: int, situation: Situation)
     elif _any(rule.cancel, fact):
         cycle.finish(at, State.CANCELLED, situation)
     else:
-        cycle.count(at, running=not _paused(rule, situation))
+        cycle.count(at, fact, running=not _paused(rule, situation))
 
 
 def _any(triggers: tuple[Trigger, ...], fact: Fact) -> bool:
@@ -349,6 +381,7 @@ def _told(name: str, cycle: _Cycle, terms: Terms) -> Clock:
         started=cycle.started,
         ended=cycle.ended,
         segments=segments,
+        pauses=tuple(cycle.pauses),
         elapsed=sum(worked),
         due=_before(_reach(terms.calendar, segments, terms.target), cycle.ended),
         marks=_marks(terms, segments, cycle.ended),
@@ -359,7 +392,13 @@ def _marks(terms: Terms, segments: tuple[Segment, ...], ended: int | None) -> tu
     """The marks in the order in which they are reached."""
     offsets = [(rule, rule.offset(terms.target)) for rule in terms.marks]
     return tuple(
-        Mark(rule.name, rule.action, offset, _before(_reach(terms.calendar, segments, offset), ended))
+        Mark(
+            rule.name,
+            rule.action,
+            offset,
+            _before(_reach(terms.calendar, segments, offset), ended),
+            rule.tell,
+        )
         for rule, offset in sorted(offsets, key=lambda pair: pair[1])
         if offset > 0
     )

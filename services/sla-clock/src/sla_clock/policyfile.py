@@ -10,9 +10,10 @@ from functools import partial
 from typing import Literal, cast
 
 from chassis.errors import DeskError, InvalidInput, Violation
-from sla_clock.calendar import ALWAYS, MICROS, Calendar, micros, zone
+from sla_clock.calendar import MICROS, Calendar, micros
 from sla_clock.calendarfile import read_calendar
 from sla_clock.domain import FACTS, Action, MarkRule, Rule, Trigger, While
+from sla_clock.hours import ALWAYS, zone
 from sla_clock.policy import RULES, TEXTS, Condition, Policy, Row, default_marks
 from sla_clock.yamltree import Faults, Spot, parse
 

@@ -10,19 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
-from sla_clock.calendar import (
-    ALWAYS,
-    MICROS,
-    Calendar,
-    Day,
-    NoWorkingTime,
-    Shift,
-    Week,
-    micros,
-    moment,
-    shift,
-    zone,
-)
+from sla_clock.calendar import MICROS, Calendar, NoWorkingTime, micros, moment
+from sla_clock.hours import ALWAYS, Day, Shift, Week, shift, zone
 
 from .times import HOUR, MINUTE, MOSCOW, a_calendar, at, daily, shifts, shown, weekdays
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sla_clock.calendar import ALWAYS, Calendar
+from sla_clock.calendar import Calendar
 from sla_clock.domain import Action, Clock, Fact, Segment, State, Timeline
+from sla_clock.hours import ALWAYS
 from sla_clock.policy import RULES, Policy, Row, clocks, default_marks
 
 from .stories import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chassis.errors import InvalidInput
-from sla_clock.calendar import ALWAYS
 from sla_clock.domain import Attributes
+from sla_clock.hours import ALWAYS
 from sla_clock.policy import RULES, Condition, Policy, Row
 
 from .times import HOUR, a_calendar

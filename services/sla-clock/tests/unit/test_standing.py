@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sla_clock.calendar import ALWAYS
 from sla_clock.domain import Fact, State, Timeline
+from sla_clock.hours import ALWAYS
 from sla_clock.policy import RULES, Policy, Row, clocks, default_marks
 from sla_clock.standing import Standing, Standings, Turn, changes, fire, next_wake, restand
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from sla_clock.calendar import MICROS, Calendar, Day, Shift, Week, micros, shift
+from sla_clock.calendar import MICROS, Calendar, micros
+from sla_clock.hours import Day, Shift, Week, shift
 
 MINUTE = 60 * MICROS
 HOUR = 60 * MINUTE
