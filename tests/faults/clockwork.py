@@ -1,0 +1,348 @@
+"""sla-clock as its operators run it: replicas as processes, real servers, and a witness that keeps a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis.bus import Ack, Bus, Outgoing, Subscription
+from chassis.clock import utcnow, uuid7
+from chassis.consume import Consumer
+from chassis.db import Database, Tx, chassis_tables
+from chassis.errors import Unavailable
+from chassis.rpc import channel
+from chassis.schema import migrate, plain_engine
+from chassis.servers import Server, free_port
+from chassis.testing import eventually
+from sla_clock.policy import Policy
+from sla_clock.policyfile import load
+from tests.faults.history import Effect, Key, expected, judge
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.sla.v1 import sla_service_pb2_grpc
+from tickdesk.sla.v1.events_pb2 import MarkReached
+from tickdesk.tickets.v1 import timeline_pb2 as facts
+from tickdesk.tickets.v1.events_pb2 import TicketUpdated
+from tickdesk.tickets.v1.ticket_pb2 import Ticket
+from tickdesk_cli.process import Process
+
+ROOT = Path(__file__).resolve().parents[2]
+SOAK = bool(os.environ.get("TICKDESK_SOAK"))
+"""The long run: many more blows and marks."""
+
+SECONDS = 900 if SOAK else 90
+LEASE = 1.0
+POLICY = """\
+name: faults
+calendars:
+  always: {zone: UTC, hours: always}
+targets:
+  - name: critical
+    priority: critical
+    targets: {resolution: 2s}
+  - name: all
+    targets: {resolution: 4s}
+marks:
+  - {at: 25%, action: remind}
+  - {at: 50%, action: escalate_line}
+  - {at: 75%, action: remind}
+  - {at: 100%, action: breach}
+  - {at: 150%, action: escalate_management}
+"""
+
+_effect = sa.Table(
+    "effect",
+    sa.MetaData(),
+    sa.Column("ticket", sa.Text),
+    sa.Column("clock", sa.Text),
+    sa.Column("cycle", sa.Integer),
+    sa.Column("mark", sa.Text),
+    sa.Column("due", sa.BigInteger),
+    sa.Column("reached", sa.BigInteger),
+    sa.Column("lateness", sa.BigInteger),
+    sa.Column("seen", sa.BigInteger),
+    sa.Column("folded", sa.ARRAY(sa.Text)),
+)
+
+
+def stamp(at: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(at)
+    return message
+
+
+def after(seconds: float) -> datetime:
+    return utcnow() + timedelta(seconds=seconds)
+
+
+@dataclass
+class Story:
+    """A ticket's life; each fact makes a version."""
+
+    created: datetime
+    priority: Any = common.PRIORITY_NORMAL
+    id: str = field(default_factory=lambda: str(uuid7()))
+    kind: Any = facts.STATUS_KIND_NEW
+    facts: list[facts.Fact] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        first = facts.Created(
+            priority=self.priority, line=common.LINE_L1, status="new", status_kind=facts.STATUS_KIND_NEW
+        )
+        self.add(self.created, created=first)
+
+    @property
+    def version(self) -> int:
+        return len(self.facts)
+
+    def add(self, at: datetime, **fact: Any) -> Story:
+        self.facts.append(facts.Fact(time=stamp(at), **fact))
+        return self
+
+    def replied(self, at: datetime) -> Story:
+        run = facts.MessageRun(last_time=stamp(at), count=1, agent_id="anna")
+        return self.add(at, staff_replies=run)
+
+    def asked(self, at: datetime) -> Story:
+        return self.add(at, customer_messages=facts.MessageRun(last_time=stamp(at), count=1))
+
+    def status(self, name: str, at: datetime) -> Story:
+        before, self.kind = self.kind, facts.StatusKind.Value(f"STATUS_KIND_{name.upper()}")
+        changed = facts.StatusChanged(to=name, from_kind=before, to_kind=self.kind)
+        return self.add(at, status_changed=changed)
+
+    def ticket(self, version: int = 0) -> Ticket:
+        """The ticket as it was at a version; the newest unless one is named."""
+        version = version or self.version
+        return Ticket(
+            id=self.id,
+            key="SUP-1",
+            version=version,
+            queue="SUP",
+            subject="It does not print",
+            priority=self.priority,
+            line=common.LINE_L1,
+            channel=common.CHANNEL_EMAIL,
+            status_kind=self.kind,
+            timeline=facts.Timeline(facts=self.facts[:version]),
+        )
+
+    def event(self, version: int = 0, copy: str = "") -> Outgoing:
+        """What tickets publishes of a version; a copy has the event's id, but another for the stream."""
+        ticket = self.ticket(version)
+        identity = str(uuid5(UUID(self.id), str(ticket.version)))
+        payload = TicketUpdated(ticket=ticket).SerializeToString()
+        subject = TicketUpdated.DESCRIPTOR.full_name
+        return Outgoing(subject, payload, identity, self.id, utcnow(), {}, f"{identity}{copy}")
+
+
+def stories(rng: random.Random, count: int, within: float) -> list[Story]:
+    """Tickets that are created within the next seconds, every fourth critical."""
+    priorities = (common.PRIORITY_CRITICAL, *[common.PRIORITY_NORMAL] * 3)
+    return [Story(after(rng.uniform(0, within)), rng.choice(priorities)) for _ in range(count)]
+
+
+class Witness:
+    """A consumer as others have one: its effects are rows without any key, so only its inbox saves it."""
+
+    def __init__(self, db: Database, bus: Bus) -> None:
+        self.keys: set[Key] = set()
+        self._db = db
+        self._consumer = Consumer(bus, db, "SLA", [Subscription(MarkReached, self._note)])
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[Witness]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._consumer.run())
+            try:
+                yield self
+            finally:
+                self._consumer.stop()
+
+    async def effects(self) -> list[Effect]:
+        """Everything that took effect."""
+        async with self._db.tx() as tx:
+            found = (await tx.execute(sa.select(_effect))).mappings()
+            return [Effect(**{**row, "folded": tuple(row["folded"])}) for row in found]
+
+    async def _note(self, tx: Tx, event: MarkReached) -> None:
+        row = {
+            "ticket": event.ticket.id,
+            "clock": event.clock,
+            "cycle": event.cycle,
+            "mark": event.mark.name,
+            "due": event.mark.due_time.ToMicroseconds(),
+            "reached": event.reached_time.ToMicroseconds(),
+            "lateness": event.lateness.ToMicroseconds(),
+            "seen": int(tx.now.timestamp() * 1_000_000),
+            "folded": list(event.folded_marks),
+        }
+        await tx.execute(sa.insert(_effect), row)
+        names = (event.mark.name, *event.folded_marks)
+        keys = [(event.ticket.id, event.clock, event.cycle, name) for name in names]
+        tx.after_commit(partial(self.keys.update, keys))
+
+
+@dataclass
+class Clockwork:
+    """What a test holds."""
+
+    folder: Path
+    servers: Servers
+    bus: Bus
+    witness: Witness
+    policy: Policy
+    environment: dict[str, str]
+    replicas: list[Process] = field(default_factory=list)
+    told: list[Story] = field(default_factory=list)
+
+    def replica(self, module: str = "sla_clock", **environment: str) -> Process:
+        """One more process, started but not yet ready."""
+        number, ops, grpc = len(self.replicas), free_port(), free_port()
+        ports = {"TICKDESK_SLA_CLOCK_OPS_PORT": str(ops), "TICKDESK_SLA_CLOCK_GRPC_PORT": str(grpc)}
+        given = self.environment | ports | environment
+        replica = Process(f"clock-{number}", module, self.folder, given, ops, detached=False)
+        replica.start()
+        self.replicas.append(replica)
+        return replica
+
+    async def ready(self) -> None:
+        """Wait for every replica that has not been ended."""
+        for replica in self.replicas:
+            if replica.pid:
+                await replica.ready()
+
+    async def tell(self, told: Iterable[Story]) -> None:
+        """Publish the newest version of tickets, as their outbox would: again and again until it is stored."""
+        told = list(told)
+        self.told += told
+        await self.publish([story.event() for story in told])
+
+    async def publish(self, events: Sequence[Outgoing]) -> None:
+        """Publish events until each is stored."""
+        while events:
+            try:
+                await self.bus.ensure_stream("TICKETS")
+                acks = await self.bus.publish(events)
+                events = [one for one, ack in zip(events, acks, strict=True) if not isinstance(ack, Ack)]
+            except (Unavailable, TimeoutError, OSError):
+                await asyncio.sleep(0.1)
+
+    def wanted(self) -> dict[Key, int]:
+        """Every mark that must take effect."""
+        return {key: at for story in self.told for key, at in expected(story.ticket(), self.policy).items()}
+
+    async def complete(self, timeout: float = SECONDS) -> list[Effect]:
+        """Wait until every mark has taken effect, and longer than any lease: then nothing more may come."""
+        wanted = self.wanted().keys()
+        try:
+            await eventually(lambda: wanted <= self.witness.keys, timeout)
+        except AssertionError:
+            return await self.witness.effects()
+        # A double would come from a worker that outlives a lease, or from the sweep behind it.
+        await asyncio.sleep(2 * LEASE + 1)
+        return await self.witness.effects()
+
+    async def exactly_once(self) -> list[Effect]:
+        """The verdict on everything told so far: fails unless each mark took effect once, none too early."""
+        effects = await self.complete()
+        verdict = judge(self.wanted(), effects)
+        assert verdict.clean, f"of {len(self.wanted())} marks: {verdict}\n{self.last_words()}"
+        return effects
+
+    def last_words(self) -> str:
+        """The ends of the replicas' logs."""
+        return "\n".join(f"{one.name}: {one.tail(3)}" for one in self.replicas)
+
+
+@dataclass
+class Servers:
+    """The servers of one test; PostgreSQL only by its URL unless it is the test's own."""
+
+    postgres_url: str
+    nats: Server
+    valkey: Server
+
+
+@asynccontextmanager
+async def clockwork(
+    servers: Servers, witness_url: str, folder: Path, policy: str = POLICY, **knobs: str
+) -> AsyncIterator[Clockwork]:
+    """A clockwork without replicas; its databases are made ready. `knobs` are settings of the service."""
+    (folder / "policy.yaml").write_text(policy, encoding="utf-8")
+    await migrate(servers.postgres_url, "sla_clock.migrations")
+    await _make_ledger(witness_url)
+    async with AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(Bus(servers.nats.url, "witness"))
+        db = await stack.enter_async_context(Database(witness_url, "witness"))
+        witness = await stack.enter_async_context(Witness(db, bus).watching())
+        environment = _environment(servers, folder, knobs)
+        work = Clockwork(folder, servers, bus, witness, load(policy), environment)
+        try:
+            yield work
+        finally:
+            for replica in work.replicas:
+                await replica.kill()
+
+
+def _environment(servers: Servers, folder: Path, knobs: dict[str, str]) -> dict[str, str]:
+    given = {
+        "database_url": servers.postgres_url,
+        "nats_url": servers.nats.url,
+        "redis_url": servers.valkey.url,
+        "policy_path": str(folder / "policy.yaml"),
+        "tokens": json.dumps({"admin:demo": "admin-token"}),
+        "lease_seconds": str(LEASE),
+        "sweep_seconds": "0.5",
+        "log_level": "warning",
+        "drain_pause_seconds": "0",
+        **knobs,
+    }
+    named = {f"TICKDESK_SLA_CLOCK_{name.upper()}": value for name, value in given.items()}
+    return named | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+async def _make_ledger(url: str) -> None:
+    metadata = sa.MetaData()
+    chassis_tables(metadata)
+    _effect.to_metadata(metadata)
+    engine = plain_engine(url)
+    async with engine.begin() as conn:
+        await conn.run_sync(metadata.create_all)
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def stub(replica: Process) -> AsyncIterator[Any]:
+    """A client of one replica; its calls need a timeout."""
+    target = f"127.0.0.1:{replica.environment['TICKDESK_SLA_CLOCK_GRPC_PORT']}"
+    async with channel(target, "admin-token") as opened:
+        yield sla_service_pb2_grpc.SlaServiceStub(opened)
+
+
+@asynccontextmanager
+async def paused(pid: int) -> AsyncIterator[None]:
+    """A process that does not run inside this block, and does not know of it."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def since(micros: int) -> datetime:
+    """The instant of some microseconds."""
+    return datetime.fromtimestamp(micros / 1_000_000, UTC)

@@ -1,0 +1,38 @@
+"""Servers and randomness of the fault tests."""
+
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from chassis.servers import Server
+from chassis.testing import DatabaseUrl
+from tests.faults.clockwork import Clockwork, Servers, clockwork
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Random numbers of a seed that a failure shows; TICKDESK_SEED repeats them."""
+    seed = int(os.environ.get("TICKDESK_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"TICKDESK_SEED={seed}")
+    return random.Random(seed)
+
+
+@pytest.fixture
+def servers(database: Callable[..., DatabaseUrl], nats_server: Server, valkey_server: Server) -> Servers:
+    """NATS and Valkey of the test's own, a database of the run's PostgreSQL."""
+    return Servers(database(), nats_server, valkey_server)
+
+
+@pytest.fixture
+async def work(
+    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path
+) -> AsyncIterator[Clockwork]:
+    """A clockwork with two replicas that are ready."""
+    async with clockwork(servers, database(), tmp_path) as made:
+        made.replica()
+        made.replica()
+        await made.ready()
+        yield made
