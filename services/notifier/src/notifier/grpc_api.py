@@ -4,9 +4,10 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import Database, idempotent
-from notifier import convert, store
+from notifier import convert
 from notifier.domain import Rules
 from notifier.handlers import deliveries
+from notifier.store import ledger
 from tickdesk.notifier.v1 import delivery_pb2, notifier_service_pb2, notifier_service_pb2_grpc
 
 NAME = notifier_service_pb2.DESCRIPTOR.services_by_name["NotifierService"].full_name
@@ -32,7 +33,7 @@ class NotifierApi(notifier_service_pb2_grpc.NotifierServiceServicer):
     ) -> notifier_service_pb2.GetDeliveryResponse:
         """See the contract."""
         async with self._db.tx() as tx:
-            delivery = await store.get_delivery(tx, UUID(request.delivery_id))
+            delivery = await ledger.get_delivery(tx, UUID(request.delivery_id))
         return notifier_service_pb2.GetDeliveryResponse(delivery=convert.delivery_message(delivery))
 
     async def ListDeliveries(
@@ -42,7 +43,7 @@ class NotifierApi(notifier_service_pb2_grpc.NotifierServiceServicer):
         size = request.page_size or _PAGE
         after = convert.page_start(request.page_token)
         async with self._db.tx() as tx:
-            found, total = await store.list_deliveries(tx, _filters(request), after, size + 1)
+            found, total = await ledger.list_deliveries(tx, _filters(request), after, size + 1)
         page = found[:size]
         return notifier_service_pb2.ListDeliveriesResponse(
             deliveries=map(convert.delivery_message, page),

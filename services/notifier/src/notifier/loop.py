@@ -11,9 +11,10 @@ from chassis.clock import utcnow
 from chassis.db import Database, Tx
 from chassis.errors import Refused, Unavailable
 from chassis.going import going
-from notifier import metrics, store
+from notifier import metrics
 from notifier.domain import Channel, Delivery, Parcel, State, one_line
 from notifier.handlers import deliveries
+from notifier.store import ledger
 
 log = telemetry.logger(__name__)
 Claim = Callable[[Tx], Awaitable[tuple[Parcel | None, bool]]]
@@ -53,9 +54,9 @@ def lanes(
 ) -> list[Lane]:
     """Mail, digests and webhooks apart, so that a slow one holds up nobody else."""
     return [
-        Lane(lambda tx: store.claim_one(tx, Channel.EMAIL, leases[0]), mail, widths[0]),
-        Lane(lambda tx: store.claim_digest(tx, leases[0], window), mail, 1),
-        Lane(lambda tx: store.claim_one(tx, Channel.WEBHOOK, leases[1]), hooks, widths[1]),
+        Lane(lambda tx: ledger.claim_one(tx, Channel.EMAIL, leases[0]), mail, widths[0]),
+        Lane(lambda tx: ledger.claim_digest(tx, leases[0], window), mail, 1),
+        Lane(lambda tx: ledger.claim_one(tx, Channel.WEBHOOK, leases[1]), hooks, widths[1]),
     ]
 
 
@@ -84,7 +85,7 @@ async def measure(db: Database) -> None:
     while going():
         try:
             async with db.tx() as tx:
-                since = await store.oldest_due(tx)
+                since = await ledger.oldest_due(tx)
             for channel in Channel:
                 age = (utcnow() - since[channel]).total_seconds() if channel in since else 0.0
                 metrics.OLDEST.labels(channel).set(max(0.0, age))
@@ -98,7 +99,7 @@ async def forget(db: Database, keep: timedelta) -> None:
     while going():
         try:
             async with db.tx() as tx:
-                count = await store.forget(tx, tx.now - keep)
+                count = await ledger.forget(tx, tx.now - keep)
             if count:
                 log.info("letters forgotten", letters=count)
         except Unavailable:

@@ -111,9 +111,15 @@ def a_mark(
         line=ticket.line,
         assignee=ticket.assignee,
     )
-    mark = clock_pb2.Mark(name=changes.pop("name", "90%"), action=action, reached=True)
+    mark = clock_pb2.Mark(
+        name=changes.pop("name", "90%"), action=action, reached=True, tell=changes.pop("tell", ())
+    )
     event = sla_events.MarkReached(
-        ticket=ref, clock=changes.pop("clock", "first_response"), cycle=1, mark=mark
+        ticket=ref,
+        clock=changes.pop("clock", "first_response"),
+        cycle=1,
+        mark=mark,
+        duty=changes.pop("duty", ()),
     )
     event.remaining.FromSeconds(changes.pop("remaining", 600))
     event.clock_due_time.FromDatetime(utcnow() + timedelta(minutes=10))

@@ -55,7 +55,7 @@ async def test_the_count_ends_at_its_limit(start: Start, monkeypatch: pytest.Mon
         for number in range(3):
             await desk.tell(replied(a_ticket(key=f"SUP-{number}"), "hello"))
         await sent(desk, 3)
-        monkeypatch.setattr("notifier.store.COUNT_LIMIT", 2)
+        monkeypatch.setattr("notifier.store.ledger.COUNT_LIMIT", 2)
         page = await desk.api.ListDeliveries(LIST(state=SENT), timeout=5)
     assert (len(page.deliveries), page.total_size) == (3, 2)
 

@@ -32,6 +32,7 @@ async def listed(desk: Running, count: int, **filters: Any) -> list[delivery_pb2
     return await eventually(look, 20)
 
 
+ESCALATE, GROWN = clock_pb2.MARK_ACTION_ESCALATE_LINE, clock_pb2.MARK_ACTION_OVERRUN
 REMIND, BREACH, OVERRUN = (
     clock_pb2.MARK_ACTION_REMIND,
     clock_pb2.MARK_ACTION_BREACH,
@@ -56,6 +57,44 @@ async def test_a_mark_tells_those_whom_it_concerns(start: Start) -> None:
             found = await listed(desk, len(told), ticket_id=mark.ticket.id)
             assert {one.recipient.partition("@")[0] for one in found} == told
             assert all(one.state == delivery_pb2.DELIVERY_STATE_SENT for one in found)
+
+
+NAMED: tuple[tuple[list[str], dict[str, Any], set[str]], ...] = (
+    (["assignee"], {"action": GROWN}, {"anna"}),
+    (["line_lead"], {"action": GROWN}, {"lena"}),
+    (["line"], {"action": REMIND}, {"anna", "ilya"}),
+    (["management", "line_lead"], {"action": BREACH}, {"boss", "lena"}),
+    (["duty"], {"action": REMIND, "duty": ["lev", "gone"]}, {"lev"}),
+    (["line_lead"], {"action": ESCALATE}, {"lena"}),
+    # Nobody is on the rung: those whom the action concerns by itself.
+    (["duty"], {"action": OVERRUN}, {"boss"}),
+    ([], {"action": GROWN}, {"anna", "lena"}),
+    (["escalator"], {"action": 99}, {"anna", "lena"}),
+)
+
+
+async def test_a_mark_tells_the_rungs_that_the_policy_names(start: Start) -> None:
+    """MP-04, MP-09, MP-21, CA-20: the line's own head, the people on duty, or whoever else is named."""
+    marks = [(a_mark(a_ticket(assignee="anna"), tell=tell, **fields), who) for tell, fields, who in NAMED]
+    async with start() as desk:
+        await desk.learn(*PEOPLE, an_agent("ilya"))
+        await desk.tell(*(mark for mark, _ in marks))
+        for mark, who in marks:
+            found = await listed(desk, len(who), ticket_id=mark.ticket.id)
+            assert {one.recipient.partition("@")[0] for one in found} == who, mark.mark.tell
+
+
+async def test_what_is_overdue_is_said_to_be(start: Start, sink: Sink) -> None:
+    """A reminder found after its target ran out does not speak of time left."""
+    async with start() as desk:
+        await desk.learn(*PEOPLE)
+        await desk.tell(a_mark(a_ticket(assignee="lev"), REMIND, remaining=-600))
+        late = await sink.next_to("lev@desk.test")
+        await desk.tell(a_mark(a_ticket(), GROWN, name="150%", remaining=-7200))
+        grown = await sink.next_to("lena@desk.test")
+    assert late["Subject"] == "SUP-12: срок превышен на 10 мин — первый ответ"
+    assert grown["Subject"] == "SUP-12: 2 h beyond the first response target"
+    assert "Mark 150%: the first response target is exceeded by 2 h" in body_of(grown)
 
 
 async def test_a_reminder_states_the_time_left(start: Start, sink: Sink) -> None:

@@ -53,7 +53,7 @@ MARK = {
     "line": "L1",
     "priority": "high",
 }
-VALUES |= {"reminder": MARK, "breach": MARK, "overrun": MARK}
+VALUES |= {"reminder": MARK, "breach": MARK, "overrun": MARK, "overdue": MARK}
 KEYS = "key-one"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chassis.db import Tx
-from notifier import convert, store
+from notifier import convert
 from notifier.domain import (
     Audience,
     Channel,
@@ -18,6 +18,7 @@ from notifier.domain import (
     plain_mailbox,
 )
 from notifier.handlers.known import ticket_changed
+from notifier.store import desk, ledger
 from tickdesk.common.v1 import common_pb2
 from tickdesk.notifier.v1 import events_pb2
 from tickdesk.sla.v1 import events_pb2 as sla_events
@@ -44,13 +45,13 @@ async def ticket_opened(tx: Tx, event: ticket_events.TicketOpened, rules: Rules)
     letter = replace(letter, id=identity("auto_reply", event.ticket.id))
     reason = await _why_no_greeting(tx, event, recipient, rules)
     if reason:
-        await store.add_deliveries(tx, [_suppressed(letter, reason)])
+        await ledger.add_deliveries(tx, [_suppressed(letter, reason)])
         return
     # Handled at the same moment, the ticket and its promise would miss each other.
-    await store.one_at_a_time(tx, f"promise/{event.ticket.id}")
-    promised = await store.get_promise(tx, event.ticket.id)
+    await ledger.one_at_a_time(tx, f"promise/{event.ticket.id}")
+    promised = await desk.get_promise(tx, event.ticket.id)
     waits = tx.now if promised else tx.now + rules.promise_wait
-    await store.add_deliveries(tx, [replace(letter, next_at=waits)])
+    await ledger.add_deliveries(tx, [replace(letter, next_at=waits)])
 
 
 async def _why_no_greeting(
@@ -65,7 +66,7 @@ async def _why_no_greeting(
     if is_robot_address(recipient):
         return "nobody reads at that address"
     own = in_domains(recipient, rules.own_domains)
-    if own or await store.is_own_address(tx, plain_mailbox(recipient)):
+    if own or await desk.is_own_address(tx, plain_mailbox(recipient)):
         return "the address is one of our own"
     return await _why_too_many(tx, event, recipient, rules)
 
@@ -73,21 +74,21 @@ async def _why_no_greeting(
 async def _why_too_many(
     tx: Tx, event: ticket_events.TicketOpened, recipient: str, rules: Rules
 ) -> str | None:
-    await store.one_at_a_time(tx, f"auto_reply/{recipient}")
+    await ledger.one_at_a_time(tx, f"auto_reply/{recipient}")
     if (
-        await store.count_auto_replies(tx, tx.now - _MINUTE, rules.replies_per_minute)
+        await ledger.count_auto_replies(tx, tx.now - _MINUTE, rules.replies_per_minute)
         >= rules.replies_per_minute
     ):
         return "the desk's limit of auto-replies in a minute is reached"
     hourly = rules.replies_per_hour
-    if await store.count_auto_replies(tx, tx.now - _HOUR, hourly, recipient) >= hourly:
+    if await ledger.count_auto_replies(tx, tx.now - _HOUR, hourly, recipient) >= hourly:
         return "the recipient's limit of auto-replies in an hour is reached"
     # Anyone may type anyone's address into a form.
     unproven = (
         event.actor.kind == common_pb2.Actor.KIND_CUSTOMER
         and event.ticket.channel != common_pb2.CHANNEL_EMAIL
     )
-    if unproven and await store.count_auto_replies(tx, tx.now - _DAY, 1, recipient):
+    if unproven and await ledger.count_auto_replies(tx, tx.now - _DAY, 1, recipient):
         return "the address is not proven and got an auto-reply today"
     return None
 
@@ -110,14 +111,14 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
     )
     channel = message.channel or ticket.channel
     if channel in _ANSWERED_BY_MAIL and recipient:
-        await store.add_deliveries(tx, [letter])
+        await ledger.add_deliveries(tx, [letter])
         return
     way = common_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
     reason = (
         "the customer has no usable e-mail address" if not recipient else f"replies do not go by {way} yet"
     )
     letter = _suppressed(letter, reason)
-    await store.add_deliveries(tx, [letter])
+    await ledger.add_deliveries(tx, [letter])
     # The agent who wrote it must see that it did not leave.
     tx.emit(events_pb2.DeliveryFailed(delivery=convert.delivery_message(letter)), key=ticket.id)
 
@@ -127,9 +128,9 @@ async def clock_started(tx: Tx, event: sla_events.ClockStarted, _: Rules) -> Non
     clock = event.clock
     if clock.name != "first_response" or clock.cycle > 1 or not clock.HasField("due_time"):
         return
-    await store.one_at_a_time(tx, f"promise/{event.ticket.id}")
-    if await store.put_promise(tx, event.ticket.id, clock.due_time.ToDatetime(tzinfo=tx.now.tzinfo)):
-        await store.release_auto_reply(tx, event.ticket.id)
+    await ledger.one_at_a_time(tx, f"promise/{event.ticket.id}")
+    if await desk.put_promise(tx, event.ticket.id, clock.due_time.ToDatetime(tzinfo=tx.now.tzinfo)):
+        await ledger.release_auto_reply(tx, event.ticket.id)
 
 
 async def survey_asked(tx: Tx, event: survey_events.SurveyAsked, rules: Rules) -> None:
@@ -153,11 +154,11 @@ async def survey_asked(tx: Tx, event: survey_events.SurveyAsked, rules: Rules) -
         letter = _suppressed(letter, "nobody reads at that address")
     elif not event.url.startswith(("https://", "http://")):
         letter = _suppressed(letter, "the link is no web address")
-    await store.add_deliveries(tx, [letter])
+    await ledger.add_deliveries(tx, [letter])
 
 
 async def _letter(tx: Tx, template: str, ticket: ticket_pb2.Ticket, recipient: str, rules: Rules) -> Delivery:
-    queue = await store.get_queue(tx, ticket.queue)
+    queue = await desk.get_queue(tx, ticket.queue)
     wishes = (ticket.language, ticket.customer.language, queue.language if queue else "", rules.language)
     return Delivery(
         id=identity(template, ticket.id),

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from chassis.db import Tx
-from notifier import convert, store
+from notifier import convert
 from notifier.domain import Audience, Channel, Delivery, Rules, identity
+from notifier.store import desk, ledger
 from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.sla.v1 import events_pb2 as sla_events
@@ -29,18 +30,18 @@ TicketEvent = (
 
 async def ticket_changed(tx: Tx, event: TicketEvent, rules: Rules) -> None:
     """Remember the ticket, tell other systems."""
-    await store.put_ticket(tx, event.ticket)
+    await desk.put_ticket(tx, event.ticket)
     await tell_systems(tx, event, rules)
 
 
 async def agent_changed(tx: Tx, event: ticket_events.AgentChanged, _: Rules) -> None:
     """Learn who is told what."""
-    await store.put_agent(tx, event.agent)
+    await desk.put_agent(tx, event.agent)
 
 
 async def queue_changed(tx: Tx, event: ticket_events.QueueChanged, _: Rules) -> None:
     """Learn whose name letters carry."""
-    await store.put_queue(tx, event.queue)
+    await desk.put_queue(tx, event.queue)
 
 
 async def message_received(tx: Tx, event: intake_events.MessageReceived, _: Rules) -> None:
@@ -48,7 +49,7 @@ async def message_received(tx: Tx, event: intake_events.MessageReceived, _: Rule
     message = event.message
     if message.channel == common_pb2.CHANNEL_EMAIL and message.external_id:
         at = message.received_time.ToDatetime(tzinfo=tx.now.tzinfo)
-        await store.put_conversation(tx, message.conversation_id, message.external_id, at)
+        await desk.put_conversation(tx, message.conversation_id, message.external_id, at)
 
 
 async def tell_systems(tx: Tx, event: TicketEvent | sla_events.MarkReached, rules: Rules) -> None:
@@ -75,4 +76,4 @@ async def tell_systems(tx: Tx, event: TicketEvent | sla_events.MarkReached, rule
         replace(post, id=identity("event", tx.event_id, endpoint.url), recipient=endpoint.url)
         for endpoint in endpoints
     ]
-    await store.add_deliveries(tx, posts)
+    await ledger.add_deliveries(tx, posts)

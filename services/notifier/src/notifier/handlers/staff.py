@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from chassis.db import Tx
-from notifier import convert, store
+from notifier import convert
 from notifier.domain import (
     Agent,
     Audience,
@@ -20,6 +20,7 @@ from notifier.domain import (
     window_end,
 )
 from notifier.handlers.known import tell_systems, ticket_changed
+from notifier.store import desk, ledger
 from tickdesk.sla.v1 import clock_pb2
 from tickdesk.sla.v1 import events_pb2 as sla_events
 from tickdesk.tickets.v1 import events_pb2 as ticket_events
@@ -37,6 +38,7 @@ _MARK_TEMPLATES = {
     clock_pb2.MARK_ACTION_REMIND: "reminder",
     clock_pb2.MARK_ACTION_BREACH: "breach",
     clock_pb2.MARK_ACTION_ESCALATE_MANAGEMENT: "overrun",
+    clock_pb2.MARK_ACTION_OVERRUN: "overdue",
 }
 
 
@@ -57,10 +59,10 @@ async def ticket_escalated(tx: Tx, event: ticket_events.TicketEscalated, rules: 
     people: list[Person] = []
     line = escalation.to_line or ticket.line
     if event.started:
-        people += [(Audience.LEAD, one) for one in await store.leads(tx, line, ticket.queue)]
+        people += [(Audience.LEAD, one) for one in await desk.leads(tx, line, ticket.queue)]
     # An overrun has told management by its own mark.
     if escalation.management and event.reason != timeline_pb2.ESCALATION_REASON_SLA_OVERRUN:
-        people += [(Audience.MANAGEMENT, one) for one in await store.management(tx)]
+        people += [(Audience.MANAGEMENT, one) for one in await desk.management(tx)]
     context = {
         "from_line": convert.line_word(escalation.from_line),
         "to_line": convert.line_word(escalation.to_line),
@@ -83,15 +85,18 @@ def _words_of(event: ticket_events.TicketEscalated) -> dict[str, str]:
 
 
 async def mark_reached(tx: Tx, event: sla_events.MarkReached, rules: Rules) -> None:
-    """Tell those whom the mark concerns; handing over to the next line is the ticket's own affair."""
+    """Tell those whom the mark names, or else those whom its action concerns.
+
+    Handing over to the next line is the ticket's own affair.
+    """
     await tell_systems(tx, event, rules)
-    found = _MARK_TEMPLATES.get(event.mark.action)
-    if found is None:
+    found = _mark_template(event)
+    if not found:
         return
-    seen = await store.get_ticket(tx, event.ticket.id)
+    seen = await desk.get_ticket(tx, event.ticket.id)
     # The ticket may have changed hands since the clock was computed.
     ticket = seen if seen is not None and seen.version > event.ticket.version else event.ticket
-    assignee = await store.get_agent(tx, ticket.assignee) if ticket.assignee else None
+    assignee = await desk.get_agent(tx, ticket.assignee) if ticket.assignee else None
     context = {
         "clock": event.clock,
         "mark": event.mark.name,
@@ -102,8 +107,39 @@ async def mark_reached(tx: Tx, event: sla_events.MarkReached, rules: Rules) -> N
         "assignee": assignee.name if assignee else "",
         **_facts(ticket),
     }
-    people = await _mark_people(tx, event.mark.action, ticket, assignee)
+    people = await _named_people(tx, event, ticket, assignee)
+    people = people or await _mark_people(tx, event.mark.action, ticket, assignee)
     await _tell_staff(tx, people, _Notice(found, tx.event_id, ticket, context), rules)
+
+
+def _mark_template(event: sla_events.MarkReached) -> str:
+    """Empty when nobody is told: an action that speaks for itself or is not known here, and names nobody."""
+    found = _MARK_TEMPLATES.get(event.mark.action, "reminder" if event.mark.tell else "")
+    # Found late, or placed there by the policy: no time is left.
+    return "overdue" if found == "reminder" and event.remaining.ToNanoseconds() < 0 else found
+
+
+async def _named_people(
+    tx: Tx,
+    event: sla_events.MarkReached,
+    ticket: ticket_pb2.Ticket | clock_pb2.TicketRef,
+    assignee: Agent | None,
+) -> list[Person]:
+    """Those on the rungs that the policy names for the mark, highest first."""
+    people: list[Person] = []
+    named = set(event.mark.tell)
+    if "management" in named:
+        people += [(Audience.MANAGEMENT, one) for one in await desk.management(tx)]
+    if "line_lead" in named:
+        people += [(Audience.LEAD, one) for one in await desk.leads(tx, ticket.line, ticket.queue)]
+    if "line" in named:
+        people += [(Audience.AGENT, one) for one in await desk.workers(tx, ticket.line, ticket.queue)]
+    if "assignee" in named and assignee:
+        people.append((Audience.AGENT, assignee))
+    if "duty" in named:
+        on_duty = [await desk.get_agent(tx, one) for one in event.duty]
+        people += [(Audience.AGENT, one) for one in on_duty if one]
+    return people
 
 
 async def _mark_people(
@@ -116,8 +152,8 @@ async def _mark_people(
     if action == clock_pb2.MARK_ACTION_REMIND and responsible:
         return responsible
     if action == clock_pb2.MARK_ACTION_ESCALATE_MANAGEMENT:
-        return [(Audience.MANAGEMENT, one) for one in await store.management(tx)]
-    heads = [(Audience.LEAD, one) for one in await store.leads(tx, ticket.line, ticket.queue)]
+        return [(Audience.MANAGEMENT, one) for one in await desk.management(tx)]
+    heads = [(Audience.LEAD, one) for one in await desk.leads(tx, ticket.line, ticket.queue)]
     return heads + responsible
 
 
@@ -128,7 +164,7 @@ async def _tell_staff(tx: Tx, people: Iterable[Person], notice: _Notice, rules: 
         nobody = Agent("", "", "", rules.language)
         told = {"": (Audience.LEAD, nobody)}
     letters = [await _notice_to(tx, person, notice, rules) for person in told.values()]
-    await store.add_deliveries(tx, letters)
+    await ledger.add_deliveries(tx, letters)
 
 
 async def _notice_to(tx: Tx, person: Person, notice: _Notice, rules: Rules) -> Delivery:
@@ -161,7 +197,7 @@ async def _notice_to(tx: Tx, person: Person, notice: _Notice, rules: Rules) -> D
 
 async def _is_flooded(tx: Tx, recipient: str, rules: Rules) -> bool:
     limit = rules.notices_per_minute
-    return await store.count_notices(tx, recipient, tx.now - _MINUTE, limit) >= limit
+    return await ledger.count_notices(tx, recipient, tx.now - _MINUTE, limit) >= limit
 
 
 def _facts(ticket: ticket_pb2.Ticket | clock_pb2.TicketRef) -> dict[str, str]:
