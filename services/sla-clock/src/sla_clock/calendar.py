@@ -204,12 +204,15 @@ class Calendar:
             if further.total > table.total:
                 break
         else:
+            # What was looked through in vain is not kept: the table would grow with every refusal.
+            self._table = table
             raise NoWorkingTime(
                 f"calendar {self.name!r} has no working time in the {EMPTY_YEARS} years up to {last}, "
                 "so the target is never reached; give it hours",
                 reason="NO_WORKING_TIME",
             )
         if last > moment(start).year + HORIZON_YEARS:
+            self._table = table
             raise NoWorkingTime(
                 f"{duration // MICROS} s of working time reach more than {HORIZON_YEARS} years ahead "
                 f"in calendar {self.name!r}",
