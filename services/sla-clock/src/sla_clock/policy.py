@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from cel_expr_python import cel
-
-from chassis.errors import InvalidInput, Violation
-from sla_clock.calendar import Calendar
+from sla_clock.calendar import MICROS, Calendar
+from sla_clock.conditions import Condition
 from sla_clock.domain import (
     Action,
     Attributes,
@@ -25,73 +23,13 @@ from sla_clock.domain import (
     clock,
 )
 
-TEXTS = (
-    "priority",
-    "tier",
-    "channel",
-    "queue",
-    "category",
-    "line",
-    "type",
-    "component",
-    "edition",
-    "customer",
-    "organisation",
-    "language",
-)
-"""Attributes that a row may compare and a condition may name; besides them `tags` and `fields`."""
-
-_CALLED = {name: name for name in TEXTS} | {"type": "ticket_type"}
-"""Names within a condition: `type` means something else in CEL."""
-
-_ENV = cel.NewEnv(
-    variables={
-        **dict.fromkeys(_CALLED.values(), cel.Type.STRING),
-        "tags": cel.Type.List(cel.Type.STRING),
-        "fields": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
-    }
-)
-
-
-class Condition:
-    """A CEL expression over a ticket's attributes; a value that is not there makes it false."""
-
-    def __init__(self, text: str) -> None:
-        """Check and compile; raises InvalidInput that says where the expression is wrong."""
-        self.text = text
-        try:
-            self._expression = _ENV.compile(text)
-        except RuntimeError as error:
-            raise _bad_condition(_cel_fault(str(error))) from None
-        kind = self._expression.return_type()
-        if kind != cel.Type.BOOL:
-            raise _bad_condition(f"a condition is true or false, this one is {kind.name().lower()}")
-
-    def holds(self, attributes: Attributes) -> bool:
-        """Whether it is true for a ticket with these attributes."""
-        data = {called: getattr(attributes, name) for name, called in _CALLED.items()}
-        data |= {"tags": list(attributes.tags), "fields": dict(attributes.fields)}
-        try:
-            return self._expression.eval(data=data).value() is True
-        except RuntimeError:
-            # The iteration budget of the expression ran out: a row that cannot be decided does not win.
-            return False
-
-
-def _cel_fault(report: str) -> str:
-    """The first line of CEL's report, without its code and its made-up file name."""
-    first = report.splitlines()[0]
-    _, _, fault = first.partition("<input>:")
-    return f"at {fault.strip()}" if fault else first
-
-
-def _bad_condition(message: str) -> InvalidInput:
-    return InvalidInput(message, reason="CONDITION_INVALID", violations=(Violation("when", message),))
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the matrix: whom it is for, and the targets it gives (microseconds of working time)."""
+    """A row of the matrix: whom it is for, and the targets it gives (microseconds of working time).
+
+    Tickets of the row do not have the clocks in `without`; `marks` are those of its own ladders.
+    """
 
     name: str
     targets: Mapping[str, int]
@@ -99,22 +37,63 @@ class Row:
     equals: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     when: Condition | None = None
+    robot: bool | None = None
+    without: frozenset[str] = frozenset()
+    marks: Mapping[str, tuple[MarkRule, ...]] = field(default_factory=dict)
 
     def fits(self, attributes: Attributes) -> bool:
         """Whether the row is for a ticket with these attributes. Any one of the named tags will do."""
-        if self.tags and self.tags.isdisjoint(attributes.tags):
-            return False
+        return self._misses(attributes) is None
+
+    def speaks(self, clock_name: str) -> bool:
+        """Whether it gives that clock a target or takes it away."""
+        return clock_name in self.targets or clock_name in self.without
+
+    def misfit(self, attributes: Attributes) -> str:
+        """Why the row is not for such a ticket; empty when it is."""
+        name = self._misses(attributes)
+        match name:
+            case None:
+                return ""
+            case "tags":
+                return f"the ticket has none of the tags {', '.join(sorted(self.tags))}"
+            case "robot":
+                return f"the ticket was {'not ' if self.robot else ''}opened by a robot"
+            case "when":
+                return "the condition is false"
+        value = getattr(attributes, name) or "empty"
+        return f"{name} is {value}, not {' or '.join(sorted(self.equals[name]))}"
+
+    def _misses(self, attributes: Attributes) -> str | None:
+        """The first condition that does not hold."""
         for name, wanted in self.equals.items():
             value: str = getattr(attributes, name)
             # A row for "payment" is for "payment/refund" too.
             if value not in wanted and not (name == "category" and value.partition("/")[0] in wanted):
-                return False
-        return self.when is None or self.when.holds(attributes)
+                return name
+        if self.tags and self.tags.isdisjoint(attributes.tags):
+            return "tags"
+        if self.robot is not None and self.robot is not attributes.from_robot:
+            return "robot"
+        return "when" if self.when is not None and not self.when.holds(attributes) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a row of the matrix met a ticket for one clock."""
+
+    row: str
+    target: int | None
+    won: bool
+    reason: str
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A checked policy. `first` takes the first row that fits, `strictest` the shortest target of all."""
+    """A checked policy. `first` takes the first row that fits, `strictest` the shortest target of all.
+
+    `calendar` names the one that rows use when they name none; `business_day` is what 1bd means.
+    """
 
     name: str
     rows: tuple[Row, ...]
@@ -123,6 +102,8 @@ class Policy:
     calendars: Mapping[str, Calendar]
     mode: Literal["first", "strictest"] = "first"
     version: int = 0
+    calendar: str = ""
+    business_day: int = 8 * 3600 * MICROS
 
     def terms(self, name: str, attributes: Attributes) -> Terms | None:
         """What a clock is held to, with the row that won and the rows that fitted and lost."""
@@ -140,16 +121,42 @@ class Policy:
 
         return find
 
+    def verdicts(self, name: str, attributes: Attributes) -> Iterator[Verdict]:
+        """What every row said of that clock of such a ticket, and why."""
+        won = self._chosen(name, self._fitting(attributes))
+        for row in self.rows:
+            reason = row.misfit(attributes) or self._reason(name, row, won)
+            yield Verdict(row.name, row.targets.get(name), row is won, reason)
+
     def _fitting(self, attributes: Attributes) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.fits(attributes))
 
+    def _chosen(self, name: str, fitting: tuple[Row, ...]) -> Row | None:
+        """The row that decides; one without the clock is stricter than any target."""
+        rows = (row for row in fitting if row.speaks(name))
+        if self.mode == "first":
+            return next(rows, None)
+        return min(rows, key=lambda row: row.targets.get(name, 0), default=None)
+
     def _terms(self, name: str, fitting: tuple[Row, ...]) -> Terms | None:
-        rows = [row for row in fitting if name in row.targets]
-        if not rows:
+        won = self._chosen(name, fitting)
+        if won is None or name not in won.targets:
             return None
-        won = rows[0] if self.mode == "first" else min(rows, key=lambda row: row.targets[name])
-        lost = tuple(row.name for row in rows if row is not won)
-        return Terms(won.targets[name], won.calendar, self.marks.get(name, ()), won.name, lost)
+        lost = tuple(row.name for row in fitting if row is not won and row.speaks(name))
+        marks = won.marks[name] if name in won.marks else self.marks.get(name, ())
+        return Terms(won.targets[name], won.calendar, marks, won.name, lost)
+
+    def _reason(self, name: str, row: Row, won: Row | None) -> str:
+        """Why a row that fits won or lost."""
+        if won is None or not row.speaks(name):
+            return f"fits, but says nothing of {name}"
+        if row is won and name in row.without:
+            return f"fits, and such tickets have no {name}"
+        if row is won:
+            return "the first row that fits" if self.mode == "first" else "the shortest target that fits"
+        if self.mode == "first" or row.targets.get(name, 0) == won.targets.get(name, 0):
+            return f"fits, but {won.name} stands above it"
+        return f"fits, but {won.name} is stricter"
 
 
 def clocks(timeline: Timeline, policy: Policy) -> tuple[Clock, ...]:

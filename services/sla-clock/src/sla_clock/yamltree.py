@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
@@ -32,6 +32,19 @@ class Fault:
     text: str
 
 
+class Malformed(InvalidInput):
+    """A file with faults, in the order of the file."""
+
+    def __init__(self, file: str, reason: str, faults: Sequence[Fault]) -> None:
+        told = [f"{file}:{f.line}:{f.column}: {f.path + ': ' if f.path else ''}{f.text}" for f in faults]
+        super().__init__(
+            "\n".join(told),
+            reason=reason,
+            violations=tuple(Violation(f"{f.line}:{f.column} {f.path}".strip(), f.text) for f in faults),
+        )
+        self.faults = tuple(faults)
+
+
 class Wrong(Exception):
     """A fault on its way up to the nearest `Faults.attempt`."""
 
@@ -52,12 +65,22 @@ class Spot:
         mark = self.node.start_mark
         raise Wrong(Fault(mark.line + 1, mark.column + 1, self.path, text))
 
+    @property
+    def line(self) -> int:
+        """Line of the file, from 1 on."""
+        return int(self.node.start_mark.line) + 1
+
     def via(self, parse: Callable[[str], T]) -> T:
         """What `parse` makes of the text; its error is told with this place."""
+        text = self.text()
         try:
-            return parse(self.text())
+            return parse(text)
         except DeskError as error:
             self.wrong(str(error))
+
+    def yes(self) -> bool:
+        """Whether true or yes stands here rather than false or no."""
+        return self.one_of(("yes", "no", "true", "false")) in ("yes", "true")
 
     def text(self) -> str:
         """The scalar as written; it may not be empty."""
@@ -139,20 +162,14 @@ class Faults:
         self.found.append(Fault(mark.line + 1, mark.column + 1, spot.path, text))
 
     def settle(self) -> None:
-        """Raise InvalidInput with one violation a fault, if there is any."""
-        if not self.found:
-            return
-        faults = sorted(self.found, key=lambda fault: (fault.line, fault.column))
-        told = [f"{self.file}:{f.line}:{f.column}: {f.path + ': ' if f.path else ''}{f.text}" for f in faults]
-        raise InvalidInput(
-            "\n".join(told),
-            reason=self.reason,
-            violations=tuple(Violation(f"{f.line}:{f.column} {f.path}".strip(), f.text) for f in faults),
-        )
+        """Raise Malformed with one violation a fault, if there is any."""
+        if self.found:
+            faults = sorted(self.found, key=lambda fault: (fault.line, fault.column))
+            raise Malformed(self.file, self.reason, faults)
 
 
 def parse(text: str, faults: Faults) -> Spot:
-    """The root of the file; raises InvalidInput when it is not YAML or too large."""
+    """The root of the file; raises Malformed when it is not YAML or too large."""
     if len(text) > MAX_LENGTH:
         faults.found.append(Fault(1, 1, "", f"the file is longer than {MAX_LENGTH} characters"))
         faults.settle()

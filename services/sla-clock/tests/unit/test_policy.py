@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from chassis.errors import InvalidInput
+from sla_clock.conditions import Condition
 from sla_clock.domain import Attributes
 from sla_clock.hours import ALWAYS
-from sla_clock.policy import RULES, Condition, Policy, Row
+from sla_clock.policy import RULES, Policy, Row
 
 from .times import HOUR, a_calendar
 

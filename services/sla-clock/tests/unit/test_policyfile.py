@@ -9,8 +9,9 @@ import pytest
 
 from chassis.errors import InvalidInput
 from sla_clock.domain import Action, Attributes
+from sla_clock.durations import duration
 from sla_clock.policy import clocks
-from sla_clock.policyfile import duration, load
+from sla_clock.policyfile import load
 
 from .stories import created, only, story
 from .times import HOUR, MINUTE, MOSCOW, at, shown
