@@ -1,0 +1,122 @@
+"""Replays tickets' lives under a policy with a simulated clock: what would have been met, missed and told."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import groupby
+
+from sla_clock.domain import Action, Clock, Fact, State, Timeline
+from sla_clock.policy import Policy, clocks
+from sla_clock.standing import Standings, fire, next_wake, restand
+
+ESCALATIONS = frozenset({Action.ESCALATE_LINE, Action.ESCALATE_MANAGEMENT})
+_TERMS_CHANGE = frozenset({"priority_changed", "line_changed"})
+
+Alert = tuple[str, int, Action]
+"""What people are told: the clock, the instant, what is asked for."""
+
+DayOf = Callable[[int], date]
+"""The date that an instant belongs to."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came of some cycles: how many began, were met in time or missed, and what people were told."""
+
+    started: int = 0
+    met_in_time: int = 0
+    breached: int = 0
+    alerts: int = 0
+    escalations: int = 0
+
+    @property
+    def compliance(self) -> int:
+        """Share met in time of those that were met in time or missed, in millionths; -1 of none."""
+        told = self.met_in_time + self.breached
+        return self.met_in_time * 1_000_000 // told if told else -1
+
+    def add(self, other: Figures) -> None:
+        """Count these too."""
+        self.started += other.started
+        self.met_in_time += other.met_in_time
+        self.breached += other.breached
+        self.alerts += other.alerts
+        self.escalations += other.escalations
+
+
+def _rows() -> defaultdict[str, Figures]:
+    return defaultdict(Figures)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Figures of one policy: by day, by clock, in all. Its size does not grow with the tickets."""
+
+    policy: Policy
+    days: defaultdict[str, Figures] = field(default_factory=_rows)
+    clocks: defaultdict[str, Figures] = field(default_factory=_rows)
+    total: Figures = field(default_factory=Figures)
+
+    def count(self, timeline: Timeline, until: int, day_of: DayOf) -> None:
+        """Count a ticket as it went up to that instant."""
+        for name, at, one in outcomes(timeline, self.policy, until):
+            for figures in (self.days[day_of(at).isoformat()], self.clocks[name], self.total):
+                figures.add(one)
+
+
+def outcomes(timeline: Timeline, policy: Policy, until: int) -> Iterator[tuple[str, int, Figures]]:
+    """What each cycle and each mark of a ticket counts for: the clock, its instant, the figures."""
+    facts = tuple(fact for fact in timeline.facts if fact.at <= until)
+    lived = replace(timeline, facts=facts)
+    told = clocks(lived, policy)
+    for one in told:
+        for cycle in (*one.past, one):
+            if cycle.started is not None:
+                yield cycle.name, cycle.started, _cycle(cycle, until)
+    # Where the terms never changed, the marks of the last look stand where they fired.
+    alerts = walked(lived, policy, until) if _terms_move(facts) else _fired(restand(told, (), 0), 0, until)
+    for name, at, action in alerts:
+        yield name, at, Figures(alerts=1, escalations=int(action in ESCALATIONS))
+
+
+def _cycle(clock: Clock, until: int) -> Figures:
+    breached = clock.breached_at(until)
+    met = clock.state is State.MET and not breached
+    return Figures(started=1, met_in_time=int(met), breached=int(breached))
+
+
+def _terms_move(facts: Sequence[Fact]) -> bool:
+    return any(fact.kind in _TERMS_CHANGE for fact in facts)
+
+
+def walked(timeline: Timeline, policy: Policy, until: int) -> Iterator[Alert]:
+    """Alerts as the live clock would have sent them: what is due before the next fact fires before it."""
+    standings: Standings = ()
+    known: tuple[Fact, ...] = ()
+    seen = 0
+    for at, group in groupby(_recorded(timeline.facts), lambda fact: fact.at):
+        standings = yield from _fired(standings, seen, at - 1)
+        known, seen = (*known, *group), at
+        standings = restand(clocks(replace(timeline, facts=known), policy), standings, at)
+    yield from _fired(standings, seen, until)
+
+
+def _fired(standings: Standings, seen: int, until: int) -> Generator[Alert, None, Standings]:
+    """Alerts up to then, each on its time but not before it was seen; returns the standings after them."""
+    while (wake := next_wake(standings)) is not None and (now := max(wake, seen)) <= until:
+        firings, standings = fire(standings, now)
+        for one in firings:
+            if not one.folded:
+                yield one.standing.name, now, one.point.action
+    return standings
+
+
+def _recorded(facts: Sequence[Fact]) -> Iterator[Fact]:
+    """The facts at the instants at which they count: a recorder's clock does not step back."""
+    at = 0
+    for fact in facts:
+        at = max(at, fact.at)
+        yield fact if fact.at == at else replace(fact, at=at)

@@ -1,0 +1,145 @@
+"""Histories replayed under a policy: figures by day and clock, alerts as live ones would have been."""
+
+from __future__ import annotations
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sla_clock.calendar import moment
+from sla_clock.domain import Attributes, Fact, Timeline
+from sla_clock.policy import Policy
+from sla_clock.policyfile import load
+from sla_clock.simulate import Figures, Tally, outcomes, walked
+
+from .stories import (
+    CLOSED,
+    MERGED,
+    MESSAGE,
+    REOPENED,
+    REPLY,
+    RESOLVED,
+    created,
+    priority,
+    status,
+    story,
+    taken,
+)
+from .times import HOUR, MINUTE, at
+
+UTC = ZoneInfo("UTC")
+TEXT = """\
+name: desk
+calendars:
+  always: {zone: UTC, hours: always}
+targets:
+  - name: critical
+    priority: critical
+    targets: {first_response: 10m, resolution: 1h}
+  - name: all
+    targets: {first_response: 1h, resolution: 10h, next_response: 2h, accepted_response: 1h, pickup: 30m}
+"""
+POLICY = load(TEXT)
+ONE = load(TEXT.replace(", resolution: 10h, next_response: 2h, accepted_response: 1h, pickup: 30m", ""))
+
+
+def day_of(instant: int) -> date:
+    return moment(instant).astimezone(UTC).date()
+
+
+def tally(timeline: Timeline, policy: Policy = ONE, until: str = "2026-12-01") -> Tally:
+    told = Tally(policy)
+    told.count(timeline, at(until), day_of)
+    return told
+
+
+def test_a_cycle_belongs_to_the_day_it_began_and_a_mark_to_its_own() -> None:
+    told = tally(story(("2026-11-20 23:30", created()), ("2026-11-21 02:00", REPLY)))
+    # Marks at 70, 80, 90, 100 and 150 %: 00:12, 00:18, 00:24, 00:30, 01:00 of the next day.
+    assert dict(told.days) == {
+        "2026-11-20": Figures(started=1, breached=1),
+        "2026-11-21": Figures(alerts=5, escalations=2),
+    }
+    assert dict(told.clocks) == {"first_response": told.total}
+    assert told.total == Figures(started=1, breached=1, alerts=5, escalations=2)
+    assert told.total.compliance == 0
+
+
+def test_an_answer_in_time_stops_the_alerts_behind_it() -> None:
+    told = tally(story(("2026-11-20 10:00", created()), ("2026-11-20 10:50", REPLY))).total
+    assert told == Figures(started=1, met_in_time=1, alerts=2, escalations=1)
+    assert told.compliance == 1_000_000
+    # An answer exactly at due has met it, and the breach is not told.
+    assert tally(story(("2026-11-20 10:00", created()), ("2026-11-20 11:00", REPLY))).total == Figures(
+        started=1, met_in_time=1, alerts=3, escalations=1
+    )
+
+
+def test_what_is_under_way_is_neither_met_nor_missed_until_its_due_instant() -> None:
+    open_ticket = story(("2026-11-20 10:00", created()))
+    assert tally(open_ticket, until="2026-11-20 10:45").total == Figures(started=1, alerts=1)
+    assert tally(open_ticket, until="2026-11-20 10:45").total.compliance == -1
+    assert tally(open_ticket, until="2026-11-20 11:00").total == Figures(1, 0, 1, alerts=4, escalations=1)
+
+
+def test_history_after_the_end_is_not_looked_at() -> None:
+    answered = story(("2026-11-20 10:00", created()), ("2026-11-20 13:00", REPLY))
+    assert tally(answered, until="2026-11-20 10:10").total == Figures(started=1)
+    assert tally(answered, until="2026-11-20 09:00").total == Figures()
+
+
+def test_a_warning_that_was_given_before_the_priority_rose_was_given() -> None:
+    """What a last look at the ticket does not show: 70 % of the hour was told, then it was raised."""
+    raised = story(
+        ("2026-11-20 10:00", created()),
+        ("2026-11-20 10:45", priority("critical")),
+        ("2026-11-20 10:46", REPLY),
+    )
+    told = tally(raised).clocks["first_response"]
+    # 70 % of an hour at 10:42; raised at 10:45, all of 10 minutes is over: 80, 100 and 150 % are told,
+    # 90 % is folded into the breach, 70 % was given already.
+    assert told == Figures(started=1, breached=1, alerts=4, escalations=2)
+
+
+def test_reminders_that_fall_due_with_their_breach_are_one_message() -> None:
+    marks = "marks:\n  - {at: 1h, action: remind}\n  - {at: 100%, action: breach}\n"
+    policy = load(
+        TEXT.replace(", resolution: 10h, next_response: 2h, accepted_response: 1h, pickup: 30m", "") + marks
+    )
+    assert tally(story(("2026-11-20 10:00", created())), policy).total.alerts == 1
+
+
+STEPS = st.sampled_from(
+    [*(status(kind) for kind in ("open", "waiting", "resolved", "escalated")), taken(), REPLY, MESSAGE]
+    + [RESOLVED, REOPENED, CLOSED, MERGED, Fact("returned", 0), Fact("robot_replies", 0)]
+)
+LIVES = st.lists(st.tuples(st.integers(0, 300), STEPS), max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LIVES, st.integers(0, 48 * 60))
+def test_the_marks_of_the_last_look_are_those_of_the_walk_where_the_terms_stayed(
+    life: list[tuple[int, Fact]], minutes: int
+) -> None:
+    """A ticket is computed once instead of fact by fact; a walk with a simulated clock must agree."""
+    start = at("2026-11-20 10:00")
+    facts = [Fact("created", start, created().values)]
+    for wait, fact in life:
+        facts.append(Fact(fact.kind, facts[-1].at + wait * MINUTE, fact.values))
+    timeline = Timeline(tuple(facts), Attributes(priority="normal", line="l1"))
+    until = start + minutes * MINUTE
+    known = Timeline(tuple(fact for fact in facts if fact.at <= until), timeline.attributes)
+    told = sorted((name, when) for name, when, one in outcomes(timeline, POLICY, until) if one.alerts)
+    assert told == sorted((name, when) for name, when, _ in walked(known, POLICY, until))
+
+
+def test_the_tally_does_not_grow_with_the_tickets() -> None:
+    told = Tally(POLICY)
+    life = story(("2026-11-20 10:00", created()), ("2026-11-20 10:50", REPLY))
+    for number in range(200):
+        shifted = tuple(Fact(fact.kind, fact.at + number * HOUR // 10, fact.values) for fact in life.facts)
+        told.count(Timeline(shifted, life.attributes), at("2026-12-01"), day_of)
+    assert len(told.days) <= 3
+    assert told.total.started == 200 * 3
