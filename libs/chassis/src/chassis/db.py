@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import asyncpg
 import sqlalchemy as sa
 from google.protobuf.message import Message
 from pydantic import SecretStr
@@ -37,6 +38,7 @@ from chassis.schema import (
 __all__ = [
     "Database",
     "Delivery",
+    "Driver",
     "Tx",
     "chassis_tables",
     "create_chassis_tables",
@@ -50,6 +52,8 @@ __all__ = [
 ]
 
 R = TypeVar("R", bound=Message)
+Driver: TypeAlias = asyncpg.Connection
+"""A connection of the driver itself."""
 _outbox, _inbox, _request = chassis_tables(sa.MetaData())
 _NOTE = insert(_inbox).on_conflict_do_nothing()
 _WRITE = insert(_outbox).on_conflict_do_nothing()
@@ -210,6 +214,22 @@ class Database:
         if tx.committed():
             self.emitted.set()
 
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Driver]:
+        """Lend a connection of the driver, for the few statements that must be quick; each commits by itself.
+
+        Raises Unavailable as `tx` does.
+        """
+        conn = await self._connect()
+        try:
+            yield (await conn.get_raw_connection()).driver_connection
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if not _passes(error):
+                raise
+            raise _unavailable(error) from error
+        finally:
+            await conn.close()
+
     async def ready(self) -> None:
         """Ask the database for one row. Raises Unavailable when it does not answer."""
         async with self.tx() as tx:
@@ -236,8 +256,14 @@ def passing(error: DBAPIError) -> bool:
     """Tell whether the same statement may work later: the server is away, full, or a lock is held."""
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    return state.startswith(_PASSING_STATES)
+    return _passes(error.orig)
+
+
+def _passes(error: BaseException | None) -> bool:
+    if isinstance(error, (asyncpg.InterfaceError, OSError)):
+        # A value that the driver cannot send is an error of ours.
+        return not isinstance(error, ValueError)
+    return str(getattr(error, "sqlstate", None) or "").startswith(_PASSING_STATES)
 
 
 async def idempotent(

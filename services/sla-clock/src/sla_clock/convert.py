@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,11 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import InvalidInput, Violation
+from sla_clock.ahead import Header, Reached
+from sla_clock.calendar import MICROS
 from sla_clock.domain import FACTS, Action, Attributes, Clock, Fact, Mark, State, Timeline
 from sla_clock.policy import Policy
-from sla_clock.standing import Change, Firing, Standing, Turn
+from sla_clock.standing import Change, Standing, Turn
 from tickdesk.common.v1.common_pb2 import Channel, CustomerTier, Line, Priority
 from tickdesk.sla.v1 import clock_pb2 as pb
 from tickdesk.sla.v1 import events_pb2 as events
@@ -48,6 +51,10 @@ _WORDS: Mapping[str, Mapping[int, str]] = {
 _FIELDS = {"agent": "agent_id"}
 
 STATES = {state: pb.ClockState.Value(f"CLOCK_STATE_{state.name}") for state in State}
+LATE = MICROS
+"""From here on a mark is told as overdue, and what was worked since its instant is counted."""
+_TICKET_TAG = events.MarkReached.TICKET_FIELD_NUMBER << 3 | 2
+
 ACTIONS = {action: pb.MarkAction.Value(f"MARK_ACTION_{action.name}") for action in Action}
 
 
@@ -124,13 +131,19 @@ def ticket_ref(ticket: Ticket) -> pb.TicketRef:
         tier=ticket.customer.tier,
         channel=ticket.channel,
         category=ticket.category,
+        customer_timezone=ticket.customer.timezone,
     )
 
 
 def policy_ref(policy: Policy, calendar: str) -> pb.PolicyRef:
     """Which rules were applied."""
+    counted = policy.calendars.get(calendar)
     return pb.PolicyRef(
-        name=policy.name, version=policy.version, calendar=calendar, tzdata=tzdata.IANA_VERSION
+        name=policy.name,
+        version=policy.version,
+        calendar=calendar,
+        tzdata=tzdata.IANA_VERSION,
+        calendar_version=counted.fingerprint if counted else "",
     )
 
 
@@ -172,7 +185,13 @@ def clock_message(clock: Clock, as_of: int) -> pb.Clock:
 
 def _mark_message(mark: Mark, as_of: int) -> pb.Mark:
     reached = mark.at is not None and mark.at <= as_of
-    return pb.Mark(name=mark.name, action=ACTIONS[mark.action], due_time=timestamp(mark.at), reached=reached)
+    return pb.Mark(
+        name=mark.name,
+        action=ACTIONS[mark.action],
+        due_time=timestamp(mark.at),
+        reached=reached,
+        tell=mark.tell,
+    )
 
 
 _EVENTS: Mapping[Turn, type[Message]] = {
@@ -195,10 +214,12 @@ def change_event(change: Change, ticket: pb.TicketRef, policy: Policy, as_of: in
             state=pb.CLOCK_STATE_CANCELLED,
             target=duration(old.target),
             as_of_time=timestamp(as_of),
+            generation=change.generation,
         )
         calendar = old.calendar
     else:
         clock = clock_message(change.clock, as_of)
+        clock.generation = change.generation
         calendar = change.clock.terms.calendar.name
     told: dict[str, Any] = {
         "ticket": ticket,
@@ -212,25 +233,48 @@ def change_event(change: Change, ticket: pb.TicketRef, policy: Policy, as_of: in
     return _EVENTS[change.turn](**told)
 
 
-def mark_event(firing: Firing, ticket: pb.TicketRef, policy: Policy, now: int) -> events.MarkReached:
-    """The event that tells a mark; what is left is told as of `now`, not of the mark's own instant."""
-    one, point = firing.standing, firing.point
-    at = point.at if point.at is not None else now
-    calendar = policy.calendars.get(one.calendar)
-    since = calendar.between(at, now) if calendar and one.state is State.RUNNING else 0
-    return events.MarkReached(
-        ticket=ticket,
-        clock=one.name,
-        cycle=one.cycle,
-        mark=pb.Mark(name=point.name, action=ACTIONS[point.action], due_time=timestamp(at), reached=True),
-        clock_due_time=timestamp(one.due),
-        remaining=duration(one.target - point.offset - since),
+def mark_payload(one: Reached, header: Header, ref: bytes, now: int, worked: int) -> bytes:
+    """The event that tells a mark, `worked` working microseconds after its own instant."""
+    course, late = one.course, now - one.at
+    event = events.MarkReached(
+        clock=course.clock,
+        cycle=course.cycle,
+        mark=pb.Mark(
+            name=one.mark,
+            action=ACTIONS[Action(one.action)],
+            due_time=timestamp(one.at),
+            reached=True,
+            tell=one.tell,
+        ),
+        clock_due_time=timestamp(course.due),
+        remaining=duration(course.target - one.offset - worked),
         reached_time=timestamp(now),
-        lateness=duration(max(0, now - at)),
-        generation=one.generation,
-        folded_marks=firing.folds,
-        policy=policy_ref(policy, one.calendar),
+        lateness=duration(max(0, late)),
+        generation=course.generation,
+        folded_marks=one.folds,
+        policy=pb.PolicyRef(
+            name=header.policy,
+            version=header.version,
+            calendar=course.calendar,
+            tzdata=tzdata.IANA_VERSION,
+            calendar_version=course.calendar_version,
+        ),
+        cause=one.moved_by or ("overdue" if late >= LATE else "due"),
+        duty=one.duty,
     )
+    # Messages written one after the other are one message: the ticket need not be read to be told.
+    return _ticket_field(len(ref)) + ref + event.SerializeToString()
+
+
+@cache
+def _ticket_field(length: int) -> bytes:
+    """The head of a MarkReached whose ticket takes so many bytes."""
+    head, left = bytearray([_TICKET_TAG]), length
+    while left > 0x7F:
+        head.append(left & 0x7F | 0x80)
+        left >>= 7
+    head.append(left)
+    return bytes(head)
 
 
 def all_cycles(clocks: Sequence[Clock]) -> list[Clock]:
@@ -248,10 +292,29 @@ def page_place(token: str) -> tuple[datetime, UUID, str] | None:
     if not token:
         return None
     try:
-        at, row, *name = json.loads(base64.urlsafe_b64decode(token.encode()))
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(row), str(name[0]) if name else ""
+        at, row, *name = _parts(token)
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(row), name[0] if name else ""
     except (ValueError, TypeError, KeyError, AttributeError):
-        text = "is not a token that this list gave: leave it empty for the first page"
-        raise InvalidInput(
-            f"page_token {text}", reason="PAGE_TOKEN_INVALID", violations=[Violation("page_token", text)]
-        ) from None
+        raise _bad_token() from None
+
+
+def page_numbers(token: str) -> tuple[int, int] | None:
+    """The two numbers that `page_token` told. Raises InvalidInput."""
+    if not token:
+        return None
+    try:
+        first, second = map(int, _parts(token))
+        return first, second
+    except (ValueError, TypeError):
+        raise _bad_token() from None
+
+
+def _parts(token: str) -> list[str]:
+    return [str(part) for part in json.loads(base64.urlsafe_b64decode(token.encode()))]
+
+
+def _bad_token() -> InvalidInput:
+    text = "is not a token that this list gave: leave it empty for the first page"
+    return InvalidInput(
+        f"page_token {text}", reason="PAGE_TOKEN_INVALID", violations=[Violation("page_token", text)]
+    )

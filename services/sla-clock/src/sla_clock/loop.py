@@ -9,54 +9,71 @@ from datetime import timedelta
 import nats.errors
 
 from chassis import telemetry
-from chassis.clock import utcnow
 from chassis.errors import Unavailable
 from chassis.going import going
-from sla_clock.calendar import MICROS, micros
-from sla_clock.handlers.fire import check_stream, fire_claimed, fire_overdue, resend
-from sla_clock.handlers.follow import recalculate
-from sla_clock.handlers.mend import reconcile
+from sla_clock.handlers.fire import fire_claimed, fire_overdue
+from sla_clock.handlers.mend import reconcile, remind
+from sla_clock.handlers.publish import check_stream, deliver, resend
+from sla_clock.handlers.recalculate import recalculate
 from sla_clock.handlers.works import Works
-from sla_clock.metrics import DUE_SOON, INDEX_UP, OUTDATED, POLICY, REFUSED
+from sla_clock.metrics import CLAIMED, DUE_SOON, INDEX_UP, LANES_BUSY, OUTDATED, POLICY, REFUSED
 from sla_clock.store import policies, tickets
-from sla_clock.timers import SHARDS, RedisError
+from sla_clock.timers import AWAY, Lane
 
 log = telemetry.logger(__name__)
 
 GRACE_SECONDS = 2.0
-"""A wake-up this much overdue is not being fired by anybody: the sweep takes it."""
+"""A wake-up this much overdue may have lost its timer."""
 
-_AWAY = (RedisError, OSError, TimeoutError)
 _RECALCULATED = 100
+_GATHER_SECONDS = 0.005
+# Longer than one attempt to send takes: who entered the batch is no longer at it.
+_UNSENT = timedelta(seconds=6)
 _MINUTES = (15, 60, 240)
 _STREAM_SECONDS = 30.0
 
 
-async def fire_timers(works: Works, poll_seconds: float) -> None:
-    """Claim, fire, settle, for ever. While Redis is away the database is asked instead."""
+async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
+    """Claim, fire, send, settle, for ever. While Redis is away one lane asks the database instead."""
     while going():
         try:
-            await _fire_once(works, poll_seconds)
+            await _fire_once(works, lane, poll_seconds)
             INDEX_UP.set(1)
-        except _AWAY as error:
+        except AWAY as error:
             INDEX_UP.set(0)
             log.warning("timers away, sweeping the database", error=type(error).__name__)
-            await _sweep(works, 0.0)
+            if lane.first:
+                await _sweep(works)
             await asyncio.sleep(poll_seconds)
         except Unavailable as error:
             log.warning("firing waits", error=str(error))
             await asyncio.sleep(poll_seconds)
 
 
-async def _fire_once(works: Works, poll_seconds: float) -> None:
+async def _fire_once(works: Works, lane: Lane, poll_seconds: float) -> None:
+    started = asyncio.get_running_loop().time()
     # Twice a fair share of each shard: tickets are spread evenly, but not exactly.
-    claims, wait = await works.timers.claim(max(1, 2 * works.batch // SHARDS))
+    claims = await lane.claim(max(1, 2 * works.batch // len(lane.shards)))
     if not claims:
-        seconds = min(wait, poll_seconds)
-        await works.timers.rest(seconds, micros(utcnow()) + int(seconds * MICROS))
+        await lane.rest(poll_seconds)
         return
-    wakes = await fire_claimed(works, claims)
-    REFUSED.inc(len(wakes) - await works.timers.settle(claims, wakes))
+    with LANES_BUSY.track_inprogress():
+        CLAIMED.inc(sum(len(claim.tickets) for claim in claims))
+        batch, wakes = await fire_claimed(works, claims)
+        # Sent before the shards are free again: what falls due in them later is sent later.
+        await deliver(works, batch)
+        REFUSED.inc(len(wakes) - await lane.settle(claims, wakes))
+    # What falls due within a moment of each other is fired together.
+    await asyncio.sleep(max(0.0, started + _GATHER_SECONDS - asyncio.get_running_loop().time()))
+
+
+async def _sweep(works: Works) -> None:
+    with suppress(Unavailable):
+        while going():
+            batch, looked_at = await fire_overdue(works, 0.0)
+            await deliver(works, batch)
+            if looked_at < works.batch:
+                return
 
 
 async def arm_timers(works: Works) -> None:
@@ -67,7 +84,7 @@ async def arm_timers(works: Works) -> None:
         wakes, works.wakes = works.wakes, []
         try:
             await works.timers.apply(wakes)
-        except _AWAY as error:
+        except AWAY as error:
             log.warning("timers not set", timers=len(wakes), error=type(error).__name__)
 
 
@@ -78,16 +95,18 @@ async def tend(works: Works, sweep_seconds: float, reconcile_seconds: float) -> 
     connection = works.bus.connections
     while going():
         with suppress(Unavailable, nats.errors.Error, TimeoutError):
-            await _sweep(works, GRACE_SECONDS)
-            await resend(works, timedelta(seconds=GRACE_SECONDS))
+            while await resend(works, _UNSENT):
+                pass
             if clock() >= stream_at or connection != works.bus.connections:
                 stream_at, connection = clock() + _STREAM_SECONDS, works.bus.connections
                 await check_stream(works)
             await _measure(works)
-        with suppress(Unavailable, *_AWAY):
+        with suppress(Unavailable, *AWAY):
             if clock() >= mend_at or not await works.timers.known():
                 await reconcile(works)
                 mend_at = clock() + reconcile_seconds
+            else:
+                await remind(works, GRACE_SECONDS)
         await asyncio.sleep(sweep_seconds)
 
 
@@ -103,12 +122,6 @@ async def follow_policy(works: Works) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await works.policy_changed.wait()
-
-
-async def _sweep(works: Works, grace_seconds: float) -> None:
-    with suppress(Unavailable):
-        while await fire_overdue(works, grace_seconds) == works.batch:
-            pass
 
 
 async def _measure(works: Works) -> None:

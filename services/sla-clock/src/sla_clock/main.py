@@ -9,6 +9,7 @@ from chassis.run import App, run
 from sla_clock.consumers import subscriptions
 from sla_clock.grpc_api import clocks, policies
 from sla_clock.handlers.policies import seed
+from sla_clock.handlers.publish import note_sent
 from sla_clock.handlers.works import Works
 from sla_clock.loop import arm_timers, fire_timers, follow_policy, tend
 from sla_clock.settings import Settings
@@ -37,8 +38,12 @@ async def build(app: App, settings: Settings) -> None:
         permitted=policies.PERMITTED,
     )
     app.consume(bus, db, subscriptions(works))
-    app.spawn("fire", fire_timers(works, settings.poll_seconds))
+    for number in range(settings.lanes):
+        lane = timers.lane(number, settings.lanes)
+        app.spawn(f"fire-{number}", fire_timers(works, lane, settings.poll_seconds))
+    app.spawn("hear", timers.listen())
     app.spawn("arm", arm_timers(works))
+    app.spawn("note", note_sent(works))
     app.spawn("tend", tend(works, settings.sweep_seconds, settings.reconcile_seconds))
     app.spawn("policy", follow_policy(works))
     app.spawn("relay", relay_outbox(db, bus))

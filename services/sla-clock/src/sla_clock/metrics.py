@@ -16,6 +16,16 @@ FOLDED = Counter("tickdesk_sla_marks_folded_total", "Reminders folded into a lat
 CONFLICTS = Counter(
     "tickdesk_sla_ledger_conflicts_total", "Marks found in the ledger already: another worker fired them."
 )
+LOST_RACES = Counter(
+    "tickdesk_sla_races_lost_total", "Tickets that changed between being read and being fired."
+)
+CLAIMED = Counter("tickdesk_sla_claimed_total", "Timers claimed.")
+LANES_BUSY = Gauge("tickdesk_sla_lanes_busy", "Lanes that are firing now.")
+BATCH_MARKS = Histogram(
+    "tickdesk_sla_batch_marks",
+    "Marks entered into the ledger at once.",
+    buckets=(1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500),
+)
 STALE = Counter("tickdesk_sla_stale_events_total", "Ticket events older than what was applied.")
 REFUSED = Counter(
     "tickdesk_sla_settles_refused_total", "Claimed timers that had moved or been taken over when settled."

@@ -15,20 +15,21 @@ class Settings(ChassisSettings):
 
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
-        description="Redis or Valkey that holds the timers, redis://...",
+        description="Redis or Valkey that holds the timers: redis://..., for a cluster redis+cluster://....",
     )
     redis_url_file: Path | None = Field(None, description="File that holds redis_url.")
     policy_path: Path | None = Field(
         None, description="Policy to put in force at start, when this file's text was not in force before."
     )
     lease_seconds: float = Field(
-        30, gt=0.1, le=600, description="After how long another worker takes over a claimed timer."
+        10, gt=0.1, le=600, description="After how long another worker takes over a claimed timer."
     )
-    poll_seconds: float = Field(
-        0.25, gt=0, le=5, description="Longest sleep between two looks at the timers."
+    poll_seconds: float = Field(1, gt=0, le=5, description="Longest sleep between two looks at the timers.")
+    lanes: int = Field(
+        2, ge=1, le=16, description="How many parts of the timers are fired at once by one process."
     )
     batch: int = Field(
-        256, ge=1, le=1000, description="About how many tickets' marks fire in one transaction."
+        500, ge=1, le=2000, description="About how many tickets' marks are fired at once by a lane."
     )
     reconcile_seconds: float = Field(60, gt=0, description="How often timers are compared with the database.")
     sweep_seconds: float = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sla_clock.domain import Action, Clock, State
 
@@ -23,6 +23,12 @@ class Point:
     def waits(self) -> bool:
         """Whether it has an instant and has not fired."""
         return self.at is not None and not self.fired
+
+    def fired_by(self, until: int) -> Point:
+        """The same once all marks that waited at `until` or before have fired."""
+        if self.fired or self.at is None or self.at > until:
+            return self
+        return replace(self, fired=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,13 @@ def _plan(one: Standing) -> tuple[object, ...]:
     return (one.target, one.due, one.calendar, tuple((p.name, p.action, p.offset, p.at) for p in one.points))
 
 
+def fired_by(standings: Standings, until: int) -> Standings:
+    """The same once all marks that waited at `until` or before have fired."""
+    return tuple(
+        replace(one, points=tuple(point.fired_by(until) for point in one.points)) for one in standings
+    )
+
+
 def next_wake(standings: Standings) -> int | None:
     """The first instant at which something fires."""
     return min(
@@ -129,6 +142,7 @@ class Change:
     cycle: int
     clock: Clock | None
     before: Standing | None
+    generation: int = 1
 
 
 _TURNS: Mapping[tuple[State, State], tuple[Turn, ...]] = {
@@ -145,8 +159,14 @@ _TURNS: Mapping[tuple[State, State], tuple[Turn, ...]] = {
 }
 
 
-def changes(clocks: Sequence[Clock], before: Standings) -> list[Change]:
+def changes(clocks: Sequence[Clock], before: Standings, after: Standings = ()) -> list[Change]:
     """What happened to the clocks since they were last computed, cycle by cycle."""
+    generations = {(one.name, one.cycle): one.generation for one in (*before, *after)}
+    found = _changes(clocks, before)
+    return [replace(one, generation=generations.get((one.name, one.cycle), 1)) for one in found]
+
+
+def _changes(clocks: Sequence[Clock], before: Standings) -> list[Change]:
     newest = {one.name: one for one in sorted(before, key=lambda one: one.cycle)}
     found: list[Change] = []
     for clock in clocks:
@@ -190,26 +210,39 @@ def fire(standings: Standings, now: int) -> tuple[list[Firing], Standings]:
         if not due:
             after.append(one)
             continue
-        carrier = _carrier(due)
-        folds = tuple(p.name for p in due if _folded(p, carrier))
+        carrier = carrier_of(due)
+        spoken_for = tuple(p.name for p in due if folds(carrier, p))
         for point in due:
-            spoken_for = folds if point is carrier else ()
-            firings.append(Firing(one, point, _folded(point, carrier), spoken_for))
+            firings.append(Firing(one, point, folds(carrier, point), spoken_for if point is carrier else ()))
         points = tuple(replace(p, fired=True) if p in due else p for p in one.points)
         after.append(replace(one, points=points))
     return firings, tuple(after)
 
 
-def _carrier(due: Sequence[Point]) -> Point | None:
-    breach = [p for p in due if p.action is Action.BREACH]
-    reminders = [p for p in due if p.action is Action.REMIND]
+class Asking(Protocol):
+    """What folding looks at in a mark."""
+
+    @property
+    def action(self) -> str:
+        """What it asks for."""
+
+    @property
+    def offset(self) -> int:
+        """Its working time."""
+
+
+A = TypeVar("A", bound=Asking)
+
+
+def carrier_of(due: Sequence[A]) -> A | None:
+    """Of marks of one clock that are due together: the one that speaks for reminders before it."""
+    breach = [one for one in due if one.action == Action.BREACH]
+    reminders = [one for one in due if one.action == Action.REMIND]
     return next(iter(breach or reminders[-1:]), None)
 
 
-def _folded(point: Point, carrier: Point | None) -> bool:
-    return (
-        carrier is not None
-        and point is not carrier
-        and point.action is Action.REMIND
-        and point.offset <= carrier.offset
-    )
+def folds(carrier: Asking | None, one: Asking) -> bool:
+    """Whether the carrier speaks for that mark."""
+    if carrier is None or one is carrier or one.action != Action.REMIND:
+        return False
+    return one.offset <= carrier.offset

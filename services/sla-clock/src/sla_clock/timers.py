@@ -10,101 +10,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import redis.asyncio as redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
-__all__ = ["SHARDS", "Claim", "RedisError", "Timers", "Wake"]
+from chassis import telemetry
+from chassis.going import going
+from sla_clock.calendar import MICROS
+from sla_clock.timerscripts import SCRIPTS
+
+__all__ = ["AWAY", "SHARDS", "Claim", "Lane", "Timers", "Wake"]
+
+log = telemetry.logger(__name__)
 
 SHARDS = 64
 """Fixed at install: another number would leave timers in sets that nobody looks at."""
 
-_APPLY = """
-local changed = 0
-for i = 1, #ARGV, 3 do
-  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
-  local known = tonumber(redis.call('HGET', KEYS[2], id) or '-1')
-  if revision > known then
-    if score == '' then
-      redis.call('ZREM', KEYS[1], id)
-      redis.call('HDEL', KEYS[2], id)
-    else
-      redis.call('ZADD', KEYS[1], score, id)
-      redis.call('HSET', KEYS[2], id, revision)
-    end
-    changed = changed + 1
-  end
-end
-return changed
-"""
+AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What methods raise while Redis is away; nothing is lost by that."""
 
-# A lease is the claim's instant plus the lease time, with a fraction of a millisecond that no other
-# claim of that millisecond has: the score itself is the fencing token.
-_CLAIM = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-if #ids == 0 then
-  local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  return {tostring(now), head[2] or '', ids}
-end
-local serial = redis.call('HINCRBY', KEYS[2], 'serial', 1) % 1024
-local lease = string.format('%.17g', now + ARGV[2] + serial / 1024)
-for _, id in ipairs(ids) do
-  redis.call('ZADD', KEYS[1], 'XX', lease, id)
-end
-return {string.format('%.0f', time[1] * 1000000 + time[2]), lease, ids}
-"""
-
-_SETTLE = """
-local settled = 0
-local lease = tonumber(ARGV[1])
-for i = 2, #ARGV, 3 do
-  local id, revision, score = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if tonumber(redis.call('ZSCORE', KEYS[1], id) or '-1') == lease then
-    if score == '' then
-      redis.call('ZREM', KEYS[1], id)
-      redis.call('HDEL', KEYS[2], id)
-    else
-      redis.call('ZADD', KEYS[1], score, id)
-      redis.call('HSET', KEYS[2], id, revision)
-    end
-    settled = settled + 1
-  end
-end
-return settled
-"""
-
-# Returns how many were missing and how many stood elsewhere. A score beyond the one wanted, of the same
-# revision, is a lease: somebody is at work, or died and will be followed when it ends.
-_REPAIR = """
-local missing, moved = 0, 0
-for i = 1, #ARGV, 3 do
-  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
-  local found = redis.call('ZSCORE', KEYS[1], id)
-  local known = tonumber(redis.call('HGET', KEYS[2], id) or '-1')
-  if not found then
-    missing = missing + 1
-  elseif revision > known or (revision == known and tonumber(found) < tonumber(score)) then
-    moved = moved + 1
-  else
-    score = nil
-  end
-  if score then
-    redis.call('ZADD', KEYS[1], score, id)
-    redis.call('HSET', KEYS[2], id, revision)
-  end
-end
-return {missing, moved}
-"""
-
-_SOURCES = {"apply": _APPLY, "claim": _CLAIM, "settle": _SETTLE, "repair": _REPAIR}
-_EPOCH = "{sla}:epoch"
+_CHANNEL = "sla:sooner"
+# Every process looks again by itself within this time, so later timers need not be told to others.
+_NEAR_SECONDS = 10.0
 _FAR = 1 << 62
 _SECONDS = 2.0
 _SCAN_SECONDS = 10.0
+_LISTEN_AGAIN_SECONDS = 1.0
+_Client: TypeAlias = "redis.Redis | redis.RedisCluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +56,15 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Timers of one shard that this worker may fire until the lease ends; `now` by the server's clock."""
+    """Timers of one shard that this worker may fire until the lease ends; `now` by the server's clock.
+
+    Beyond `horizon` there may be marks of tickets that were not claimed: they come first.
+    """
 
     shard: int
     lease: bytes
     now: int
+    horizon: int
     tickets: tuple[UUID, ...]
 
 
@@ -136,16 +74,13 @@ def shard_of(ticket_id: UUID) -> int:
 
 
 class Timers:
-    """The index. Methods raise RedisError or TimeoutError while Redis is away; nothing is lost by that."""
+    """The index, at redis://, or in a cluster at redis+cluster://. Methods raise AWAY while it is away."""
 
     def __init__(self, url: str, *, lease_seconds: float) -> None:
-        # Deadlines are set here, not by the client: before Python 3.12 its way of timing a write can
-        # swallow a cancellation.
-        self._redis = redis.Redis.from_url(url, socket_timeout=None, socket_connect_timeout=1.0)
+        self._redis = _client(url)
         self._lease_ms = int(lease_seconds * 1000)
         self._shas: dict[str, str] = {}
-        self._sooner = asyncio.Event()
-        self._rests_until = _FAR
+        self._lanes: list[Lane] = []
 
     async def __aenter__(self) -> Timers:
         return self
@@ -153,38 +88,51 @@ class Timers:
     async def __aexit__(self, *_: object) -> None:
         await self._redis.aclose()
 
+    def lane(self, number: int = 0, of: int = 1) -> Lane:
+        """One of so many lanes: what claims and fires the timers of its part of the shards."""
+        lane = Lane(self, range(number, SHARDS, of), self._lease_ms)
+        self._lanes.append(lane)
+        return lane
+
     async def apply(self, wakes: Iterable[Wake]) -> None:
         """Set, move or remove timers; older revisions than the known ones change nothing."""
         wakes = tuple(wakes)
-        await self._scripts("apply", [(shard, args) for shard, args in _by_shard(wakes).items()])
-        if any(wake.at is not None and wake.at < self._rests_until for wake in wakes):
-            self._sooner.set()
-
-    async def claim(self, limit: int) -> tuple[list[Claim], float]:
-        """Lease what is due, at most `limit` a shard; with the seconds until the next timer (inf: none)."""
-        # From here on every timer that is set ends the next rest: it may have been set behind the look.
-        self._sooner.clear()
-        self._rests_until = _FAR
-        calls: list[tuple[int, list[Any]]] = [(shard, [limit, self._lease_ms]) for shard in range(SHARDS)]
-        claims, wait = [], float("inf")
-        for (shard, _), (now, second, ids) in zip(calls, await self._scripts("claim", calls), strict=True):
-            if ids:
-                claims.append(Claim(shard, second, int(now), tuple(UUID(bytes=one) for one in ids)))
-            elif second:
-                wait = min(wait, (float(second) - float(now)) / 1000)
-        return claims, wait
-
-    async def settle(self, claims: Sequence[Claim], wakes: Sequence[Wake]) -> int:
-        """Put claimed timers where they belong next, unless they were moved or taken over; how many."""
-        by_shard = _by_shard(wakes)
-        calls = [(claim.shard, [claim.lease, *by_shard.get(claim.shard, [])]) for claim in claims]
-        return sum(await self._scripts("settle", calls))
+        nows = await self.run("apply", list(_by_shard(wakes).items()))
+        await self._tell(wakes, max(map(int, nows), default=0))
 
     async def repair(self, wakes: Sequence[Wake]) -> tuple[int, int]:
         """Set timers that are missing or stand where they should not; returns how many of each."""
-        calls = list(_by_shard(wakes).items())
-        found = await self._scripts("repair", calls)
+        found = await self.run("repair", list(_by_shard(wakes).items()))
+        await self._tell(wakes, max((one[2] for one in found), default=0))
         return sum(one[0] for one in found), sum(one[1] for one in found)
+
+    async def _tell(self, wakes: Sequence[Wake], now: int) -> None:
+        """Wake who rests beyond the first of these, here and in other processes."""
+        first = min((wake.at for wake in wakes if wake.at is not None), default=_FAR)
+        self._sooner(first)
+        if first < now * 1000 + _NEAR_SECONDS * MICROS:
+            async with asyncio.timeout(_SECONDS):
+                await self._redis.publish(_CHANNEL, str(first))
+
+    def _sooner(self, at: int) -> None:
+        for lane in self._lanes:
+            lane.sooner(at)
+
+    async def listen(self) -> None:
+        """Hear of timers that other processes set, for ever."""
+        while going():
+            try:
+                await self._listen()
+            except AWAY as error:
+                log.warning("not listening for timers", error=type(error).__name__)
+                await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+
+    async def _listen(self) -> None:
+        async with self._redis.pubsub() as heard:
+            await heard.subscribe(_CHANNEL)
+            async for message in heard.listen():
+                if message["type"] == "message":
+                    self._sooner(int(message["data"]))
 
     async def scan(self, shard: int) -> list[UUID]:
         """All tickets that have a timer in the shard."""
@@ -195,60 +143,114 @@ class Timers:
         """Take timers away that belong to nothing."""
         if tickets:
             members = [one.bytes for one in tickets]
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.zrem(_due(shard), *members)
-            pipe.hdel(_rev(shard), *members)
-            await self._execute(pipe)
+            await self._execute([("ZREM", _due(shard), *members), ("HDEL", _rev(shard), *members)])
 
     async def armed(self) -> int:
         """How many timers there are."""
-        pipe = self._redis.pipeline(transaction=False)
-        for shard in range(SHARDS):
-            pipe.zcard(_due(shard))
-        return sum(await self._execute(pipe))
+        return sum(await self._execute([("ZCARD", _due(shard)) for shard in range(SHARDS)]))
 
     async def known(self) -> bool:
-        """Whether this index was filled; False after a flush or on another server."""
-        async with asyncio.timeout(_SECONDS):
-            return bool(await self._redis.exists(_EPOCH))
+        """Whether this index was filled; False after a flush, on another server or with a node lost."""
+        return all(await self._execute([("HEXISTS", _rev(shard), "epoch") for shard in range(SHARDS)]))
 
     async def note_filling(self) -> None:
         """Note that the index is being filled."""
-        async with asyncio.timeout(_SECONDS):
-            await self._redis.set(_EPOCH, b"1")
+        await self._execute([("HSET", _rev(shard), "epoch", 1) for shard in range(SHARDS)])
 
-    async def rest(self, seconds: float, until: int) -> None:
-        """Sleep, unless a timer that rings before `until` (microseconds) is set meanwhile by this process."""
-        self._rests_until = until
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._sooner.wait()
-        except TimeoutError:
-            pass
-
-    async def _scripts(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
+    async def run(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
         """Run a script on many shards in one round trip."""
         if not calls:
             return []
         try:
-            return await self._send(name, calls)
+            return await self._run(name, calls)
         except (NoScriptError, KeyError):
             # A restarted server has forgotten them.
-            for one, source in _SOURCES.items():
+            for one, source in SCRIPTS.items():
                 async with asyncio.timeout(_SECONDS):
                     self._shas[one] = await self._redis.script_load(source)
-            return await self._send(name, calls)
+            return await self._run(name, calls)
 
-    async def _send(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
+    async def _run(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
         sha = self._shas[name]
-        pipe = self._redis.pipeline(transaction=False)
-        for shard, args in calls:
-            pipe.evalsha(sha, 2, _due(shard), _rev(shard), *args)
-        return await self._execute(pipe)
+        return await self._execute([("EVALSHA", sha, 2, _due(n), _rev(n), *args) for n, args in calls])
 
-    async def _execute(self, pipe: Any) -> list[Any]:
+    async def _execute(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        pipe = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)
         async with asyncio.timeout(_SECONDS):
             return list(await pipe.execute())
+
+
+class Lane:
+    """Claims and settles the timers of some shards, and sleeps until the next of them rings."""
+
+    def __init__(self, timers: Timers, shards: Sequence[int], lease_ms: int) -> None:
+        self.shards = shards
+        self._timers = timers
+        self._lease_ms = lease_ms
+        self._news = asyncio.Event()
+        self._looked = 0
+        self._head = _FAR
+        self._rests_until = _FAR
+
+    async def claim(self, limit: int) -> list[Claim]:
+        """Lease what is due, at most `limit` a shard, in the shards that nobody else is firing."""
+        # From here on every timer that is set ends the next rest: it may have been set behind the look.
+        self._news.clear()
+        self._head = self._rests_until = _FAR
+        calls: list[tuple[int, list[Any]]] = [(shard, [limit, self._lease_ms]) for shard in self.shards]
+        claims = []
+        for shard, (now, second, *more) in zip(
+            self.shards, await self._timers.run("claim", calls), strict=True
+        ):
+            self._looked = int(now)
+            if more:
+                ids, horizon = more
+                tickets = tuple(UUID(bytes=one) for one in ids)
+                claims.append(Claim(shard, second, int(now), int(horizon) * 1000, tickets))
+            elif second:
+                self._head = min(self._head, int(float(second) * 1000))
+        return claims
+
+    async def settle(self, claims: Sequence[Claim], wakes: Sequence[Wake]) -> int:
+        """Put claimed timers where they belong next, unless they were moved or taken over; how many.
+
+        Others may claim from these shards again.
+        """
+        by_shard = _by_shard(wakes)
+        calls = [(claim.shard, [claim.lease, *by_shard.get(claim.shard, [])]) for claim in claims]
+        return sum(await self._timers.run("settle", calls))
+
+    async def rest(self, at_most: float) -> None:
+        """Sleep until the next timer rings, or until one is set that rings sooner."""
+        seconds = max(0.0, min(at_most, (self._head - self._looked) / MICROS))
+        self._rests_until = self._looked + int(seconds * MICROS)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the first of its process."""
+        return 0 in self.shards
+
+    def sooner(self, at: int) -> None:
+        """A timer was set that rings at that instant."""
+        if at < self._rests_until:
+            self._news.set()
+
+
+def _client(url: str) -> _Client:
+    scheme, plus, rest = url.partition("+cluster")
+    # Deadlines are set here, not by the client: before Python 3.12 its way of timing a write can
+    # swallow a cancellation.
+    options: dict[str, Any] = {"socket_timeout": None, "socket_connect_timeout": 1.0}
+    if plus:
+        return redis.RedisCluster.from_url(scheme + rest, **options)
+    return redis.Redis.from_url(url, **options)
 
 
 def _by_shard(wakes: Iterable[Wake]) -> dict[int, list[Any]]:

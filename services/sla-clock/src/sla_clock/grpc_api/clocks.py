@@ -79,12 +79,12 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
     async def ListMarks(self, request: pb.ListMarksRequest, context: Any) -> pb.ListMarksResponse:
         """See the contract."""
         size = request.page_size or _PAGE
-        place = convert.page_place(request.page_token)
-        wanted = MarkFilter(_ticket_id(request), _action(request), place[:2] if place else None)
+        after = convert.page_numbers(request.page_token)
+        wanted = MarkFilter(_ticket_id(request), _action(request), after)
         async with self._works.db.tx() as tx:
             found, total = await ledger.list_marks(tx, wanted, size + 1)
         last = found[size - 1] if len(found) > size else None
-        token = convert.page_token(last.fired_at, last.event_id) if last else ""
+        token = convert.page_token(last.batch, last.place) if last else ""
         return pb.ListMarksResponse(marks=map(_mark, found[:size]), next_page_token=token, total_size=total)
 
 

@@ -1,180 +1,138 @@
-"""Fires marks: into the ledger in one transaction, then into the stream, then the timer moves on."""
+"""Fires marks: into the ledger and past the ticket's wake-up in one statement, then into the stream."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
-from functools import partial
-from uuid import NAMESPACE_URL, UUID, uuid5
-
-import nats.errors
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 from chassis import telemetry
-from chassis.bus import Ack, Outgoing
-from chassis.clock import utcnow
-from chassis.db import Tx
-from chassis.errors import Unavailable
+from chassis.db import Driver
 from sla_clock import convert
-from sla_clock.calendar import moment
+from sla_clock.ahead import Ahead, Header, Reached
+from sla_clock.calendar import micros, moment
 from sla_clock.domain import Action
+from sla_clock.handlers.follow import refresh
+from sla_clock.handlers.publish import Batch
 from sla_clock.handlers.works import Works
-from sla_clock.metrics import BREACHES, CONFLICTS, FOLDED, LATENESS, MARKS, REPUBLISHED, SWEPT
-from sla_clock.policy import Policy
-from sla_clock.standing import Firing, fire, next_wake
-from sla_clock.store import ledger, tickets
+from sla_clock.metrics import BATCH_MARKS, BREACHES, CONFLICTS, FOLDED, LOST_RACES, MARKS, SWEPT
+from sla_clock.store import firing
+from sla_clock.store.firing import Sleeper, Woken
 from sla_clock.store.ledger import LedgerRow
-from sla_clock.store.tickets import TicketRow
 from sla_clock.timers import Claim, Wake
-from tickdesk.sla.v1.clock_pb2 import TicketRef
-from tickdesk.sla.v1.events_pb2 import MarkReached
-
-log = telemetry.logger(__name__)
-
-STREAM = "SLA"
-_SUBJECT = MarkReached.DESCRIPTOR.full_name
-_KEPT_BY_STREAM = timedelta(days=7)
 
 
-async def fire_claimed(works: Works, claims: Sequence[Claim]) -> list[Wake]:
-    """Fire what is due for claimed timers; when each ticket is to be looked at next."""
-    claimed = {one for claim in claims for one in claim.tickets}
-    # The earliest of the claims' instants: nothing fires before its time, whatever was claimed later.
-    now = min(claim.now for claim in claims)
-    async with works.db.tx() as tx:
-        rows = await tickets.lock_tickets(tx, claimed)
-        marks, wakes = await _fire(works, tx, rows, now)
-    await publish(works, marks)
-    unknown = claimed - {row.ticket_id for row in rows}
-    return wakes + [Wake(one, 0, None) for one in unknown]
+@dataclass
+class _Draft:
+    """What firing wants to do, before it is known what takes effect."""
+
+    at: datetime
+    woken: list[Woken] = field(default_factory=list)
+    marks: list[tuple[LedgerRow, Header]] = field(default_factory=list)
+    wakes: dict[UUID, Wake] = field(default_factory=dict)
+    unready: list[UUID] = field(default_factory=list)
 
 
-async def fire_overdue(works: Works, grace_seconds: float) -> int:
-    """Fire what the database knows to be overdue, without the timers; how many tickets were looked at."""
-    async with works.db.tx() as tx:
-        now, rows = await tickets.lock_overdue(tx, grace_seconds, works.batch)
-        marks, wakes = await _fire(works, tx, rows, now)
-    await publish(works, marks)
-    works.arm(wakes)
-    SWEPT.inc(len(rows))
-    return len(rows)
+async def fire_claimed(works: Works, claims: Sequence[Claim]) -> tuple[Batch, list[Wake]]:
+    """Enter what is due for claimed timers; what is to be sent, and when each ticket is next looked at."""
+    claimed = {ticket: claim for claim in claims for ticket in claim.tickets}
+    with telemetry.tracer.start_as_current_span("fire") as span:
+        async with works.db.driver() as conn:
+            sleepers = await firing.read_claimed(conn, list(claimed))
+            draft = _Draft(moment(max(claim.now for claim in claims)))
+            for one in sleepers:
+                claim = claimed.pop(one.ticket_id)
+                await _wake(works, draft, one, (claim.now, claim.horizon))
+            batch = await _enter(conn, draft)
+        span.set_attribute("marks", len(batch.marks))
+    if draft.unready:
+        await refresh(works, draft.unready)
+    unknown = [Wake(one, 0, None) for one in claimed]
+    return batch, [*draft.wakes.values(), *unknown]
 
 
-async def _fire(
-    works: Works, tx: Tx, rows: Sequence[TicketRow], now: int
-) -> tuple[list[LedgerRow], list[Wake]]:
-    """Enter due marks of locked rows into the ledger; those that take effect, and the next wake-ups."""
-    entries: list[LedgerRow] = []
-    refs: dict[UUID, TicketRef] = {}
-    fired: list[TicketRow] = []
-    wakes: list[Wake] = []
-    for row in rows:
-        firings, standings = fire(row.standings, now)
-        if firings:
-            policy = await works.book.version(tx, row.policy_version)
-            ref = TicketRef.FromString(row.ref)
-            entries += [_entry(row, ref, firing, policy, now) for firing in firings]
-            refs[row.ticket_id] = ref
-            row = replace(row, standings=standings, next_wake=next_wake(standings), revision=row.revision + 1)
-            fired.append(row)
-        wakes.append(Wake(row.ticket_id, row.revision, row.next_wake))
-    entered = await ledger.add_marks(tx, entries)
-    await tickets.save_fired(tx, fired)
-    effective = [entry for entry in entries if entry.key in entered]
-    CONFLICTS.inc(len(entries) - len(effective))
-    for entry in effective:
-        tx.after_commit(partial(_count, entry, refs[entry.ticket_id]))
-    return [entry for entry in effective if not entry.folded], wakes
+async def fire_overdue(works: Works, grace_seconds: float) -> tuple[Batch, int]:
+    """Enter what the database knows to be overdue, without the timers; how many tickets were looked at."""
+    async with works.db.driver() as conn, conn.transaction():
+        now, sleepers = await firing.lock_overdue(conn, grace_seconds, works.batch)
+        draft = _Draft(now or moment(0))
+        for one in sleepers:
+            await _wake(works, draft, one, (micros(draft.at), micros(draft.at)))
+        batch = await _enter(conn, draft)
+    if draft.unready:
+        await refresh(works, draft.unready)
+    works.arm(draft.wakes.values())
+    SWEPT.inc(len(sleepers))
+    return batch, len(sleepers)
 
 
-def _count(entry: LedgerRow, ref: TicketRef) -> None:
-    MARKS.labels(entry.clock, entry.action).inc()
-    if entry.folded:
-        FOLDED.labels(entry.clock).inc()
-    if entry.action == Action.BREACH:
-        BREACHES.labels(entry.clock, ref.queue, convert.PRIORITY.get(ref.priority, "")).inc()
+async def _wake(works: Works, draft: _Draft, one: Sleeper, until: tuple[int, int]) -> None:
+    """Add what a ticket has due by an instant, short of a horizon, to the draft."""
+    if one.ahead is None:
+        draft.unready.append(one.ticket_id)
+        return
+    ahead, after = Ahead(one.ahead), None if one.fired_until is None else micros(one.fired_until)
+    reached, fired_until = ahead.due(after, *until)
+    if not reached:
+        draft.wakes[one.ticket_id] = Wake(one.ticket_id, one.revision, ahead.next(after))
+        return
+    upcoming = ahead.next(fired_until)
+    at = None if upcoming is None else moment(upcoming)
+    draft.woken.append(Woken(one.ticket_id, one.revision, at, moment(fired_until)))
+    draft.wakes[one.ticket_id] = Wake(one.ticket_id, one.revision + 1, upcoming)
+    now = until[0]
+    for mark in reached:
+        worked = await _worked(works, mark, ahead.header, now)
+        payload = convert.mark_payload(mark, ahead.header, one.ref, now, worked)
+        draft.marks.append((_row(one, mark, draft.at, payload), ahead.header))
 
 
-def _entry(row: TicketRow, ref: TicketRef, firing: Firing, policy: Policy, now: int) -> LedgerRow:
-    one, point = firing.standing, firing.point
-    event = convert.mark_event(firing, ref, policy, now)
+async def _worked(works: Works, mark: Reached, header: Header, now: int) -> int:
+    """Working time since the mark's instant; only a late one needs its calendar."""
+    if now - mark.at < convert.LATE or not mark.course.running:
+        return 0
+    policy = (await works.book.versions(works.db, {header.version}))[header.version]
+    calendar = policy.calendars.get(mark.course.calendar)
+    return calendar.between(mark.at, now) if calendar else 0
+
+
+def _row(one: Sleeper, mark: Reached, fired_at: datetime, payload: bytes) -> LedgerRow:
+    course = mark.course
     return LedgerRow(
-        ticket_id=row.ticket_id,
-        clock=one.name,
-        cycle=one.cycle,
-        mark=point.name,
-        generation=one.generation,
-        action=point.action.value,
-        due_at=moment(point.at if point.at is not None else now),
-        fired_at=moment(now),
-        folded=firing.folded,
-        event_id=event_id(row.ticket_id, one.name, one.cycle, point.name, one.generation),
-        payload=event.SerializeToString(),
-        headers=row.trace,
+        *(one.ticket_id, course.clock, course.cycle, mark.mark, course.generation, mark.action),
+        *(moment(mark.at), fired_at, mark.folded, payload, one.trace),
     )
 
 
-def event_id(ticket_id: UUID, clock: str, cycle: int, mark: str, generation: int) -> UUID:
-    """The id of a mark's event: of the ledger's key, so that it is the same whoever sends it."""
-    return uuid5(NAMESPACE_URL, f"tickdesk/sla/{ticket_id}/{clock}/{cycle}/{mark}/{generation}")
+async def _enter(conn: Driver, draft: _Draft) -> Batch:
+    """Enter the draft; what takes effect is left in it, and what is to be sent is returned."""
+    if not draft.woken:
+        return Batch(0, ())
+    draft.marks.sort(key=lambda pair: pair[0].due_at)
+    # In one order, so that two workers never wait for each other crosswise.
+    draft.woken.sort(key=lambda one: one.ticket_id)
+    rows = [row for row, _ in draft.marks]
+    entered = await firing.enter(conn, draft.woken, rows, draft.at)
+    effective = [pair for place, pair in enumerate(draft.marks, 1) if place in entered.places]
+    for one in draft.woken:
+        if one.ticket_id not in entered.tickets:
+            # Somebody changed the ticket meanwhile, and sets its timer too.
+            del draft.wakes[one.ticket_id]
+    LOST_RACES.inc(len(draft.woken) - len(entered.tickets))
+    CONFLICTS.inc(sum(row.ticket_id in entered.tickets for row in rows) - len(effective))
+    _count(effective)
+    return Batch(entered.batch, tuple(row for row, _ in effective if not row.folded))
 
 
-async def publish(works: Works, rows: Sequence[LedgerRow]) -> int:
-    """Send marks into the stream and note which it has stored; the sweep sends the rest later."""
-    if not rows:
-        return 0
-    outgoing = [
-        Outgoing(_SUBJECT, row.payload, str(row.event_id), str(row.ticket_id), row.fired_at, row.headers)
-        for row in rows
-    ]
-    try:
-        await works.bus.ensure_stream(STREAM)
-        acks = await works.bus.publish(outgoing)
-    except (Unavailable, nats.errors.Error, TimeoutError) as error:
-        log.warning("marks wait for the stream", marks=len(rows), error=type(error).__name__)
-        return 0
-    stored = utcnow()
-    sent = [(row, ack.sequence) for row, ack in zip(rows, acks, strict=True) if isinstance(ack, Ack)]
-    for row, _ in sent:
-        LATENESS.labels(row.clock).observe(max(0.0, (stored - row.due_at).total_seconds()))
-    async with works.db.tx() as tx:
-        await ledger.marks_sent(tx, sent, stored)
-    return len(sent)
-
-
-async def resend(works: Works, older: timedelta) -> int:
-    """Send marks that have waited for the stream at least that long; how many were stored."""
-    async with works.db.tx() as tx:
-        unsent = await ledger.unsent_marks(tx, tx.now - older, works.batch)
-    count = await publish(works, unsent)
-    REPUBLISHED.inc(count)
-    return count
-
-
-async def check_stream(works: Works) -> int:
-    """Find marks that the stream acknowledged and has lost; they will be sent again. How many."""
-    async with works.db.tx() as tx:
-        newest = await ledger.newest_number(tx, tx.now - _KEPT_BY_STREAM)
-        if newest is None or await _holds(works, *newest):
-            return 0
-        numbers = await ledger.sent_numbers(tx, tx.now - _KEPT_BY_STREAM)
-        low, high = 0, len(numbers) - 1
-        # What a stream loses is its tail, so a first lost mark can be searched for by halving.
-        while low < high:
-            middle = (low + high) // 2
-            if await _holds(works, *numbers[middle]):
-                low = middle + 1
-            else:
-                high = middle
-        lost = await ledger.forget_sent(tx, numbers[low][0])
-    log.error("stream has lost marks, sending again", marks=lost, from_sequence=numbers[low][0])
-    return lost
-
-
-async def _holds(works: Works, number: int, event: UUID) -> bool:
-    """Whether the stream has that event under that number."""
-    try:
-        message = await works.bus.js.get_msg(STREAM, number)
-    except nats.js.errors.NotFoundError:
-        return False
-    return (message.headers or {}).get("Tickdesk-Event-Id") == str(event)
+def _count(entered: Iterable[tuple[LedgerRow, Header]]) -> None:
+    marks = Counter((row.clock, row.action) for row, _ in entered)
+    for (clock, action), count in marks.items():
+        MARKS.labels(clock, action).inc(count)
+    BATCH_MARKS.observe(marks.total())
+    for clock, count in Counter(row.clock for row, _ in entered if row.folded).items():
+        FOLDED.labels(clock).inc(count)
+    missed = ((row.clock, header) for row, header in entered if row.action == Action.BREACH)
+    for (clock, header), count in Counter(missed).items():
+        BREACHES.labels(clock, header.queue, header.priority).inc(count)

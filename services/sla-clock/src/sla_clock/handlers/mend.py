@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from chassis import telemetry
+from chassis.going import going
 from sla_clock.handlers.works import Works
-from sla_clock.metrics import ARMED, DRIFT, REBUILD_SECONDS
-from sla_clock.store import tickets
+from sla_clock.metrics import ARMED, DRIFT, REBUILD_SECONDS, SWEPT
+from sla_clock.store import wakes
 from sla_clock.timers import SHARDS, Wake
 
 log = telemetry.logger(__name__)
@@ -26,12 +27,12 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
     # First, so that a flush while it is being filled is noticed by the next look.
     await works.timers.note_filling()
     async with works.db.tx() as tx:
-        overdue = await tickets.overdue_tickets(tx, _PAGE)
+        overdue = await wakes.overdue_tickets(tx, 0.0, _PAGE)
     missing, moved = await _repair(works, overdue)
     after: UUID | None = None
-    while True:
+    while going():
         async with works.db.tx() as tx:
-            page = await tickets.armed_tickets(tx, after, _PAGE)
+            page = await wakes.armed_tickets(tx, after, _PAGE)
         found = await _repair(works, page)
         missing, moved = missing + found[0], moved + found[1]
         if len(page) < _PAGE:
@@ -47,6 +48,18 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
     return missing, moved, orphans
 
 
+async def remind(works: Works, grace_seconds: float) -> int:
+    """Set the timers of overdue tickets if they are not there; how many were not.
+
+    Raises RedisError while Redis is away.
+    """
+    async with works.db.tx() as tx:
+        overdue = await wakes.overdue_tickets(tx, grace_seconds, _PAGE)
+    found = sum(await _repair(works, overdue))
+    SWEPT.inc(found)
+    return found
+
+
 async def _repair(works: Works, page: Sequence[tuple[UUID, int, int]]) -> tuple[int, int]:
     return await works.timers.repair([Wake(*one) for one in page])
 
@@ -58,7 +71,7 @@ async def _remove_orphans(works: Works) -> int:
         if not timed:
             continue
         async with works.db.tx() as tx:
-            orphans = await tickets.unarmed(tx, timed)
+            orphans = await wakes.unarmed(tx, timed)
         await works.timers.remove(shard, orphans)
         count += len(orphans)
     return count

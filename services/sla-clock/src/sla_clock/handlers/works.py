@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chassis.bus import Bus
@@ -11,6 +11,7 @@ from chassis.db import Database, Tx
 from sla_clock.policy import RULES, Policy
 from sla_clock.policyfile import load
 from sla_clock.store import policies
+from sla_clock.store.ledger import Sent
 from sla_clock.timers import Timers, Wake
 
 NO_POLICY = Policy(name="", rows=(), rules=RULES, marks={}, calendars={})
@@ -28,6 +29,13 @@ class PolicyBook:
     async def in_force(self, tx: Tx) -> Policy:
         """The newest version, as this unit of work sees it."""
         return await self.version(tx, await policies.policy_version(tx))
+
+    async def versions(self, db: Database, numbers: set[int]) -> Mapping[int, Policy]:
+        """At least these versions, out of memory if they were read before. Raises NotFound."""
+        for number in numbers - self._read.keys():
+            async with db.tx() as tx:
+                await self.version(tx, number)
+        return self._read
 
     async def version(self, tx: Tx, number: int) -> Policy:
         """One version. Raises NotFound."""
@@ -49,12 +57,19 @@ class Works:
     bus: Bus
     timers: Timers
     book: PolicyBook = field(default_factory=PolicyBook)
-    batch: int = 256
+    batch: int = 500
     wakes: list[Wake] = field(default_factory=list)
     to_arm: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: list[Sent] = field(default_factory=list)
+    to_note: asyncio.Event = field(default_factory=asyncio.Event)
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def arm(self, wakes: Iterable[Wake]) -> None:
         """Hand timers to the loop that sets them; the database knows them already."""
         self.wakes.extend(wakes)
         self.to_arm.set()
+
+    def note(self, sent: Sent) -> None:
+        """Hand a batch that the stream has stored to the loop that notes it; unnoted it is sent again."""
+        self.sent.append(sent)
+        self.to_note.set()

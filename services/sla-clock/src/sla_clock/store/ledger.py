@@ -1,26 +1,23 @@
-"""The ledger of marks: what makes each of them take effect once, and the outbox of their events."""
+"""The ledger of marks makes each take effect once; its batches are the outbox of their events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Tx
-from sla_clock.store.tables import ledger_table
+from sla_clock.store.tables import batch_table, ledger_table
 
 COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """A mark that fired: once per ticket, clock, cycle, mark and generation."""
+class LedgerRow(NamedTuple):
+    """A mark that fired: once per ticket, clock, cycle, mark and generation; in a place of a batch."""
 
     ticket_id: UUID
     clock: str
@@ -31,96 +28,28 @@ class LedgerRow:
     due_at: datetime
     fired_at: datetime
     folded: bool
-    event_id: UUID
     payload: bytes
-    headers: Mapping[str, str]
+    trace: str
+    batch: int = 0
+    place: int = 0
 
     @property
-    def key(self) -> tuple[UUID, str, int, str, int]:
-        """The primary key."""
-        return self.ticket_id, self.clock, self.cycle, self.mark, self.generation
+    def event_id(self) -> UUID:
+        """The id of its event: of the key, so that it is the same whoever sends it, however often."""
+        key = f"{self.ticket_id}/{self.clock}/{self.cycle}/{self.mark}/{self.generation}"
+        return uuid5(NAMESPACE_URL, f"tickdesk/sla/{key}")
 
 
 @dataclass(frozen=True, slots=True)
 class MarkFilter:
-    """Which marks: of a ticket, with an action, after the last one of a page."""
+    """Which marks: of a ticket, with an action, after the last one (batch, place) of a page."""
 
     ticket_id: UUID | None = None
     action: str = ""
-    after: tuple[datetime, UUID] | None = None
+    after: tuple[int, int] | None = None
 
 
-_LEDGER_COLUMNS = [ledger_table.c[name] for name in LedgerRow.__dataclass_fields__]
-
-
-async def add_marks(tx: Tx, rows: Sequence[LedgerRow]) -> set[tuple[UUID, str, int, str, int]]:
-    """Enter marks into the ledger; the keys of those that were not there yet: only these take effect."""
-    if not rows:
-        return set()
-    values = [{name: getattr(row, name) for name in LedgerRow.__dataclass_fields__} for row in rows]
-    return {tuple(found) for found in await tx.execute(_ENTER, values)}
-
-
-_ENTER = insert(ledger_table).on_conflict_do_nothing().returning(*ledger_table.primary_key.columns)
-
-
-async def unsent_marks(tx: Tx, before: datetime, limit: int) -> list[LedgerRow]:
-    """Marks whose event is not known to be in the stream, held until the end of the unit of work."""
-    unsent = sa.and_(ledger_table.c.published_at.is_(None), ~ledger_table.c.folded)
-    query = (
-        sa.select(*_LEDGER_COLUMNS)
-        .where(unsent, ledger_table.c.fired_at < before)
-        .order_by(ledger_table.c.fired_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()]
-
-
-async def marks_sent(tx: Tx, sent: Sequence[tuple[LedgerRow, int]], at: datetime) -> None:
-    """Note under which number of the stream each event was stored."""
-    if sent:
-        await tx.execute(_SENT, [{**_key(row), "at": at, "number": number} for row, number in sent])
-
-
-_KEY = ("ticket_id", "clock", "cycle", "mark", "generation")
-_SENT = (
-    sa.update(ledger_table)
-    .where(*(ledger_table.c[name] == sa.bindparam(f"k_{name}") for name in _KEY))
-    .values(published_at=sa.bindparam("at"), stream_seq=sa.bindparam("number"))
-)
-
-
-def _key(row: LedgerRow) -> dict[str, Any]:
-    return {f"k_{name}": getattr(row, name) for name in _KEY}
-
-
-async def sent_numbers(tx: Tx, since: datetime) -> list[tuple[int, UUID]]:
-    """Stream numbers with event ids of marks published since then, in order."""
-    query = (
-        sa.select(ledger_table.c.stream_seq, ledger_table.c.event_id)
-        .where(ledger_table.c.stream_seq.is_not(None), ledger_table.c.published_at >= since)
-        .order_by(ledger_table.c.stream_seq)
-    )
-    return [(found.stream_seq, found.event_id) for found in await tx.execute(query)]
-
-
-async def newest_number(tx: Tx, since: datetime) -> tuple[int, UUID] | None:
-    """The highest stream number of a mark published since then, with its event id."""
-    query = (
-        sa.select(ledger_table.c.stream_seq, ledger_table.c.event_id)
-        .where(ledger_table.c.stream_seq.is_not(None), ledger_table.c.published_at >= since)
-        .order_by(ledger_table.c.stream_seq.desc())
-        .limit(1)
-    )
-    found = (await tx.execute(query)).first()
-    return None if found is None else (found.stream_seq, found.event_id)
-
-
-async def forget_sent(tx: Tx, number: int) -> int:
-    """Marks with this stream number or a higher one count as unpublished again; how many."""
-    lost = sa.update(ledger_table).where(ledger_table.c.stream_seq >= number)
-    return (await tx.execute(lost.values(published_at=None, stream_seq=None))).rowcount
+LEDGER_COLUMNS = [ledger_table.c[name] for name in LedgerRow._fields]
 
 
 async def list_marks(tx: Tx, wanted: MarkFilter, limit: int) -> tuple[list[LedgerRow], int]:
@@ -130,11 +59,87 @@ async def list_marks(tx: Tx, wanted: MarkFilter, limit: int) -> tuple[list[Ledge
         matches.append(ledger_table.c.ticket_id == wanted.ticket_id)
     if wanted.action:
         matches.append(ledger_table.c.action == wanted.action)
-    counted = sa.select(ledger_table.c.event_id).where(*matches).limit(COUNT_LIMIT).subquery()
+    counted = sa.select(ledger_table.c.batch).where(*matches).limit(COUNT_LIMIT).subquery()
     total = await tx.conn.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
-    place = (ledger_table.c.fired_at, ledger_table.c.event_id)
-    query = sa.select(*_LEDGER_COLUMNS).where(*matches)
+    place = (ledger_table.c.batch, ledger_table.c.place)
+    query = sa.select(*LEDGER_COLUMNS).where(*matches)
     if wanted.after is not None:
         query = query.where(sa.tuple_(*place) < sa.tuple_(*wanted.after))
     query = query.order_by(*(column.desc() for column in place)).limit(limit)
     return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()], total
+
+
+async def batch_marks(tx: Tx, batch: int) -> list[LedgerRow]:
+    """The marks of a batch whose events are sent, in the order of sending."""
+    wanted = sa.and_(ledger_table.c.batch == batch, ~ledger_table.c.folded)
+    query = sa.select(*LEDGER_COLUMNS).where(wanted).order_by(ledger_table.c.place)
+    return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()]
+
+
+async def lock_unsent(tx: Tx, before: datetime, limit: int) -> list[int]:
+    """Oldest batches not known to be in the stream, held until the end of the unit of work."""
+    query = (
+        sa.select(batch_table.c.id)
+        .where(batch_table.c.published_at.is_(None), batch_table.c.fired_at < before)
+        .order_by(batch_table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [found.id for found in await tx.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A batch that the stream has stored, with its lowest and highest number there if any was sent."""
+
+    batch: int
+    first: int | None
+    last: int | None
+
+
+async def batches_sent(tx: Tx, sent: list[Sent], at: datetime) -> None:
+    """Note that every event of these batches is in the stream."""
+    if sent:
+        values: dict[str, Any] = {"at": at, "ids": [one.batch for one in sent]}
+        values |= {"firsts": [one.first for one in sent], "lasts": [one.last for one in sent]}
+        await tx.execute(_SENT, values)
+
+
+_NUMBERS = sa.ARRAY(sa.BigInteger)
+_SENT = sa.text(
+    "update mark_batch set published_at = :at, first_seq = sent.first, last_seq = sent.last"
+    " from unnest(:ids, :firsts, :lasts) as sent(batch, first, last) where mark_batch.id = sent.batch"
+).bindparams(
+    sa.bindparam("at", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("ids", type_=_NUMBERS),
+    sa.bindparam("firsts", type_=_NUMBERS),
+    sa.bindparam("lasts", type_=_NUMBERS),
+)
+
+
+async def sent_range(tx: Tx, since: datetime) -> tuple[int, int] | None:
+    """The lowest and the highest `last_seq` of batches published since then."""
+    known = sa.and_(batch_table.c.last_seq.is_not(None), batch_table.c.published_at >= since)
+    last = batch_table.c.last_seq
+    query = sa.select(sa.func.min(last).label("low"), sa.func.max(last).label("high")).where(known)
+    found = (await tx.execute(query)).one()
+    return None if found.low is None else (found.low, found.high)
+
+
+async def number_from(tx: Tx, number: int) -> int:
+    """The lowest `last_seq` that is that number or higher; there must be one."""
+    query = sa.select(sa.func.min(batch_table.c.last_seq)).where(batch_table.c.last_seq >= number)
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def numbered_marks(tx: Tx, number: int) -> list[LedgerRow]:
+    """The marks of batches with this `last_seq`."""
+    joined = ledger_table.join(batch_table, batch_table.c.id == ledger_table.c.batch)
+    query = sa.select(*LEDGER_COLUMNS).select_from(joined).where(batch_table.c.last_seq == number)
+    return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()]
+
+
+async def forget_sent(tx: Tx, number: int) -> int:
+    """Batches with this stream number or a higher one count as unpublished again; how many."""
+    lost = sa.update(batch_table).where(batch_table.c.last_seq >= number)
+    return (await tx.execute(lost.values(published_at=None, first_seq=None, last_seq=None))).rowcount

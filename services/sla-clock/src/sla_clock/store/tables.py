@@ -9,6 +9,17 @@ metadata = sa.MetaData()
 chassis_tables(metadata)
 INSTANT = sa.DateTime(timezone=True)
 
+
+class TransactionId(sa.types.UserDefinedType[int]):
+    """PostgreSQL's xid8: the number of a transaction, which never comes again."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name."""
+        return "xid8"
+
+
 policy_table = sa.Table(
     "policy",
     metadata,
@@ -23,15 +34,31 @@ ticket_table = sa.Table(
     metadata,
     sa.Column("ticket_id", sa.Uuid, primary_key=True),
     sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("policy_version", sa.Integer, nullable=False),
     sa.Column("open", sa.Boolean, nullable=False),
     sa.Column("ref", sa.LargeBinary, nullable=False),
     sa.Column("timeline", sa.LargeBinary, nullable=False),
     sa.Column("attributes", JSONB, nullable=False),
     sa.Column("standings", JSONB, nullable=False),
-    sa.Column("trace", JSONB, nullable=False),
+    # The marks that wait (sla_clock.ahead); null: to be computed anew before anything fires.
+    sa.Column("ahead", sa.LargeBinary),
+    sa.Column("trace", sa.Text, nullable=False),
+    # What lists filter, group and order by; the same as in `ref`.
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("assignee", sa.Text, nullable=False),
+    sa.Column("tier", sa.Text, nullable=False),
+    sa.Column("customer_timezone", sa.Text, nullable=False),
+)
+wake_table = sa.Table(
+    "wake",
+    metadata,
+    sa.Column("ticket_id", sa.Uuid, primary_key=True),
+    # Grows with every write of the ticket and with every firing.
+    sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("next_wake_at", INSTANT),
+    # All marks that waited at this instant or before have fired; null when the standings say it themselves.
+    sa.Column("fired_until", INSTANT),
 )
 due_table = sa.Table(
     "due_clock",
@@ -40,6 +67,23 @@ due_table = sa.Table(
     sa.Column("clock", sa.Text, primary_key=True),
     sa.Column("queue", sa.Text, nullable=False),
     sa.Column("due_at", INSTANT, nullable=False),
+    # Microseconds of working time: allowed, and counted before `since`, from which on it runs.
+    sa.Column("target", sa.BigInteger, nullable=False),
+    sa.Column("elapsed", sa.BigInteger, nullable=False),
+    sa.Column("since", INSTANT, nullable=False),
+    sa.Column("calendar", sa.Text, nullable=False),
+)
+batch_table = sa.Table(
+    "mark_batch",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    # Readers follow the order of transactions that are over: an id may become visible after a higher one.
+    sa.Column("xact", TransactionId, nullable=False),
+    sa.Column("fired_at", INSTANT, nullable=False),
+    sa.Column("marks", sa.Integer, nullable=False),
+    sa.Column("published_at", INSTANT),
+    sa.Column("first_seq", sa.BigInteger),
+    sa.Column("last_seq", sa.BigInteger),
 )
 ledger_table = sa.Table(
     "mark_ledger",
@@ -49,13 +93,13 @@ ledger_table = sa.Table(
     sa.Column("cycle", sa.Integer, primary_key=True),
     sa.Column("mark", sa.Text, primary_key=True),
     sa.Column("generation", sa.BigInteger, primary_key=True),
+    sa.Column("batch", sa.BigInteger, nullable=False),
+    # Within the batch, in the order in which its events are sent.
+    sa.Column("place", sa.Integer, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("due_at", INSTANT, nullable=False),
     sa.Column("fired_at", INSTANT, nullable=False),
     sa.Column("folded", sa.Boolean, nullable=False),
-    sa.Column("event_id", sa.Uuid, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
-    sa.Column("headers", JSONB, nullable=False),
-    sa.Column("published_at", INSTANT),
-    sa.Column("stream_seq", sa.BigInteger),
+    sa.Column("trace", sa.Text, nullable=False),
 )

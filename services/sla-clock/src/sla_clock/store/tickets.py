@@ -1,26 +1,39 @@
-"""What is known of tickets, their running clocks and their wake-ups."""
+"""What is known of tickets and their running clocks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Tx
 from chassis.errors import NotFound, Stale
 from sla_clock.calendar import micros, moment
-from sla_clock.standing import Standing, Standings
-from sla_clock.store.tables import INSTANT, due_table, ticket_table
+from sla_clock.standing import Standing, Standings, fired_by
+from sla_clock.store.tables import INSTANT, due_table, policy_table, ticket_table, wake_table
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What lists filter, group and order a ticket's clocks by."""
+
+    queue: str = ""
+    line: str = ""
+    assignee: str = ""
+    tier: str = ""
+    customer_timezone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TicketRow:
-    """What is known of a ticket. `revision` grows with every write; instants are microseconds."""
+    """What is known of a ticket. `revision` grows with every write; instants are microseconds.
+
+    `standings` are told as of the last firing. `ahead` is None when it is to be computed anew.
+    """
 
     ticket_id: UUID
     version: int
@@ -31,8 +44,22 @@ class TicketRow:
     timeline: bytes
     attributes: Mapping[str, Any]
     standings: Standings
-    trace: Mapping[str, str] = field(default_factory=dict)
+    ahead: bytes | None = None
+    trace: str = ""
+    facets: Facets = Facets()
     next_wake: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A clock that counts: due at, target, counted before `since`, from which on its calendar counts."""
+
+    clock: str
+    due: int
+    target: int
+    elapsed: int
+    since: int
+    calendar: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,152 +80,181 @@ class DueFilter:
     after: tuple[datetime, UUID, str] | None = None
 
 
-async def lock_ticket(tx: Tx, ticket_id: UUID) -> TicketRow | None:
-    """The ticket's row, held until the end of the unit of work; None when it is not known."""
-    found = (await tx.execute(_LOCK_ONE, {"one": ticket_id})).first()
-    return None if found is None else _ticket(found)
+async def lock_ticket(tx: Tx, ticket_id: UUID) -> tuple[int, TicketRow | None]:
+    """The policy version in force, and the ticket (None: unknown), held until the unit of work is over."""
+    found = (await tx.execute(_LOCK_ONE, {"one": ticket_id})).one()
+    return found.in_force or 0, None if found.ticket_id is None else ticket_row(found)
 
 
 async def find_ticket(tx: Tx, ticket_id: UUID) -> TicketRow:
     """The ticket's row. Raises NotFound."""
-    found = (await tx.execute(sa.select(ticket_table).where(ticket_table.c.ticket_id == ticket_id))).first()
+    found = (await tx.execute(TICKETS.where(ticket_table.c.ticket_id == ticket_id))).first()
     if found is None:
         raise NotFound(f"no event of ticket {ticket_id} has arrived", reason="TICKET_UNKNOWN")
-    return _ticket(found)
+    return ticket_row(found)
 
 
-async def lock_tickets(tx: Tx, ticket_ids: Collection[UUID]) -> list[TicketRow]:
-    """Rows of claimed tickets; in one order, so that two workers never wait for each other crosswise."""
-    found = await tx.execute(_LOCK_MANY, {"many": list(ticket_ids)})
-    return [_ticket(one) for one in found]
-
-
-async def lock_overdue(tx: Tx, grace_seconds: float, limit: int) -> tuple[int, list[TicketRow]]:
-    """The database's own instant, and rows whose wake-up lies more than the grace behind it."""
-    now: datetime = (await tx.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
-    edge = sa.func.clock_timestamp() - sa.func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
-    query = (
-        sa.select(ticket_table)
-        .where(ticket_table.c.next_wake_at <= edge)
-        .order_by(ticket_table.c.next_wake_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return micros(now), [_ticket(found) for found in await tx.execute(query)]
+async def open_tickets(tx: Tx, after: UUID | None, limit: int, queue: str = "") -> list[TicketRow]:
+    """A page of open tickets in the order of their ids, of one queue or of all."""
+    query = TICKETS.where(ticket_table.c.open)
+    if queue:
+        query = query.where(ticket_table.c.queue == queue)
+    if after is not None:
+        query = query.where(ticket_table.c.ticket_id > after)
+    found = await tx.execute(query.order_by(ticket_table.c.ticket_id).limit(limit))
+    return [ticket_row(one) for one in found]
 
 
 async def lock_outdated(tx: Tx, version: int, limit: int) -> list[TicketRow]:
     """Open tickets that were computed under an earlier policy."""
     older = sa.and_(ticket_table.c.open, ticket_table.c.policy_version < version)
-    query = (
-        sa.select(ticket_table)
-        .where(older)
-        .order_by(ticket_table.c.policy_version, ticket_table.c.ticket_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [_ticket(found) for found in await tx.execute(query)]
+    order = (ticket_table.c.policy_version, ticket_table.c.ticket_id)
+    return await _locked(tx, TICKETS.where(older).order_by(*order).limit(limit))
 
 
-async def save_ticket(tx: Tx, row: TicketRow) -> None:
-    """Write a ticket. Raises Stale when somebody else wrote this revision of it first."""
-    if not (await tx.execute(_SAVE, _values(row))).rowcount:
+async def lock_unready(tx: Tx, ticket_ids: Sequence[UUID]) -> list[TicketRow]:
+    """Those of the tickets whose waiting marks must be computed anew."""
+    given = ticket_table.c.ticket_id == sa.any_(sa.literal(list(ticket_ids), sa.ARRAY(sa.Uuid)))
+    return await _locked(tx, TICKETS.where(given, ticket_table.c.ahead.is_(None)))
+
+
+async def _locked(tx: Tx, query: sa.Select[Any]) -> list[TicketRow]:
+    found = await tx.execute(query.with_for_update(skip_locked=True))
+    return [ticket_row(one) for one in found]
+
+
+async def save_ticket(tx: Tx, row: TicketRow, running: Sequence[Running] | None = None) -> None:
+    """Write a ticket, and its running clocks if given. Raises Stale when somebody else was faster."""
+    if running is None:
+        saved = await tx.execute(_SAVE, _values(row))
+    else:
+        saved = await tx.execute(_SAVE_ALL, _values(row) | _running(running))
+    if not saved.rowcount:
         raise Stale(f"ticket {row.ticket_id} was written by somebody else, try again")
 
 
-async def save_due(tx: Tx, ticket_id: UUID, queue: str, due: Mapping[str, int]) -> None:
-    """Replace the running clocks of a ticket by these, with their due instants."""
-    await tx.execute(_FORGET_DUE, {"one": ticket_id})
-    if due:
-        clocks = due.items()
-        rows = [
-            {"ticket_id": ticket_id, "clock": k, "queue": queue, "due_at": moment(at)} for k, at in clocks
-        ]
-        await tx.execute(_ADD_DUE, rows)
+_INSTANTS = sa.ARRAY(INSTANT)
+_TEXTS = sa.ARRAY(sa.Text)
+_NUMBERS = sa.ARRAY(sa.BigInteger)
 
-
-async def move_due(tx: Tx, ticket_id: UUID, queue: str) -> None:
-    """The ticket's running clocks belong to another queue now."""
-    await tx.execute(sa.update(due_table).where(due_table.c.ticket_id == ticket_id).values(queue=queue))
-
-
-# Statements of the hot paths are built once: building costs more than sending.
-_LOCK_ONE = sa.select(ticket_table).where(ticket_table.c.ticket_id == sa.bindparam("one")).with_for_update()
-_LOCK_MANY = (
-    sa.select(ticket_table)
-    .where(ticket_table.c.ticket_id == sa.any_(sa.bindparam("many", type_=sa.ARRAY(sa.Uuid))))
-    .order_by(ticket_table.c.ticket_id)
-    .with_for_update()
+# One statement reads what one ticket's event needs. The ticket is locked before its wake-up, by everybody.
+_LOCK_ONE = sa.text(
+    "with known as (select * from ticket_clock where ticket_id = :one for update),"
+    " slept as (select * from wake where ticket_id = :one for update)"
+    " select (select max(version) from policy) as in_force, known.*,"
+    " slept.revision, slept.next_wake_at, slept.fired_until"
+    " from (values (1)) as one left join known on true left join slept on true"
+).columns(
+    policy_table.c.version.label("in_force"),
+    *ticket_table.c,
+    wake_table.c.revision,
+    wake_table.c.next_wake_at,
+    wake_table.c.fired_until,
 )
-_NEW = insert(ticket_table)
-_SAVE = _NEW.on_conflict_do_update(
-    index_elements=["ticket_id"],
-    set_={column.name: _NEW.excluded[column.name] for column in ticket_table.c},
-    where=ticket_table.c.revision < _NEW.excluded.revision,
+_LOCK_ONE = _LOCK_ONE.bindparams(sa.bindparam("one", type_=sa.Uuid))
+
+_NAMES = [column.name for column in ticket_table.c]
+_SAVE_SQL = (
+    "with slept as ("
+    " insert into wake (ticket_id, revision, next_wake_at) values (:ticket_id, :revision, :next_wake_at)"
+    " on conflict (ticket_id) do update set revision = excluded.revision,"
+    " next_wake_at = excluded.next_wake_at, fired_until = null"
+    " where wake.revision < excluded.revision returning ticket_id),"
+    f" known as (insert into ticket_clock ({', '.join(_NAMES)})"
+    f" select {', '.join(f':{name}' for name in _NAMES)} from slept"
+    f" on conflict (ticket_id) do update set {', '.join(f'{name} = excluded.{name}' for name in _NAMES[1:])})"
 )
-_FORGET_DUE = sa.delete(due_table).where(due_table.c.ticket_id == sa.bindparam("one"))
-_ADD_DUE = sa.insert(due_table)
+_SAVE_DUE_SQL = (
+    ", forgotten as (delete from due_clock where ticket_id = :ticket_id and clock <> all(:clocks)),"
+    " counted as (insert into due_clock"
+    " (ticket_id, clock, queue, due_at, target, elapsed, since, calendar)"
+    " select :ticket_id, given.clock, :queue, given.due_at, given.target, given.elapsed, given.since,"
+    " given.calendar from slept, unnest(:clocks, :dues, :targets, :elapsed, :since, :calendars)"
+    " as given(clock, due_at, target, elapsed, since, calendar)"
+    " on conflict (ticket_id, clock) do update set queue = excluded.queue, due_at = excluded.due_at,"
+    " target = excluded.target, elapsed = excluded.elapsed, since = excluded.since,"
+    " calendar = excluded.calendar)"
+)
+_COLUMNS = [
+    *(sa.bindparam(column.name, type_=column.type) for column in ticket_table.c),
+    sa.bindparam("revision", type_=sa.BigInteger),
+    sa.bindparam("next_wake_at", type_=INSTANT),
+]
+_SAVE = sa.text(f"{_SAVE_SQL} select 1 from slept").bindparams(*_COLUMNS)
+_SAVE_ALL = sa.text(f"{_SAVE_SQL}{_SAVE_DUE_SQL} select 1 from slept").bindparams(
+    *_COLUMNS,
+    sa.bindparam("clocks", type_=_TEXTS),
+    sa.bindparam("dues", type_=_INSTANTS),
+    sa.bindparam("targets", type_=_NUMBERS),
+    sa.bindparam("elapsed", type_=_NUMBERS),
+    sa.bindparam("since", type_=_INSTANTS),
+    sa.bindparam("calendars", type_=_TEXTS),
+)
+
+TICKETS = sa.select(
+    *ticket_table.c, wake_table.c.revision, wake_table.c.next_wake_at, wake_table.c.fired_until
+).select_from(ticket_table.join(wake_table, wake_table.c.ticket_id == ticket_table.c.ticket_id))
+"""Whole tickets, as `ticket_row` reads them."""
 
 
-async def save_fired(tx: Tx, rows: Sequence[TicketRow]) -> None:
-    """Write what firing changes: standings, next wake-up and revision."""
-    if rows:
-        await tx.execute(
-            _FIRED,
-            [
-                {
-                    "row_id": row.ticket_id,
-                    "rev": row.revision,
-                    "stood": [one.dump() for one in row.standings],
-                    "wake": None if row.next_wake is None else moment(row.next_wake),
-                }
-                for row in rows
-            ],
-        )
-
-
-_FIRED = (
-    sa.update(ticket_table)
-    .where(ticket_table.c.ticket_id == sa.bindparam("row_id"))
-    .values(
-        revision=sa.bindparam("rev"),
-        standings=sa.bindparam("stood", type_=JSONB),
-        next_wake_at=sa.bindparam("wake", type_=INSTANT),
+def ticket_row(found: Any) -> TicketRow:
+    """A row of TICKETS."""
+    standings = tuple(Standing.load(one) for one in found.standings)
+    return TicketRow(
+        found.ticket_id,
+        found.version,
+        found.revision,
+        found.policy_version,
+        found.open,
+        found.ref,
+        found.timeline,
+        found.attributes,
+        standings if found.fired_until is None else fired_by(standings, micros(found.fired_until)),
+        found.ahead,
+        found.trace,
+        Facets(found.queue, found.line, found.assignee, found.tier, found.customer_timezone),
+        None if found.next_wake_at is None else micros(found.next_wake_at),
     )
-)
 
 
-async def armed_tickets(tx: Tx, after: UUID | None, limit: int) -> list[tuple[UUID, int, int]]:
-    """A page of tickets with a wake-up: id, revision, instant."""
-    columns = (ticket_table.c.ticket_id, ticket_table.c.revision, ticket_table.c.next_wake_at)
-    query = sa.select(*columns).where(ticket_table.c.next_wake_at.is_not(None))
-    if after is not None:
-        query = query.where(ticket_table.c.ticket_id > after)
-    found = await tx.execute(query.order_by(ticket_table.c.ticket_id).limit(limit))
-    return [(one.ticket_id, one.revision, micros(one.next_wake_at)) for one in found]
+def _values(row: TicketRow) -> dict[str, Any]:
+    return {
+        "ticket_id": row.ticket_id,
+        "version": row.version,
+        "revision": row.revision,
+        "policy_version": row.policy_version,
+        "open": row.open,
+        "ref": row.ref,
+        "timeline": row.timeline,
+        "attributes": dict(row.attributes),
+        "standings": [one.dump() for one in row.standings],
+        "ahead": row.ahead,
+        "trace": row.trace,
+        "queue": row.facets.queue,
+        "line": row.facets.line,
+        "assignee": row.facets.assignee,
+        "tier": row.facets.tier,
+        "customer_timezone": row.facets.customer_timezone,
+        "next_wake_at": None if row.next_wake is None else moment(row.next_wake),
+    }
 
 
-async def overdue_tickets(tx: Tx, limit: int) -> list[tuple[UUID, int, int]]:
-    """The tickets that have waited longest: what a rebuilt index gets first."""
-    columns = (ticket_table.c.ticket_id, ticket_table.c.revision, ticket_table.c.next_wake_at)
-    query = sa.select(*columns).where(ticket_table.c.next_wake_at <= sa.func.clock_timestamp())
-    found = await tx.execute(query.order_by(ticket_table.c.next_wake_at).limit(limit))
-    return [(one.ticket_id, one.revision, micros(one.next_wake_at)) for one in found]
-
-
-async def unarmed(tx: Tx, ticket_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the tickets that have no wake-up."""
-    given = sa.func.unnest(sa.literal(list(ticket_ids), sa.ARRAY(sa.Uuid))).column_valued("given")
-    armed = sa.and_(ticket_table.c.ticket_id == given, ticket_table.c.next_wake_at.is_not(None))
-    query = sa.select(given).where(~sa.exists().where(armed))
-    return [found[0] for found in await tx.execute(query)]
+def _running(running: Sequence[Running]) -> dict[str, Any]:
+    return {
+        "clocks": [one.clock for one in running],
+        "dues": [moment(one.due) for one in running],
+        "targets": [one.target for one in running],
+        "elapsed": [one.elapsed for one in running],
+        "since": [moment(one.since) for one in running],
+        "calendars": [one.calendar for one in running],
+    }
 
 
 async def list_due(tx: Tx, wanted: DueFilter, limit: int) -> list[DueRow]:
     """Running clocks, soonest first."""
     place = (due_table.c.due_at, due_table.c.ticket_id, due_table.c.clock)
-    joined = due_table.join(ticket_table, ticket_table.c.ticket_id == due_table.c.ticket_id)
-    query = sa.select(due_table.c.clock, due_table.c.due_at, ticket_table).select_from(joined)
+    query = TICKETS.join(due_table, due_table.c.ticket_id == ticket_table.c.ticket_id)
+    query = query.add_columns(due_table.c.clock, due_table.c.due_at)
     if wanted.queue:
         query = query.where(due_table.c.queue == wanted.queue)
     if wanted.before is not None:
@@ -206,7 +262,7 @@ async def list_due(tx: Tx, wanted: DueFilter, limit: int) -> list[DueRow]:
     if wanted.after is not None:
         query = query.where(sa.tuple_(*place) > sa.tuple_(*wanted.after))
     found = await tx.execute(query.order_by(*place).limit(limit))
-    return [DueRow(one.clock, one.due_at, _ticket(one)) for one in found]
+    return [DueRow(one.clock, one.due_at, ticket_row(one)) for one in found]
 
 
 async def due_counts(tx: Tx, minutes: Sequence[int]) -> dict[int, int]:
@@ -225,35 +281,3 @@ async def outdated_count(tx: Tx, version: int) -> int:
     """Open tickets computed under an earlier policy."""
     older = sa.and_(ticket_table.c.open, ticket_table.c.policy_version < version)
     return await tx.conn.scalar(sa.select(sa.func.count()).select_from(ticket_table).where(older)) or 0
-
-
-def _ticket(found: Any) -> TicketRow:
-    return TicketRow(
-        found.ticket_id,
-        found.version,
-        found.revision,
-        found.policy_version,
-        found.open,
-        found.ref,
-        found.timeline,
-        found.attributes,
-        tuple(Standing.load(one) for one in found.standings),
-        found.trace,
-        None if found.next_wake_at is None else micros(found.next_wake_at),
-    )
-
-
-def _values(row: TicketRow) -> dict[str, Any]:
-    return {
-        "ticket_id": row.ticket_id,
-        "version": row.version,
-        "revision": row.revision,
-        "policy_version": row.policy_version,
-        "open": row.open,
-        "ref": row.ref,
-        "timeline": row.timeline,
-        "attributes": dict(row.attributes),
-        "standings": [one.dump() for one in row.standings],
-        "trace": dict(row.trace),
-        "next_wake_at": None if row.next_wake is None else moment(row.next_wake),
-    }

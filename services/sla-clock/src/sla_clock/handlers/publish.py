@@ -1,0 +1,141 @@
+"""Sends batches of the ledger into the stream, and again until it has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import nats.errors
+import nats.js.errors
+
+from chassis import telemetry
+from chassis.bus import Ack, Outgoing
+from chassis.clock import utcnow
+from chassis.db import Tx
+from chassis.errors import Unavailable
+from chassis.going import going
+from sla_clock.handlers.works import Works
+from sla_clock.metrics import LATENESS, REPUBLISHED
+from sla_clock.store import ledger
+from sla_clock.store.ledger import LedgerRow, Sent
+from tickdesk.sla.v1.events_pb2 import MarkReached
+
+log = telemetry.logger(__name__)
+
+STREAM = "SLA"
+_SUBJECT = MarkReached.DESCRIPTOR.full_name
+_KEPT_BY_STREAM = timedelta(days=7)
+_AGAIN_SECONDS = (0.1, 0.5, 1.0, 2.0)
+_NOTE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Marks that were entered together and are sent together; number 0 is no batch."""
+
+    number: int
+    marks: Sequence[LedgerRow]
+
+
+async def deliver(works: Works, batch: Batch) -> None:
+    """Send a batch until the stream has it: whoever fires does not run ahead of a stream that is slow."""
+    tries = 0
+    while going():
+        sent = await send(works, batch)
+        if sent is not None:
+            if sent.batch:
+                works.note(sent)
+            return
+        await asyncio.sleep(_AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)])
+        tries += 1
+
+
+async def send(works: Works, batch: Batch) -> Sent | None:
+    """Send a batch once; None when the stream does not have all of it."""
+    if not batch.marks:
+        return Sent(batch.number, None, None)
+    try:
+        await works.bus.ensure_stream(STREAM)
+        acks = await works.bus.publish([_outgoing(row) for row in batch.marks])
+    except (Unavailable, nats.errors.Error, TimeoutError) as error:
+        log.warning("marks wait for the stream", marks=len(batch.marks), error=type(error).__name__)
+        return None
+    numbers = [ack.sequence for ack in acks if isinstance(ack, Ack)]
+    stored = utcnow()
+    for row, ack in zip(batch.marks, acks, strict=True):
+        if isinstance(ack, Ack) and not ack.duplicate:
+            LATENESS.labels(row.clock).observe(max(0.0, (stored - row.due_at).total_seconds()))
+    if len(numbers) < len(batch.marks):
+        log.warning("marks not taken by the stream", marks=len(batch.marks) - len(numbers))
+        return None
+    return Sent(batch.number, min(numbers), max(numbers))
+
+
+def _outgoing(row: LedgerRow) -> Outgoing:
+    headers = {"traceparent": row.trace} if row.trace else {}
+    return Outgoing(_SUBJECT, row.payload, str(row.event_id), str(row.ticket_id), row.fired_at, headers)
+
+
+async def note_sent(works: Works) -> None:
+    """Note batches that the stream has stored, a few at a time, for ever."""
+    while going():
+        await works.to_note.wait()
+        works.to_note.clear()
+        sent, works.sent = works.sent, []
+        try:
+            async with works.db.tx() as tx:
+                await ledger.batches_sent(tx, sent, tx.now)
+        except Unavailable as error:
+            log.warning("sent batches not noted", batches=len(sent), error=str(error))
+        await asyncio.sleep(_NOTE_SECONDS)
+
+
+async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
+    """Send batches, oldest first, that have waited for the stream at least that long; how many were sent."""
+    count = 0
+    async with works.db.tx() as tx:
+        for number in await ledger.lock_unsent(tx, tx.now - older, limit):
+            marks = await ledger.batch_marks(tx, number)
+            sent = await send(works, Batch(number, marks))
+            if sent is None:
+                break
+            await ledger.batches_sent(tx, [sent], utcnow())
+            REPUBLISHED.inc(len(marks))
+            count += 1
+    return count
+
+
+async def check_stream(works: Works) -> int:
+    """Find batches that the stream acknowledged and has lost; they will be sent again. How many."""
+    async with works.db.tx() as tx:
+        since = tx.now - _KEPT_BY_STREAM
+        known = await ledger.sent_range(tx, since)
+        if known is None:
+            return 0
+        low, lost_from = known
+        if await _holds(works, tx, lost_from):
+            return 0
+        # What a stream loses is its tail, so the first lost batch can be searched for by halving.
+        high = lost_from
+        while low <= high:
+            middle = (low + high) // 2
+            number = await ledger.number_from(tx, middle)
+            if number < lost_from and await _holds(works, tx, number):
+                low = number + 1
+            else:
+                lost_from, high = number, middle - 1
+        lost = await ledger.forget_sent(tx, lost_from)
+    log.error("stream has lost marks, sending again", batches=lost, from_sequence=lost_from)
+    return lost
+
+
+async def _holds(works: Works, tx: Tx, number: int) -> bool:
+    """Whether the stream has the event of our ledger under that number."""
+    try:
+        message = await works.bus.js.get_msg(STREAM, number)
+    except nats.js.errors.NotFoundError:
+        return False
+    event = (message.headers or {}).get("Tickdesk-Event-Id")
+    return event in {str(row.event_id) for row in await ledger.numbered_marks(tx, number)}

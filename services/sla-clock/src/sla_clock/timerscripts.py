@@ -1,0 +1,105 @@
+"""What Redis runs for the timers. All keys of a call carry one hash tag: KEYS[1] the set, KEYS[2] the hash.
+
+Beside the revisions under 16-byte ids the hash has three fields: `epoch` (the shard was filled), `serial`
+(counts claims), `held` (the lease under which somebody fires this shard).
+"""
+
+# Each answers with the server's milliseconds, so that the caller knows how far off the new timers are.
+_APPLY = """
+local time = redis.call('TIME')
+for i = 1, #ARGV, 3 do
+  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local known = tonumber(redis.call('HGET', KEYS[2], id) or '-1')
+  if revision > known then
+    if score == '' then
+      redis.call('ZREM', KEYS[1], id)
+      redis.call('HDEL', KEYS[2], id)
+    else
+      redis.call('ZADD', KEYS[1], score, id)
+      redis.call('HSET', KEYS[2], id, revision)
+    end
+  end
+end
+return time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+# A lease is the claim's instant plus the lease time, with a fraction of a millisecond that no other
+# claim of that millisecond has: the score itself is the fencing token. While one worker holds a shard
+# no other claims from it, or the order within the shard would be lost.
+# Nothing due: {now, instant of the head}. Else {now in microseconds, lease, ids, horizon}.
+_CLAIM = """
+local time = redis.call('TIME')
+local micros = string.format('%.0f', time[1] * 1000000 + time[2])
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+if not head then
+  return {micros, ''}
+elseif tonumber(head) > now then
+  return {micros, head}
+end
+local state = redis.call('HMGET', KEYS[2], 'held', 'serial')
+if tonumber(state[1] or '0') > now then
+  return {micros, state[1]}
+end
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+local horizon = now
+if #ids == tonumber(ARGV[1]) then
+  horizon = math.ceil(tonumber(redis.call('ZSCORE', KEYS[1], ids[#ids])))
+end
+local serial = (tonumber(state[2] or '0') + 1) % 1024
+local lease = string.format('%.17g', now + ARGV[2] + serial / 1024)
+local leased = {}
+for i, id in ipairs(ids) do
+  leased[2 * i - 1], leased[2 * i] = lease, id
+end
+redis.call('ZADD', KEYS[1], 'XX', unpack(leased))
+redis.call('HSET', KEYS[2], 'serial', serial, 'held', lease)
+return {micros, lease, ids, string.format('%.0f', horizon)}
+"""
+
+_SETTLE = """
+local settled, lease = 0, tonumber(ARGV[1])
+if tonumber(redis.call('HGET', KEYS[2], 'held') or '0') == lease then
+  redis.call('HDEL', KEYS[2], 'held')
+end
+for i = 2, #ARGV, 3 do
+  local id, score = ARGV[i], ARGV[i + 2]
+  if tonumber(redis.call('ZSCORE', KEYS[1], id) or '-1') == lease then
+    if score == '' then
+      redis.call('ZREM', KEYS[1], id)
+      redis.call('HDEL', KEYS[2], id)
+    else
+      redis.call('ZADD', KEYS[1], score, id)
+      redis.call('HSET', KEYS[2], id, ARGV[i + 1])
+    end
+    settled = settled + 1
+  end
+end
+return settled
+"""
+
+# Returns how many were missing and how many stood elsewhere. A score beyond the one wanted, of the same
+# revision, is a lease: somebody is at work, or died and will be followed when it ends.
+_REPAIR = """
+local time = redis.call('TIME')
+local missing, moved = 0, 0
+for i = 1, #ARGV, 3 do
+  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local found = redis.call('ZSCORE', KEYS[1], id)
+  local known = tonumber(redis.call('HGET', KEYS[2], id) or '-1')
+  if not found then
+    missing = missing + 1
+  elseif revision > known or (revision == known and tonumber(found) < tonumber(score)) then
+    moved = moved + 1
+  else
+    score = nil
+  end
+  if score then
+    redis.call('ZADD', KEYS[1], score, id)
+    redis.call('HSET', KEYS[2], id, revision)
+  end
+end
+return {missing, moved, time[1] * 1000 + math.floor(time[2] / 1000)}
+"""
+
+SCRIPTS = {"apply": _APPLY, "claim": _CLAIM, "settle": _SETTLE, "repair": _REPAIR}
