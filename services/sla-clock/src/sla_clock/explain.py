@@ -9,7 +9,7 @@ from enum import StrEnum
 from chassis.errors import NotFound
 from sla_clock.calendar import Calendar
 from sla_clock.domain import Attributes, Clock, Fact, Rule, Situation, Timeline
-from sla_clock.policy import Policy, Row, clocks
+from sla_clock.policy import Policy, Verdict, clocks
 
 
 class Kind(StrEnum):
@@ -37,16 +37,6 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A row of the matrix as it met the ticket; `target` is None where the row has none for the clock."""
-
-    row: str
-    target: int | None
-    won: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """One cycle of a clock. `due` is where the target is reached, also when the clock was stopped before."""
 
@@ -60,7 +50,7 @@ def explain(timeline: Timeline, policy: Policy, name: str, cycle: int, now: int)
     """Explain a clock in a cycle (0: the newest) as of an instant. Raises NotFound (CLOCK_UNKNOWN)."""
     clock = _find(timeline, policy, name, cycle)
     due = _due(clock)
-    verdicts = tuple(_verdicts(policy, clock, _seen(timeline, policy, clock)))
+    verdicts = tuple(policy.verdicts(name, _seen(timeline, policy, clock)))
     return Explanation(clock, tuple(_stretches(clock, due, now)), verdicts, due)
 
 
@@ -148,38 +138,3 @@ def _seen(timeline: Timeline, policy: Policy, clock: Clock) -> Attributes:
 
 def _ends(rule: Rule, fact: Fact) -> bool:
     return any(trigger.fits(fact) for trigger in (*rule.stop, *rule.cancel))
-
-
-def _verdicts(policy: Policy, clock: Clock, seen: Attributes) -> Iterator[Verdict]:
-    for row in policy.rows:
-        target = row.targets.get(clock.name)
-        won = row.name == clock.terms.row
-        yield Verdict(row.name, target, won, _reason(policy, clock, row, seen))
-
-
-def _reason(policy: Policy, clock: Clock, row: Row, seen: Attributes) -> str:
-    strictest = policy.mode == "strictest"
-    if row.name == clock.terms.row:
-        return "the shortest target of all rows that fit" if strictest else "the first row that fits"
-    if not row.fits(seen):
-        return misfit(row, seen)
-    target = row.targets.get(clock.name)
-    if target is None:
-        return "fits, and has no target for this clock"
-    if not strictest:
-        return f"fits, but row {clock.terms.row} stands before it"
-    if target == clock.target:
-        return f"fits with the same target, but row {clock.terms.row} stands before it"
-    return f"fits, but row {clock.terms.row} has a shorter target"
-
-
-def misfit(row: Row, seen: Attributes) -> str:
-    """The first condition of a row that a ticket with these attributes does not meet, in words."""
-    for name, wanted in row.equals.items():
-        if not replace(row, equals={name: wanted}, tags=frozenset(), when=None).fits(seen):
-            value = getattr(seen, name) or "not said"
-            return f"does not fit: {name} is {value}, not {' or '.join(sorted(wanted))}"
-    if not replace(row, equals={}, when=None).fits(seen):
-        return f"does not fit: it has no tag {' or '.join(sorted(row.tags))}"
-    condition = row.when.text if row.when else ""
-    return f"does not fit: its condition is false: {condition}"

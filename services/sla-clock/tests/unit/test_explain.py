@@ -108,16 +108,16 @@ def test_every_row_is_told_with_the_reason_why_it_won_lost_or_did_not_fit() -> N
     life = story(("2026-11-20 09:00", created()), zone=MOSCOW, attributes=attributes)
     found = told(life, "first_response")
     assert [(row.row, row.won, row.reason) for row in found.verdicts] == [
-        ("critical", False, "does not fit: priority is normal, not critical"),
-        ("vip", False, "does not fit: tier is standard, not vip"),
-        ("chat", False, "does not fit: it has no tag urgent"),
-        ("paid", False, 'does not fit: its condition is false: tier == "vip" || "paid" in tags'),
-        ("normal", True, "the shortest target of all rows that fit"),
-        ("also", False, "fits with the same target, but row normal stands before it"),
-        ("slow", False, "fits, but row normal has a shorter target"),
+        ("critical", False, "priority is normal, not critical"),
+        ("vip", False, "tier is standard, not vip"),
+        ("chat", False, "the ticket has none of the tags urgent"),
+        ("paid", False, "the condition is false"),
+        ("normal", True, "the shortest target that fits"),
+        ("also", False, "fits, but normal stands above it"),
+        ("slow", False, "fits, but normal is stricter"),
     ]
     assert [row.target for row in told(life, "pickup").verdicts][-3:] == [None, None, 10 * MINUTE]
-    assert told(life, "pickup").verdicts[4].reason == "fits, and has no target for this clock"
+    assert told(life, "pickup").verdicts[4].reason == "fits, but says nothing of pickup"
 
 
 def test_the_first_row_is_told_as_the_first() -> None:
@@ -125,7 +125,7 @@ def test_the_first_row_is_told_as_the_first() -> None:
     life = story(("2026-11-20 09:00", created()), zone=MOSCOW)
     reasons = {row.row: row.reason for row in explain(life, first, "first_response", 0, 0).verdicts}
     assert reasons["normal"] == "the first row that fits"
-    assert reasons["slow"] == "fits, but row normal stands before it"
+    assert reasons["slow"] == "fits, but normal stands above it"
 
 
 def test_a_finished_cycle_is_judged_by_the_priority_of_its_end() -> None:
@@ -139,7 +139,7 @@ def test_a_finished_cycle_is_judged_by_the_priority_of_its_end() -> None:
     )
     first, second = told(life, "resolution", 1), told(life, "resolution", 2)
     assert [row.row for row in first.verdicts if row.won] == ["normal"]
-    assert first.verdicts[0].reason == "does not fit: priority is normal, not critical"
+    assert first.verdicts[0].reason == "priority is normal, not critical"
     assert [row.row for row in second.verdicts if row.won] == ["critical"]
 
 
