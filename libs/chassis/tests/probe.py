@@ -133,3 +133,10 @@ def watch(channel: grpc.aio.Channel) -> Any:
     return channel.unary_stream(
         f"/{SERVICE}/Watch", lambda message: message.SerializeToString(), Answer.FromString
     )
+
+
+async def emit(db: Database, *messages: Any, key: str = "k") -> None:
+    """Emit events in one transaction."""
+    async with db.tx() as tx:
+        for message in messages:
+            tx.emit(message, key)

@@ -52,7 +52,8 @@ _POISON_DELAYS = (0.2, 1.0, 5.0, 15.0)
 _AWAY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # A message this often delivered is taken for poison at its first failure here: memory dies with a process.
 _MANY_DELIVERIES = 20
-# An event that is this late to come back was finished by another replica.
+# An event that is this late to come back is with another replica, and later was finished there.
+_LOST_SECONDS = 2.0
 _FORGET_SECONDS = 60.0
 _SHARE_WINDOW, _SHARE_MIN = 100, 20
 _AWAY_CODES = (
@@ -95,7 +96,7 @@ class Consumer:
         self._refusal: Unavailable | None = None
         bus.on_connect(self._over.set)
         self._failures: dict[int, int] = {}
-        self._held: dict[str, tuple[int, float]] = {}
+        self._held: dict[str, dict[int, float]] = {}
         self._recent: deque[bool] = deque(maxlen=_SHARE_WINDOW)
 
     async def run(self) -> None:
@@ -214,8 +215,12 @@ class Consumer:
     def _forget(self) -> None:
         """Drop what is known of events that never came back here."""
         since = asyncio.get_running_loop().time() - _FORGET_SECONDS
-        self._held = {key: held for key, held in self._held.items() if held[1] > since}
-        known = {sequence for sequence, _ in self._held.values()}
+        late = {
+            key: {each: until for each, until in held.items() if until > since}
+            for key, held in self._held.items()
+        }
+        self._held = {key: held for key, held in late.items() if held}
+        known = {sequence for held in self._held.values() for sequence in held}
         known |= {msg.metadata.sequence.stream for msg in self._mine.values()}
         self._failures = {each: count for each, count in self._failures.items() if each in known}
 
@@ -228,7 +233,7 @@ class Consumer:
             return
         wait = self._hold(msg)
         if wait:
-            await msg.nak(delay=wait)
+            await self._nak(msg, wait)
             return
         headers = msg.headers or {}
         structlog.contextvars.clear_contextvars()
@@ -283,26 +288,26 @@ class Consumer:
     async def _nak(self, msg: Msg, delay: float) -> None:
         """Give the event back for `delay` seconds and keep the later events of its key behind it."""
         until = asyncio.get_running_loop().time() + delay
-        self._held[_key(msg)] = (msg.metadata.sequence.stream, until)
+        self._held.setdefault(_key(msg), {})[msg.metadata.sequence.stream] = until
         await msg.nak(delay=delay)
 
     def _hold(self, msg: Msg) -> float:
-        """Return how many seconds this event must wait for an earlier one of its key, 0 for none."""
-        sequence, until = self._held.get(_key(msg), (0, 0.0))
-        left = until - asyncio.get_running_loop().time()
-        if left < -2.0:
-            # The earlier one has not come back here: another replica has it.
-            self._held.pop(_key(msg), None)
-            return 0.0
-        if msg.metadata.sequence.stream <= sequence:
-            return 0.0
-        return max(left, 0.0) + 0.1
+        """Return how many seconds this event must wait for earlier ones of its key, 0 for none."""
+        mine, now = msg.metadata.sequence.stream, asyncio.get_running_loop().time()
+        held = self._held.get(_key(msg), {})
+        # One that has not come back here for so long is with another replica.
+        earlier = [
+            until for sequence, until in held.items() if sequence < mine and until > now - _LOST_SECONDS
+        ]
+        return max(max(earlier) - now, 0.0) + 0.1 if earlier else 0.0
 
     def _release(self, msg: Msg) -> None:
         sequence = msg.metadata.sequence.stream
         self._failures.pop(sequence, None)
-        if self._held.get(_key(msg), (0, 0.0))[0] == sequence:
-            del self._held[_key(msg)]
+        held = self._held.get(_key(msg), {})
+        held.pop(sequence, None)
+        if not held:
+            self._held.pop(_key(msg), None)
 
     async def _bury(self, msg: Msg, error: Exception) -> None:
         """Move the event to the dead letters with its reason. Raises DeadLetterFlood above the share."""

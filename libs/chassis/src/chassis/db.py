@@ -205,8 +205,8 @@ class Database:
                 tx = Tx(conn, self.service, delivery)
                 yield tx
                 await tx.flush()
-        except DBAPIError as error:
-            if not passing(error):
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if not (passing(error) if isinstance(error, DBAPIError) else _passes(error)):
                 raise
             raise _unavailable(error) from error
         finally:

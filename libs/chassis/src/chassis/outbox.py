@@ -77,9 +77,12 @@ class Relay:
                 # Another replica is publishing and may have looked before our commit.
                 await asyncio.sleep(_BUSY_SECONDS)
                 return True
-            rows = await (await _driver(tx)).fetch(_PENDING_ROWS, _BATCH)
+            driver = await _driver(tx)
+            rows = await driver.fetch(_PENDING_ROWS, _BATCH)
             if not rows:
                 return False
+            # A crash that loses the note that an event was published only publishes it again.
+            await driver.execute("set local synchronous_commit = off")
             refused = await self._send(tx, rows)
         if refused:
             raise Unavailable(f"{refused} of {len(rows)} events were not taken by the stream")
@@ -114,16 +117,30 @@ class Relay:
         async with self._db.tx() as tx:
             if not await _lock(tx):
                 return 0
-            newest = (await tx.execute(_NEWEST)).first()
-            if newest is None:
-                self._checked_connection = connection
-                return 0
-            last = await self._bus.last_sequence(stream_of(newest.type))
+            newest = (await tx.execute(_NEWEST, {"high": _NO_NUMBER})).first()
             count = 0
-            if last < newest.stream_seq:
-                count = await _reset(tx, last, stream_of(newest.type))
+            if newest is not None and await self._lost(newest):
+                count = await _reset(tx, await self._last_kept(tx, newest), stream_of(newest.type))
         self._checked_connection = connection
         return count
+
+    async def _lost(self, row: sa.Row[Any]) -> bool:
+        return await self._bus.lost(stream_of(row.type), row.stream_seq, str(row.id))
+
+    async def _last_kept(self, tx: Tx, lost: sa.Row[Any]) -> int:
+        """The number after which nothing is kept: a stream loses its tail, so halving finds it.
+
+        The stream's own last number says nothing: others write into it too.
+        """
+        kept, gone = 0, lost.stream_seq
+        while kept + 1 < gone:
+            middle = (kept + gone) // 2
+            row = (await tx.execute(_NEWEST, {"high": middle})).first()
+            if row is not None and row.stream_seq > kept and await self._lost(row):
+                gone = row.stream_seq
+            else:
+                kept = middle
+        return kept
 
     async def _settle(self, tx: Tx, rows: Sequence[Any], acks: list[Ack | Exception], high: int) -> None:
         done = {row["id"]: ack.sequence for row, ack in zip(rows, acks, strict=True) if isinstance(ack, Ack)}
@@ -176,9 +193,10 @@ _PENDING_ROWS = (
     " where published_at is null order by seq limit $1"
 )
 _HIGH = sa.select(sa.func.max(_outbox.c.stream_seq))
+_NO_NUMBER = 2**62
 _NEWEST = (
-    sa.select(_outbox.c.stream_seq, _outbox.c.type)
-    .where(_outbox.c.stream_seq.is_not(None))
+    sa.select(_outbox.c.stream_seq, _outbox.c.id, _outbox.c.type)
+    .where(_outbox.c.stream_seq <= sa.bindparam("high"))
     .order_by(_outbox.c.stream_seq.desc())
     .limit(1)
 )

@@ -134,3 +134,14 @@ async def test_a_database_is_created_once(url: DatabaseUrl) -> None:
     async with Database(url, "test") as db, db.engine.connect() as conn:
         plain = await conn.execution_options(isolation_level="AUTOCOMMIT")
         await plain.execute(sa.text("drop database made_by_test with (force)"))
+
+
+async def test_a_driver_statement_that_loses_its_server_is_unavailable_like_any_other(
+    database: Callable[..., DatabaseUrl],
+) -> None:
+    async with Database(database(), "test") as db:
+        with pytest.raises(Unavailable):
+            async with db.tx() as tx:
+                driver = (await tx.conn.get_raw_connection()).driver_connection
+                await driver.execute("select pg_terminate_backend(pg_backend_pid())")
+        await db.ready()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,16 +17,8 @@ from chassis.dlq import drop_letter, list_letters, replay_letter
 from chassis.errors import InvalidInput, NotFound, Refused, Unavailable
 from chassis.outbox import Relay, relay_outbox
 from chassis.servers import Server
-from chassis.testing import DatabaseUrl, events, eventually
-from libs.chassis.tests.probe import Followed, Happened, create_tables, effect, rows
-
-
-@pytest.fixture
-async def db(database: Callable[..., DatabaseUrl]) -> AsyncIterator[Database]:
-    url = database()
-    await create_tables(url)
-    async with Database(url, "test") as opened:
-        yield opened
+from chassis.testing import events, eventually
+from libs.chassis.tests.probe import Followed, Happened, effect, emit, rows
 
 
 @contextlib.asynccontextmanager
@@ -50,12 +42,6 @@ async def consuming(bus: Bus, db: Database, handler: Any) -> AsyncIterator[async
     consumer = Consumer(bus, db, "PROBE", [Subscription(Happened, handler)])
     async with background(consumer.run()) as (task,):
         yield task
-
-
-async def emit(db: Database, *messages: Any, key: str = "k") -> None:
-    async with db.tx() as tx:
-        for message in messages:
-            tx.emit(message, key)
 
 
 async def note(tx: Tx, event: Any) -> None:
@@ -305,52 +291,6 @@ async def test_events_written_while_nats_is_down_arrive_when_it_is_back(
 
 async def has(db: Database, count: int) -> bool:
     return len(await effects(db)) >= count
-
-
-async def test_a_stream_that_lost_its_tail_is_filled_again(db: Database, bus: Bus) -> None:
-    relay = Relay(db, bus)
-    await emit(db, *(Happened(n=n) for n in range(10)))
-    await relay.step()
-    # The same as an older copy of the store: numbers 7 to 10 were acknowledged and are gone.
-    await bus.js.delete_stream("PROBE")
-    bus._known.clear()
-    await bus.ensure_stream("PROBE")
-    for n in range(6):
-        await bus.js.publish("tickdesk.probe.v1.Happened", b"", headers={"Nats-Msg-Id": f"old{n}"})
-    assert await relay.check() == 4
-    await relay.step()
-    info = await bus.js.stream_info("PROBE")
-    assert info.state.messages == 10
-    assert [row.stream_seq for row in await rows(db, "select stream_seq from outbox order by seq")][6:] == [
-        7,
-        8,
-        9,
-        10,
-    ]
-
-
-async def test_a_rollback_hidden_by_new_events_is_seen_by_its_reused_numbers(db: Database, bus: Bus) -> None:
-    relay = Relay(db, bus)
-    await emit(db, *(Happened(n=n) for n in range(3)))
-    await relay.step()
-    await bus.js.delete_stream("PROBE")
-    bus._known.clear()
-    await emit(db, *(Happened(n=n) for n in range(3, 6)))
-    # No check in between: the new events get numbers 1 to 3 a second time.
-    await relay.step()
-    await relay.step()
-    async with events(bus, Happened) as watch:
-        await eventually(lambda: {event.n for event in watch.seen} == set(range(6)))
-
-
-async def test_a_vanished_stream_is_made_again_from_the_retained_rows(db: Database, bus: Bus) -> None:
-    relay = Relay(db, bus)
-    await emit(db, *(Happened(n=n) for n in range(5)))
-    await relay.step()
-    await bus.js.delete_stream("PROBE")
-    assert await relay.check() == 5
-    await relay.step()
-    assert (await bus.js.stream_info("PROBE")).state.messages == 5
 
 
 async def test_two_relays_publish_every_event_once_in_order(db: Database, bus: Bus) -> None:
