@@ -136,12 +136,17 @@ async def test_a_database_is_created_once(url: DatabaseUrl) -> None:
         await plain.execute(sa.text("drop database made_by_test with (force)"))
 
 
+async def cut(db: Database) -> None:
+    """End the own connection from the server's side, by a statement of the driver."""
+    async with db.tx() as tx:
+        driver: Any = (await tx.conn.get_raw_connection()).driver_connection
+        await driver.execute("select pg_terminate_backend(pg_backend_pid())")
+
+
 async def test_a_driver_statement_that_loses_its_server_is_unavailable_like_any_other(
-    database: Callable[..., DatabaseUrl],
+    url: DatabaseUrl,
 ) -> None:
-    async with Database(database(), "test") as db:
+    async with Database(url, "test") as db:
         with pytest.raises(Unavailable):
-            async with db.tx() as tx:
-                driver = (await tx.conn.get_raw_connection()).driver_connection
-                await driver.execute("select pg_terminate_backend(pg_backend_pid())")
+            await cut(db)
         await db.ready()
