@@ -1,4 +1,7 @@
-"""What is wrong or doubtful about a policy's text."""
+"""What is wrong or doubtful about a policy's text.
+
+A line that ends with the comment `# lint: ok CHECK` is not warned of under that check.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from sla_clock.lintmarks import mark_doubts
+from sla_clock.lintparts import part_doubts
+from sla_clock.lintrows import row_doubts
 from sla_clock.policyfile import read
 from sla_clock.yamltree import Fault, Malformed
 
@@ -32,11 +38,17 @@ class Finding:
 def lint(text: str, file: str = "policy", *, today: date | None = None) -> list[Finding]:
     """All findings in the order of the text; without `today` nothing is said about coming years."""
     try:
-        read(text, file)
+        policy, root = read(text, file)
     except Malformed as error:
-        return [_fault(fault) for fault in error.faults]
-    return []
+        return [_finding(Severity.ERROR, "POLICY_INVALID", fault) for fault in error.faults]
+    lines = text.splitlines()
+    doubts = (*row_doubts(policy, root), *mark_doubts(policy, root), *part_doubts(policy, root, today))
+    return sorted(
+        _finding(Severity.WARNING, doubt.check, doubt.fault)
+        for doubt in doubts
+        if f"# lint: ok {doubt.check}" not in lines[doubt.fault.line - 1]
+    )
 
 
-def _fault(fault: Fault) -> Finding:
-    return Finding(fault.line, fault.column, Severity.ERROR, "POLICY_INVALID", fault.path, fault.text)
+def _finding(severity: Severity, check: str, fault: Fault) -> Finding:
+    return Finding(fault.line, fault.column, severity, check, fault.path, fault.text)

@@ -60,10 +60,14 @@ class Spot:
     node: Node
     path: str = ""
 
+    def fault(self, text: str) -> Fault:
+        """A complaint about this value."""
+        mark = self.node.start_mark
+        return Fault(mark.line + 1, mark.column + 1, self.path, text)
+
     def wrong(self, text: str) -> NoReturn:
         """Complain about this value."""
-        mark = self.node.start_mark
-        raise Wrong(Fault(mark.line + 1, mark.column + 1, self.path, text))
+        raise Wrong(self.fault(text))
 
     @property
     def line(self) -> int:
@@ -158,8 +162,7 @@ class Faults:
 
     def note(self, spot: Spot, text: str) -> None:
         """Complain about a value and go on."""
-        mark = spot.node.start_mark
-        self.found.append(Fault(mark.line + 1, mark.column + 1, spot.path, text))
+        self.found.append(spot.fault(text))
 
     def settle(self) -> None:
         """Raise Malformed with one violation a fault, if there is any."""
