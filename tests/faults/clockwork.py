@@ -1,26 +1,24 @@
-"""sla-clock as its operators run it: replicas as processes, real servers, and a witness that keeps a ledger."""
+"""sla-clock as its operators run it: processes, real servers, and a witness that keeps a ledger."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import random
 import signal
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import uuid4
 
+import grpc.aio
 import sqlalchemy as sa
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.bus import Ack, Bus, Outgoing, Subscription
-from chassis.clock import utcnow, uuid7
 from chassis.consume import Consumer
 from chassis.db import Database, Tx, chassis_tables
 from chassis.errors import Unavailable
@@ -31,15 +29,16 @@ from chassis.testing import eventually
 from sla_clock.policy import Policy
 from sla_clock.policyfile import load
 from tests.faults.history import Effect, Key, expected, judge
-from tickdesk.common.v1 import common_pb2 as common
-from tickdesk.sla.v1 import sla_service_pb2_grpc
+from tests.faults.story import Story
 from tickdesk.sla.v1.events_pb2 import MarkReached
-from tickdesk.tickets.v1 import timeline_pb2 as facts
-from tickdesk.tickets.v1.events_pb2 import TicketUpdated
-from tickdesk.tickets.v1.ticket_pb2 import Ticket
+from tickdesk.sla.v1.policy_service_pb2 import ApplyPolicyRequest
+from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub
+from tickdesk.sla.v1.sla_service_pb2 import GetClocksRequest, GetClocksResponse
+from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 from tickdesk_cli.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTHONPATH = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 SOAK = bool(os.environ.get("TICKDESK_SOAK"))
 """The long run: many more blows and marks."""
 
@@ -53,6 +52,9 @@ targets:
   - name: critical
     priority: critical
     targets: {resolution: 2s}
+  - name: high
+    priority: high
+    targets: {first_response: 3s, next_response: 2s, resolution: 5s}
   - name: all
     targets: {resolution: 4s}
 marks:
@@ -76,83 +78,6 @@ _effect = sa.Table(
     sa.Column("seen", sa.BigInteger),
     sa.Column("folded", sa.ARRAY(sa.Text)),
 )
-
-
-def stamp(at: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(at)
-    return message
-
-
-def after(seconds: float) -> datetime:
-    return utcnow() + timedelta(seconds=seconds)
-
-
-@dataclass
-class Story:
-    """A ticket's life; each fact makes a version."""
-
-    created: datetime
-    priority: Any = common.PRIORITY_NORMAL
-    id: str = field(default_factory=lambda: str(uuid7()))
-    kind: Any = facts.STATUS_KIND_NEW
-    facts: list[facts.Fact] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        first = facts.Created(
-            priority=self.priority, line=common.LINE_L1, status="new", status_kind=facts.STATUS_KIND_NEW
-        )
-        self.add(self.created, created=first)
-
-    @property
-    def version(self) -> int:
-        return len(self.facts)
-
-    def add(self, at: datetime, **fact: Any) -> Story:
-        self.facts.append(facts.Fact(time=stamp(at), **fact))
-        return self
-
-    def replied(self, at: datetime) -> Story:
-        run = facts.MessageRun(last_time=stamp(at), count=1, agent_id="anna")
-        return self.add(at, staff_replies=run)
-
-    def asked(self, at: datetime) -> Story:
-        return self.add(at, customer_messages=facts.MessageRun(last_time=stamp(at), count=1))
-
-    def status(self, name: str, at: datetime) -> Story:
-        before, self.kind = self.kind, facts.StatusKind.Value(f"STATUS_KIND_{name.upper()}")
-        changed = facts.StatusChanged(to=name, from_kind=before, to_kind=self.kind)
-        return self.add(at, status_changed=changed)
-
-    def ticket(self, version: int = 0) -> Ticket:
-        """The ticket as it was at a version; the newest unless one is named."""
-        version = version or self.version
-        return Ticket(
-            id=self.id,
-            key="SUP-1",
-            version=version,
-            queue="SUP",
-            subject="It does not print",
-            priority=self.priority,
-            line=common.LINE_L1,
-            channel=common.CHANNEL_EMAIL,
-            status_kind=self.kind,
-            timeline=facts.Timeline(facts=self.facts[:version]),
-        )
-
-    def event(self, version: int = 0, copy: str = "") -> Outgoing:
-        """What tickets publishes of a version; a copy has the event's id, but another for the stream."""
-        ticket = self.ticket(version)
-        identity = str(uuid5(UUID(self.id), str(ticket.version)))
-        payload = TicketUpdated(ticket=ticket).SerializeToString()
-        subject = TicketUpdated.DESCRIPTOR.full_name
-        return Outgoing(subject, payload, identity, self.id, utcnow(), {}, f"{identity}{copy}")
-
-
-def stories(rng: random.Random, count: int, within: float) -> list[Story]:
-    """Tickets that are created within the next seconds, every fourth critical."""
-    priorities = (common.PRIORITY_CRITICAL, *[common.PRIORITY_NORMAL] * 3)
-    return [Story(after(rng.uniform(0, within)), rng.choice(priorities)) for _ in range(count)]
 
 
 class Witness:
@@ -209,6 +134,12 @@ class Clockwork:
     replicas: list[Process] = field(default_factory=list)
     told: list[Story] = field(default_factory=list)
 
+    async def start(self, count: int) -> None:
+        """Start replicas and wait until they are ready."""
+        for _ in range(count):
+            self.replica()
+        await self.ready()
+
     def replica(self, module: str = "sla_clock", **environment: str) -> Process:
         """One more process, started but not yet ready."""
         number, ops, grpc = len(self.replicas), free_port(), free_port()
@@ -226,7 +157,7 @@ class Clockwork:
                 await replica.ready()
 
     async def tell(self, told: Iterable[Story]) -> None:
-        """Publish the newest version of tickets, as their outbox would: again and again until it is stored."""
+        """Publish the newest version of tickets, as their outbox would: until it is stored."""
         told = list(told)
         self.told += told
         await self.publish([story.event() for story in told])
@@ -241,15 +172,33 @@ class Clockwork:
             except (Unavailable, TimeoutError, OSError):
                 await asyncio.sleep(0.1)
 
+    async def heard(self, told: Iterable[Story]) -> list[GetClocksResponse]:
+        """The clocks of tickets, each asked for until the service knows its newest version."""
+        async with self._calls() as opened:
+            sla = SlaServiceStub(opened)
+            return [await _newest(sla, story) for story in told]
+
+    async def apply(self, policy: str) -> None:
+        """Put a policy in force."""
+        request = ApplyPolicyRequest(request_id=str(uuid4()), yaml=policy)
+        async with self._calls() as opened:
+            await PolicyServiceStub(opened).ApplyPolicy(request, timeout=10)
+
+    @asynccontextmanager
+    async def _calls(self) -> AsyncIterator[grpc.aio.Channel]:
+        replica = next(one for one in self.replicas if one.pid)
+        target = f"127.0.0.1:{replica.environment['TICKDESK_SLA_CLOCK_GRPC_PORT']}"
+        async with channel(target, "admin-token") as opened:
+            yield opened
+
     def wanted(self) -> dict[Key, int]:
         """Every mark that must take effect."""
         return {key: at for story in self.told for key, at in expected(story.ticket(), self.policy).items()}
 
-    async def complete(self, timeout: float = SECONDS) -> list[Effect]:
-        """Wait until every mark has taken effect, and longer than any lease: then nothing more may come."""
-        wanted = self.wanted().keys()
+    async def complete(self, wanted: Set[Key]) -> list[Effect]:
+        """Wait until these marks have taken effect, and longer than any lease: then nothing more may come."""
         try:
-            await eventually(lambda: wanted <= self.witness.keys, timeout)
+            await eventually(lambda: wanted <= self.witness.keys, SECONDS)
         except AssertionError:
             return await self.witness.effects()
         # A double would come from a worker that outlives a lease, or from the sweep behind it.
@@ -258,9 +207,10 @@ class Clockwork:
 
     async def exactly_once(self) -> list[Effect]:
         """The verdict on everything told so far: fails unless each mark took effect once, none too early."""
-        effects = await self.complete()
-        verdict = judge(self.wanted(), effects)
-        assert verdict.clean, f"of {len(self.wanted())} marks: {verdict}\n{self.last_words()}"
+        wanted = self.wanted()
+        effects = await self.complete(wanted.keys())
+        verdict = judge(wanted, effects)
+        assert verdict.clean, f"of {len(wanted)} marks: {verdict}\n{self.last_words()}"
         return effects
 
     def last_words(self) -> str:
@@ -306,13 +256,12 @@ def _environment(servers: Servers, folder: Path, knobs: dict[str, str]) -> dict[
         "policy_path": str(folder / "policy.yaml"),
         "tokens": json.dumps({"admin:demo": "admin-token"}),
         "lease_seconds": str(LEASE),
-        "sweep_seconds": "0.5",
         "log_level": "warning",
         "drain_pause_seconds": "0",
         **knobs,
     }
     named = {f"TICKDESK_SLA_CLOCK_{name.upper()}": value for name, value in given.items()}
-    return named | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    return named | {"PYTHONPATH": PYTHONPATH}
 
 
 async def _make_ledger(url: str) -> None:
@@ -325,12 +274,24 @@ async def _make_ledger(url: str) -> None:
     await engine.dispose()
 
 
-@asynccontextmanager
-async def stub(replica: Process) -> AsyncIterator[Any]:
-    """A client of one replica; its calls need a timeout."""
-    target = f"127.0.0.1:{replica.environment['TICKDESK_SLA_CLOCK_GRPC_PORT']}"
-    async with channel(target, "admin-token") as opened:
-        yield sla_service_pb2_grpc.SlaServiceStub(opened)
+async def _newest(sla: Any, story: Story) -> GetClocksResponse:
+    answer = None
+    async with asyncio.timeout(SECONDS):
+        while answer is None or answer.ticket.version < story.version:
+            answer = await _clocks(sla, story)
+            await asyncio.sleep(0.01)
+    return answer
+
+
+async def _clocks(sla: Any, story: Story) -> GetClocksResponse | None:
+    """None for a ticket that the service has not heard of."""
+    try:
+        found: GetClocksResponse = await sla.GetClocks(GetClocksRequest(ticket_id=story.id), timeout=10)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
+    return found
 
 
 @asynccontextmanager

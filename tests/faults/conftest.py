@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.faults.clockwork import Clockwork, Servers, clockwork
 def rng() -> random.Random:
     """Random numbers of a seed that a failure shows; TICKDESK_SEED repeats them."""
     seed = int(os.environ.get("TICKDESK_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"TICKDESK_SEED={seed}")
+    sys.stdout.write(f"TICKDESK_SEED={seed}\n")
     return random.Random(seed)
 
 
@@ -31,8 +32,6 @@ async def work(
     servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path
 ) -> AsyncIterator[Clockwork]:
     """A clockwork with two replicas that are ready."""
-    async with clockwork(servers, database(), tmp_path) as made:
-        made.replica()
-        made.replica()
-        await made.ready()
+    async with clockwork(servers, database(), tmp_path, sweep_seconds="0.5") as made:
+        await made.start(2)
         yield made

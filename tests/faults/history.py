@@ -77,12 +77,14 @@ def judge(wanted: Mapping[Key, int], effects: Iterable[Effect]) -> Verdict:
     verdict.missing = [key for key in wanted if not count[key]]
     verdict.doubled = [key for key, times in count.items() if times > 1]
     verdict.unexpected = [key for key in count if key not in wanted]
-    for effect in effects:
-        if effect.key in wanted and effect.due != wanted[effect.key]:
-            verdict.untrue.append(effect)
-        elif effect.lateness != effect.reached - effect.due:
-            verdict.untrue.append(effect)
+    verdict.untrue = [each for each in effects if not true(each, wanted)]
     return verdict
+
+
+def true(effect: Effect, wanted: Mapping[Key, int]) -> bool:
+    """Whether it names its own instant and its own lateness."""
+    due = wanted.get(effect.key, effect.due)
+    return effect.due == due and effect.lateness == effect.reached - due
 
 
 def early(effects: Iterable[Effect]) -> list[Effect]:

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from tests.faults.clockwork import LEASE, SOAK, Clockwork, paused, stories
+from tests.faults.clockwork import LEASE, SOAK, Clockwork, paused
+from tests.faults.story import stories
 from tickdesk_cli.process import Process
 
 pytestmark = [pytest.mark.timeout(3600 if SOAK else 240), pytest.mark.xdist_group("desk")]

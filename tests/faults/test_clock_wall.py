@@ -1,0 +1,63 @@
+"""The wall clock of a worker is wrong and steps; what is due is for the server's clock to say."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from chassis.clock import utcnow
+from chassis.testing import DatabaseUrl
+from sla_clock.calendar import micros
+from sla_clock.policyfile import load
+from tests.faults.clockwork import POLICY, PYTHONPATH, SOAK, Servers, clockwork
+from tests.faults.history import Effect, expected, judge
+from tests.faults.story import stories
+
+pytestmark = [pytest.mark.timeout(3600 if SOAK else 240), pytest.mark.xdist_group("desk")]
+ROUNDS, TICKETS = (20, 150) if SOAK else (3, 60)
+MINUTES_5 = 300
+
+
+async def test_a_wall_clock_that_steps_makes_no_mark_early_and_loses_none(
+    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path, rng: random.Random
+) -> None:
+    """faults 14: one worker five minutes ahead, one behind, and both stepped to the other side and back."""
+    async with clockwork(servers, database(), tmp_path) as work:
+        steps = [tmp_path / "step-0", tmp_path / "step-1"]
+        for path, error in zip(steps, (MINUTES_5, -MINUTES_5), strict=True):
+            path.write_text(str(error))
+            work.replica("tests.faults.stepped", STEP=str(path))
+        await work.ready()
+        for turn in range(ROUNDS):
+            await work.tell(stories(rng, TICKETS, within=2))
+            await asyncio.sleep(rng.uniform(0.5, 1.5))
+            for path, sign in zip(steps, (1, -1), strict=True):
+                path.write_text(str(sign * (-1) ** turn * MINUTES_5))
+        await work.exactly_once()
+
+
+async def test_the_control_a_worker_that_went_by_its_own_clock_would_be_early(
+    tmp_path: Path, rng: random.Random
+) -> None:
+    """What the worker above takes for now, when its clock is ahead, is no instant to fire by."""
+    path = tmp_path / "step"
+    path.write_text(str(MINUTES_5))
+    told = stories(rng, 10, within=60)
+    wanted = {key: at for story in told for key, at in expected(story.ticket(), load(POLICY)).items()}
+    now, own = micros(utcnow()), micros(ask_for_now(path))
+    fired = [Effect(*key, due=at, reached=own, lateness=own - at, seen=now) for key, at in wanted.items()]
+    assert len(judge(wanted, fired).early) == len(wanted)
+
+
+def ask_for_now(path: Path) -> datetime:
+    """What a worker takes for now."""
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "STEP": str(path)}
+    command = [sys.executable, "-m", "tests.faults.stepped", "now"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+    return datetime.fromisoformat(done.stdout)
