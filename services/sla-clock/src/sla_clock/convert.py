@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -183,6 +183,26 @@ def clock_message(clock: Clock, as_of: int) -> pb.Clock:
     )
 
 
+def full_clock(clock: Clock, generations: Mapping[tuple[str, int], int], as_of: int) -> pb.Clock:
+    """The same with the generation of its marks, and what decides its terms."""
+    message = clock_message(clock, as_of)
+    message.generation = generations.get((clock.name, clock.cycle), 0)
+    message.lost_rows.extend(clock.terms.lost)
+    message.calendar = clock.terms.calendar.name
+    return message
+
+
+def only_calendar(told: Sequence[Clock]) -> str:
+    """The calendar that all of them are counted by; empty when there are several."""
+    names = {clock.terms.calendar.name for clock in told}
+    return names.pop() if len(names) == 1 else ""
+
+
+def share(remaining: int, target: int) -> int:
+    """A part of the target in millionths, as far as the contract's number reaches."""
+    return max(-(1 << 31), remaining * 1_000_000 // target)
+
+
 def _mark_message(mark: Mark, as_of: int) -> pb.Mark:
     reached = mark.at is not None and mark.at <= as_of
     return pb.Mark(
@@ -237,33 +257,46 @@ def mark_payload(one: Reached, header: Header, ref: bytes, now: int, worked: int
     """The event that tells a mark, `worked` working microseconds after its own instant."""
     course, late = one.course, now - one.at
     event = events.MarkReached(
-        clock=course.clock,
-        cycle=course.cycle,
-        mark=pb.Mark(
-            name=one.mark,
-            action=ACTIONS[Action(one.action)],
-            due_time=timestamp(one.at),
-            reached=True,
-            tell=one.tell,
-        ),
-        clock_due_time=timestamp(course.due),
-        remaining=duration(course.target - one.offset - worked),
-        reached_time=timestamp(now),
-        lateness=duration(max(0, late)),
-        generation=course.generation,
         folded_marks=one.folds,
-        policy=pb.PolicyRef(
-            name=header.policy,
-            version=header.version,
-            calendar=course.calendar,
-            tzdata=tzdata.IANA_VERSION,
-            calendar_version=course.calendar_version,
-        ),
         cause=one.moved_by or ("overdue" if late >= LATE else "due"),
         duty=one.duty,
     )
+    _put(event.mark.due_time, one.at)
+    if course.due is not None:
+        _put(event.clock_due_time, course.due)
+    _put(event.remaining, course.target - one.offset - worked)
+    _put(event.reached_time, now)
+    _put(event.lateness, max(0, late))
+    same = _same(*header[:2], *course[:3], *course[6:], one.mark, one.action, one.tell)
     # Messages written one after the other are one message: the ticket need not be read to be told.
-    return _ticket_field(len(ref)) + ref + event.SerializeToString()
+    return _ticket_field(len(ref)) + ref + same + event.SerializeToString()
+
+
+def _put(message: Timestamp | Duration, micros: int) -> None:
+    """What FromMicroseconds does, several times as fast."""
+    # A duration's two parts have one sign.
+    seconds = micros // MICROS if micros >= 0 else -(-micros // MICROS)
+    message.seconds, message.nanos = seconds, (micros - seconds * MICROS) * 1000
+
+
+@lru_cache(maxsize=4096)
+def _same(*key: Any) -> bytes:
+    """The part of the event that is the same for many tickets."""
+    policy, version, clock, cycle, generation, calendar, calendar_version, mark, action, tell = key
+    event = events.MarkReached(
+        clock=clock,
+        cycle=cycle,
+        mark=pb.Mark(name=mark, action=ACTIONS[Action(action)], reached=True, tell=tell),
+        generation=generation,
+        policy=pb.PolicyRef(
+            name=policy,
+            version=version,
+            calendar=calendar,
+            tzdata=tzdata.IANA_VERSION,
+            calendar_version=calendar_version,
+        ),
+    )
+    return event.SerializeToString()
 
 
 @cache

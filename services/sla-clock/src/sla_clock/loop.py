@@ -17,7 +17,7 @@ from sla_clock.handlers.publish import check_stream, deliver, resend
 from sla_clock.handlers.recalculate import recalculate
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLAIMED, DUE_SOON, INDEX_UP, LANES_BUSY, OUTDATED, POLICY, REFUSED
-from sla_clock.store import policies, tickets
+from sla_clock.store import policies, reads, recalculations
 from sla_clock.timers import AWAY, Lane
 
 log = telemetry.logger(__name__)
@@ -26,10 +26,10 @@ GRACE_SECONDS = 2.0
 """A wake-up this much overdue may have lost its timer."""
 
 _RECALCULATED = 100
+_REST_SECONDS = 0.005
 _GATHER_SECONDS = 0.005
 # Longer than one attempt to send takes: who entered the batch is no longer at it.
 _UNSENT = timedelta(seconds=6)
-_MINUTES = (15, 60, 240)
 _STREAM_SECONDS = 30.0
 
 
@@ -111,23 +111,24 @@ async def tend(works: Works, sweep_seconds: float, reconcile_seconds: float) -> 
 
 
 async def follow_policy(works: Works) -> None:
-    """Bring open tickets under a new policy, in batches, for ever; other replicas' edits are noticed too."""
+    """Bring open tickets under a new policy or new data, in batches, for ever, whoever began it."""
     while going():
         works.policy_changed.clear()
+        looked_at = 0
         try:
-            while await recalculate(works, _RECALCULATED):
-                pass
+            looked_at = await recalculate(works, _RECALCULATED)
         except Unavailable as error:
             log.warning("recalculation waits", error=str(error))
         with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
+            # Marks come first: who waits for this loop or for the database gets a turn.
+            async with asyncio.timeout(_REST_SECONDS if looked_at else 1.0):
                 await works.policy_changed.wait()
 
 
 async def _measure(works: Works) -> None:
     async with works.db.tx() as tx:
-        for minutes, count in (await tickets.due_counts(tx, _MINUTES)).items():
+        for minutes, count in (await reads.due_counts(tx)).items():
             DUE_SOON.labels(str(minutes)).set(count)
         version = await policies.policy_version(tx)
         POLICY.set(version)
-        OUTDATED.set(await tickets.outdated_count(tx, version))
+        OUTDATED.set(await recalculations.count_outdated(tx, version, works.data))

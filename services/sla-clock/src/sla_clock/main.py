@@ -10,6 +10,7 @@ from sla_clock.consumers import subscriptions
 from sla_clock.grpc_api import clocks, policies
 from sla_clock.handlers.policies import seed
 from sla_clock.handlers.publish import note_sent
+from sla_clock.handlers.recalculate import note_data
 from sla_clock.handlers.works import Works
 from sla_clock.loop import arm_timers, fire_timers, follow_policy, tend
 from sla_clock.settings import Settings
@@ -28,9 +29,9 @@ async def build(app: App, settings: Settings) -> None:
     timers = await app.open(Timers(redis_url, lease_seconds=settings.lease_seconds))
     works = Works(db, bus, timers, batch=settings.batch)
     await seed(works, settings.policy_path)
-    app.serve_grpc(
-        add_SlaServiceServicer_to_server, clocks.SlaApi(works), clocks.NAME, permitted=clocks.PERMITTED
-    )
+    await note_data(works)
+    sla = clocks.SlaApi(works, lambda: app.draining)
+    app.serve_grpc(add_SlaServiceServicer_to_server, sla, clocks.NAME, permitted=clocks.PERMITTED)
     app.serve_grpc(
         add_PolicyServiceServicer_to_server,
         policies.PolicyApi(works),

@@ -44,4 +44,9 @@ INDEX_UP = Gauge("tickdesk_sla_timers_up", "1 while Redis answers; at 0 the data
 DUE_SOON = Gauge("tickdesk_sla_due_clocks", "Running clocks due within so many minutes.", ["minutes"])
 POLICY = Gauge("tickdesk_sla_policy_version", "Version of the policy in force; 0 without one.")
 POLICY_FILE_BAD = Gauge("tickdesk_sla_policy_file_bad", "1 when the policy file was refused at start.")
-OUTDATED = Gauge("tickdesk_sla_outdated_tickets", "Open tickets not yet computed under the policy in force.")
+OUTDATED = Gauge(
+    "tickdesk_sla_outdated_tickets", "Open tickets not yet computed under the policy and the data in force."
+)
+RECALCULATED = Counter(
+    "tickdesk_sla_recalculated_tickets_total", "Open tickets brought under another policy or other data."
+)

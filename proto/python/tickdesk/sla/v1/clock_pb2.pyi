@@ -179,6 +179,8 @@ class Clock(_message.Message):
     MARKS_FIELD_NUMBER: _builtins.int
     POLICY_ROW_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    LOST_ROWS_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: "pickup", "acknowledge", "first_response", "accepted_response", "next_response", "resolution",
     or another rule's.
@@ -193,6 +195,8 @@ class Clock(_message.Message):
     """Row of the policy's matrix that gave the target."""
     generation: _builtins.int
     """Grows with every pause, resume and edit that moved its marks; marks carry the one they fired under."""
+    calendar: _builtins.str
+    """Name of the calendar it is counted by; told by GetClocks only."""
     @_builtins.property
     def target(self) -> _duration_pb2.Duration:
         """Business time allowed."""
@@ -221,6 +225,10 @@ class Clock(_message.Message):
     def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mark]:
         """Its marks in the order of their instants; those of a paused clock have no time ahead."""
 
+    @_builtins.property
+    def lost_rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rows that fitted the ticket and lost; told by GetClocks only."""
+
     def __init__(
         self,
         *,
@@ -237,10 +245,12 @@ class Clock(_message.Message):
         marks: _abc.Iterable[Global___Mark] | None = ...,
         policy_row: _builtins.str = ...,
         generation: _builtins.int = ...,
+        lost_rows: _abc.Iterable[_builtins.str] | None = ...,
+        calendar: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "due_time", b"due_time", "elapsed", b"elapsed", "met_time", b"met_time", "started_time", b"started_time", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "breached", b"breached", "cycle", b"cycle", "due_time", b"due_time", "elapsed", b"elapsed", "generation", b"generation", "marks", b"marks", "met_time", b"met_time", "name", b"name", "policy_row", b"policy_row", "started_time", b"started_time", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "breached", b"breached", "calendar", b"calendar", "cycle", b"cycle", "due_time", b"due_time", "elapsed", b"elapsed", "generation", b"generation", "lost_rows", b"lost_rows", "marks", b"marks", "met_time", b"met_time", "name", b"name", "policy_row", b"policy_row", "started_time", b"started_time", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,7 +36,8 @@ class _DueOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DueOrder.Val
     DUE_ORDER_SERVE_NEXT: _DueOrder.ValueType  # 2
     """One clock a ticket, its most urgent, in the order in which to serve: missed targets first, then the
     smaller remaining share of the target in steps of a tenth; within a step VIP customers first, then
-    customers whose own working day ends sooner, then by due instant.
+    customers whose own working day (taken to end at 18:00 in their zone) ends sooner, those without a zone
+    last, then by due instant. All pages are ordered as of the instant of the first.
     """
 
 class DueOrder(_DueOrder, metaclass=_DueOrderEnumTypeWrapper):
@@ -49,7 +50,8 @@ DUE_ORDER_DUE: DueOrder.ValueType  # 1
 DUE_ORDER_SERVE_NEXT: DueOrder.ValueType  # 2
 """One clock a ticket, its most urgent, in the order in which to serve: missed targets first, then the
 smaller remaining share of the target in steps of a tenth; within a step VIP customers first, then
-customers whose own working day ends sooner, then by due instant.
+customers whose own working day (taken to end at 18:00 in their zone) ends sooner, those without a zone
+last, then by due instant. All pages are ordered as of the instant of the first.
 """
 Global___DueOrder: _TypeAlias = DueOrder  # noqa: Y015
 
@@ -689,9 +691,9 @@ class ForecastRow(_message.Message):
     group: _builtins.str
     """Queue key, line ("l1") or agent id."""
     overdue: _builtins.int
-    """Already missed and still running."""
+    """Already missed and still running; not among those that fall due."""
     within_15_minutes: _builtins.int
-    """Due within 15 minutes."""
+    """Falls due within 15 minutes."""
     within_60_minutes: _builtins.int
     """Due within an hour."""
     within_240_minutes: _builtins.int

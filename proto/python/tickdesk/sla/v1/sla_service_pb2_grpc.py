@@ -104,7 +104,9 @@ class SlaServiceServicer:
 
     def WatchMarks(self, request, context):
         """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
-        the order in which they fired; a mark is never skipped and may come again after a reconnection.
+        the order in which they fired; a mark is never skipped and may come again after a reconnection. The
+        first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
+        go on elsewhere from the last cursor.
         Errors: INVALID_ARGUMENT (CURSOR_INVALID).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

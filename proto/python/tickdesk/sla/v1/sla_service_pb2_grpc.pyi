@@ -47,7 +47,9 @@ class SlaServiceStub:
     """
     WatchMarks: _grpc.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]
     """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
-    the order in which they fired; a mark is never skipped and may come again after a reconnection.
+    the order in which they fired; a mark is never skipped and may come again after a reconnection. The
+    first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
+    go on elsewhere from the last cursor.
     Errors: INVALID_ARGUMENT (CURSOR_INVALID).
     """
     Forecast: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ForecastRequest, _sla_service_pb2.ForecastResponse]
@@ -72,7 +74,9 @@ class SlaServiceAsyncStub(SlaServiceStub):
     """
     WatchMarks: _aio.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]  # type: ignore[assignment]
     """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
-    the order in which they fired; a mark is never skipped and may come again after a reconnection.
+    the order in which they fired; a mark is never skipped and may come again after a reconnection. The
+    first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
+    go on elsewhere from the last cursor.
     Errors: INVALID_ARGUMENT (CURSOR_INVALID).
     """
     Forecast: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ForecastRequest, _sla_service_pb2.ForecastResponse]  # type: ignore[assignment]
@@ -124,7 +128,9 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_sla_service_pb2.WatchMarksResponse], _abc.AsyncIterator[_sla_service_pb2.WatchMarksResponse]]:
         """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
-        the order in which they fired; a mark is never skipped and may come again after a reconnection.
+        the order in which they fired; a mark is never skipped and may come again after a reconnection. The
+        first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
+        go on elsewhere from the last cursor.
         Errors: INVALID_ARGUMENT (CURSOR_INVALID).
         """
 

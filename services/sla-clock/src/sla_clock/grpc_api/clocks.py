@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from chassis.db import Tx
 from chassis.errors import InvalidInput, Violation
-from sla_clock import convert
+from sla_clock import convert, convert_policy
 from sla_clock.calendar import micros
-from sla_clock.domain import Timeline
+from sla_clock.explain import explain
+from sla_clock.handlers.due import Due, due_clocks, next_clocks
+from sla_clock.handlers.follow import timeline_of
+from sla_clock.handlers.policies import check_policy
+from sla_clock.handlers.watch import Watched, watch_marks
 from sla_clock.handlers.works import Works
 from sla_clock.policy import clocks
-from sla_clock.store import ledger, tickets
+from sla_clock.store import ledger, reads, tickets
 from sla_clock.store.ledger import LedgerRow, MarkFilter
-from sla_clock.store.tickets import DueFilter, DueRow, TicketRow
+from sla_clock.store.reads import DueFilter, Expected
 from tickdesk.sla.v1 import sla_service_pb2 as pb
 from tickdesk.sla.v1 import sla_service_pb2_grpc
 from tickdesk.sla.v1.clock_pb2 import TicketRef
 from tickdesk.sla.v1.events_pb2 import MarkReached
-from tickdesk.tickets.v1.timeline_pb2 import Timeline as TimelineMessage
 
 NAME = pb.DESCRIPTOR.services_by_name["SlaService"].full_name
 _PAGE = 50
@@ -35,46 +38,41 @@ PERMITTED: dict[str, frozenset[str]] = {
 }
 """Roles by method; what is not named here is refused to everybody."""
 
+_GROUPS = {
+    pb.FORECAST_GROUP_UNSPECIFIED: "queue",
+    pb.FORECAST_GROUP_QUEUE: "queue",
+    pb.FORECAST_GROUP_LINE: "line",
+    pb.FORECAST_GROUP_ASSIGNEE: "assignee",
+}
+
 
 class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
-    """Shows clocks and the ledger."""
+    """Shows clocks and the ledger; watches end once `is_over`, as in a drain."""
 
-    def __init__(self, works: Works) -> None:
+    def __init__(self, works: Works, is_over: Callable[[], bool]) -> None:
         self._works = works
+        self._is_over = is_over
 
     async def GetClocks(self, request: pb.GetClocksRequest, context: Any) -> pb.GetClocksResponse:
         """See the contract."""
         async with self._works.db.tx() as tx:
             row = await tickets.find_ticket(tx, UUID(request.ticket_id))
             policy = await self._works.book.version(tx, row.policy_version)
-        told = convert.all_cycles(clocks(_timeline(row), policy))
+        told = convert.all_cycles(clocks(timeline_of(row), policy))
+        generations = {(one.name, one.cycle): one.generation for one in row.standings}
         return pb.GetClocksResponse(
             ticket=TicketRef.FromString(row.ref),
-            clocks=[convert.clock_message(clock, micros(tx.now)) for clock in told],
-            policy=convert.policy_ref(policy, ""),
+            clocks=[convert.full_clock(clock, generations, micros(tx.now)) for clock in told],
+            policy=convert.policy_ref(policy, convert.only_calendar(told)),
         )
 
     async def ListDue(self, request: pb.ListDueRequest, context: Any) -> pb.ListDueResponse:
         """See the contract."""
+        lists = next_clocks if request.order == pb.DUE_ORDER_SERVE_NEXT else due_clocks
         size = request.page_size or _PAGE
-        before = request.due_before.ToDatetime(UTC) if request.HasField("due_before") else None
-        wanted = DueFilter(request.queue, before, convert.page_place(request.page_token))
         async with self._works.db.tx() as tx:
-            found = await tickets.list_due(tx, wanted, size + 1)
-            page = [await self._due(tx, one) for one in found[:size]]
-        last = found[size - 1] if len(found) > size else None
-        token = convert.page_token(last.due_at, last.row.ticket_id, last.clock) if last else ""
-        return pb.ListDueResponse(clocks=[one for one in page if one], next_page_token=token)
-
-    async def _due(self, tx: Tx, one: DueRow) -> pb.DueClock | None:
-        policy = await self._works.book.version(tx, one.row.policy_version)
-        now = micros(tx.now)
-        for clock in clocks(_timeline(one.row), policy):
-            if clock.name == one.clock:
-                left = convert.duration(clock.target - clock.elapsed_at(now))
-                ref = TicketRef.FromString(one.row.ref)
-                return pb.DueClock(ticket=ref, clock=convert.clock_message(clock, now), remaining=left)
-        return None
+            found, token = await lists(self._works, tx, _due_filter(request), request.page_token, size)
+        return pb.ListDueResponse(clocks=map(_due, found), next_page_token=token)
 
     async def ListMarks(self, request: pb.ListMarksRequest, context: Any) -> pb.ListMarksResponse:
         """See the contract."""
@@ -87,8 +85,69 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
         token = convert.page_token(last.batch, last.place) if last else ""
         return pb.ListMarksResponse(marks=map(_mark, found[:size]), next_page_token=token, total_size=total)
 
+    async def ExplainClock(self, request: pb.ExplainClockRequest, context: Any) -> pb.ExplainClockResponse:
+        """See the contract."""
+        other = await check_policy(request.yaml) if request.yaml else None
+        async with self._works.db.tx() as tx:
+            row = await tickets.find_ticket(tx, UUID(request.ticket_id))
+            policy = other or await self._works.book.version(tx, row.policy_version)
+        found = explain(timeline_of(row), policy, request.clock, request.cycle, micros(tx.now))
+        told = convert_policy.explanation(found, policy, micros(tx.now), row.standings)
+        told.ticket.MergeFromString(row.ref)
+        return told
 
-def _ticket_id(request: pb.ListMarksRequest) -> UUID | None:
+    async def WatchMarks(
+        self, request: pb.WatchMarksRequest, context: Any
+    ) -> AsyncIterator[pb.WatchMarksResponse]:
+        """See the contract."""
+        wanted = Watched(_ticket_id(request), _action(request), request.queue)
+        async for row, cursor in watch_marks(self._works, request.cursor, wanted, self._is_over):
+            yield pb.WatchMarksResponse(mark=_mark(row) if row else None, cursor=cursor)
+
+    async def Forecast(self, request: pb.ForecastRequest, context: Any) -> pb.ForecastResponse:
+        """See the contract."""
+        wanted = DueFilter(queue=request.queue, clock=request.clock)
+        async with self._works.db.tx() as tx:
+            total, *rows = await reads.forecast(tx, _GROUPS[request.group_by], tx.now, wanted)
+        return pb.ForecastResponse(
+            rows=map(_expected, rows),
+            total=_expected(total),
+            as_of_time=convert.timestamp(micros(tx.now)),
+        )
+
+
+def _due_filter(request: pb.ListDueRequest) -> DueFilter:
+    return DueFilter(
+        queue=request.queue,
+        line=convert.LINE[request.line],
+        assignee=request.assignee,
+        clock=request.clock,
+        before=request.due_before.ToDatetime(UTC) if request.HasField("due_before") else None,
+    )
+
+
+def _due(one: Due) -> pb.DueClock:
+    left = one.clock.remaining_at(one.now)
+    return pb.DueClock(
+        ticket=TicketRef.FromString(one.row.ref),
+        clock=convert.clock_message(one.clock, one.now),
+        remaining=convert.duration(left),
+        remaining_share=convert.share(left, one.clock.target),
+    )
+
+
+def _expected(one: Expected) -> pb.ForecastRow:
+    quarter, hour, four_hours = one.within
+    return pb.ForecastRow(
+        group=one.group or "",
+        overdue=one.overdue,
+        within_15_minutes=quarter,
+        within_60_minutes=hour,
+        within_240_minutes=four_hours,
+    )
+
+
+def _ticket_id(request: pb.ListMarksRequest | pb.WatchMarksRequest) -> UUID | None:
     try:
         return UUID(request.ticket_id) if request.ticket_id else None
     except ValueError:
@@ -96,7 +155,7 @@ def _ticket_id(request: pb.ListMarksRequest) -> UUID | None:
         raise InvalidInput(f"ticket_id {text}", violations=[Violation("ticket_id", text)]) from None
 
 
-def _action(request: pb.ListMarksRequest) -> str:
+def _action(request: pb.ListMarksRequest | pb.WatchMarksRequest) -> str:
     return next((action.value for action, number in convert.ACTIONS.items() if number == request.action), "")
 
 
@@ -112,8 +171,3 @@ def _mark(row: LedgerRow) -> pb.LedgerMark:
         folded=row.folded,
         event_id="" if row.folded else str(row.event_id),
     )
-
-
-def _timeline(row: TicketRow) -> Timeline:
-    facts = TimelineMessage.FromString(row.timeline)
-    return convert.timeline(facts, convert.load_attributes(row.attributes))

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
+from chassis.clock import utcnow
 from chassis.db import idempotent
-from sla_clock import convert
+from sla_clock import cases, convert, convert_policy
 from sla_clock.calendar import micros
 from sla_clock.handlers.policies import apply_policy, check_policy
+from sla_clock.handlers.recalculate import recalculation_message
+from sla_clock.handlers.tools import Planned, Progress, Trial, plan, simulate
 from sla_clock.handlers.works import Works
+from sla_clock.lint import lint
+from sla_clock.plan import Summary
 from sla_clock.store import policies
+from sla_clock.store.recalculations import get_recalculation
+from tickdesk.sla.v1 import policy_pb2, policy_service_pb2_grpc
 from tickdesk.sla.v1 import policy_service_pb2 as pb
-from tickdesk.sla.v1 import policy_service_pb2_grpc
+from tickdesk.sla.v1.clock_pb2 import TicketRef
 
+_PAGE = 50
+_CHANGES = 1000
+_ALL = 2**31 - 1
 NAME = pb.DESCRIPTOR.services_by_name["PolicyService"].full_name
 _STAFF = frozenset({"agent", "lead", "admin", "service"})
 _LEADS = frozenset({"admin", "lead"})
@@ -57,3 +69,84 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
             yaml=stored.yaml,
             applied_time=convert.timestamp(micros(stored.applied_at)),
         )
+
+    async def ListPolicies(self, request: pb.ListPoliciesRequest, context: Any) -> pb.ListPoliciesResponse:
+        """See the contract."""
+        size = request.page_size or _PAGE
+        place = convert.page_numbers(request.page_token)
+        # Any number beyond what a column holds means all of them.
+        below = min(place[0], _ALL) if place else None
+        async with self._works.db.tx() as tx:
+            found = await policies.list_policies(tx, below, size + 1)
+        last = found[size - 1] if len(found) > size else None
+        token = convert.page_token(last.version, 0) if last else ""
+        lines = map(convert_policy.policy_line, found[:size])
+        return pb.ListPoliciesResponse(policies=lines, next_page_token=token)
+
+    async def GetRecalculation(
+        self, request: pb.GetRecalculationRequest, context: Any
+    ) -> pb.GetRecalculationResponse:
+        """See the contract."""
+        async with self._works.db.tx() as tx:
+            found = await get_recalculation(tx, request.version)
+        return pb.GetRecalculationResponse(recalculation=recalculation_message(found))
+
+    async def LintPolicy(self, request: pb.LintPolicyRequest, context: Any) -> pb.LintPolicyResponse:
+        """See the contract."""
+        found = await asyncio.to_thread(lint, request.yaml, today=utcnow().date())
+        return pb.LintPolicyResponse(findings=map(convert_policy.finding, found))
+
+    async def TestPolicy(self, request: pb.TestPolicyRequest, context: Any) -> pb.TestPolicyResponse:
+        """See the contract."""
+        policy = await check_policy(request.yaml)
+        read = await asyncio.to_thread(cases.read, request.tests, policy, "tests.yaml")
+        told = await asyncio.to_thread(cases.run, policy, read)
+        passed = sum(one.passed for one in told)
+        results = map(convert_policy.case_result, told)
+        return pb.TestPolicyResponse(cases=results, passed=passed, failed=len(told) - passed)
+
+    async def PlanPolicy(
+        self, request: pb.PlanPolicyRequest, context: Any
+    ) -> AsyncIterator[pb.PlanPolicyResponse]:
+        """See the contract."""
+        most = request.max_changes or _CHANGES
+        async for one in plan(self._works, request.yaml, request.queue, most):
+            yield _planned(one)
+
+    async def SimulatePolicy(
+        self, request: pb.SimulatePolicyRequest, context: Any
+    ) -> AsyncIterator[pb.SimulatePolicyResponse]:
+        """See the contract."""
+        async for one in simulate(self._works, _trial(request)):
+            if isinstance(one, Progress):
+                yield pb.SimulatePolicyResponse(progress=_progress(one))
+            else:
+                yield pb.SimulatePolicyResponse(report=convert_policy.report(one))
+
+
+def _planned(one: Progress | Planned | Summary) -> pb.PlanPolicyResponse:
+    match one:
+        case Progress():
+            return pb.PlanPolicyResponse(progress=_progress(one))
+        case Planned():
+            ref = TicketRef.FromString(one.ref)
+            return pb.PlanPolicyResponse(change=convert_policy.planned(one.change, ref, one.as_of))
+        case Summary():
+            return pb.PlanPolicyResponse(summary=convert_policy.plan_summary(one))
+
+
+def _progress(one: Progress) -> policy_pb2.Progress:
+    return policy_pb2.Progress(done=one.done, total=one.total)
+
+
+def _trial(request: pb.SimulatePolicyRequest) -> Trial:
+    until = request.until_time.ToMicroseconds() if request.HasField("until_time") else None
+    return Trial(
+        candidate=request.yaml,
+        base=request.base_yaml,
+        since=request.from_time.ToMicroseconds(),
+        until=until,
+        queue=request.queue,
+        csv=request.csv,
+        timezone=request.timezone,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sla_clock.domain import Clock, Fact, State, Timeline
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLOCKS, STALE
 from sla_clock.policy import Policy, clocks
+from sla_clock.serving import counted
 from sla_clock.standing import Change, Turn, changes, restand
 from sla_clock.store import tickets
 from sla_clock.store.tickets import Facets, Running, TicketRow
@@ -47,32 +48,60 @@ async def follow(works: Works, tx: Tx, ticket: Ticket) -> None:
         timeline=ticket.timeline.SerializeToString(),
         attributes=convert.dump_attributes(convert.attributes(ticket)),
         standings=known.standings if known else (),
-        ahead=known.ahead if known else None,
+        # None: its running clocks are to be written whatever they say.
+        ahead=known.ahead if known and _alike(known, policy, works.data) else None,
         trace=trace.get("traceparent", ""),
         facets=known.facets if known else Facets(),
+        data=works.data,
     )
     await recompute(works, tx, row, policy)
 
 
-async def recompute(works: Works, tx: Tx, row: TicketRow, policy: Policy, edit: str = "") -> None:
-    """Compute a locked ticket's clocks anew, write them and tell what changed; `edit` names a policy edit."""
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a ticket's facts and a policy come to, as of an instant; `why` is an edit or empty."""
+
+    row: TicketRow
+    running: list[Running]
+    changes: list[Change]
+    facts: Sequence[Fact]
+    as_of: int
+    why: str
+
+
+def compute(row: TicketRow, policy: Policy, now: int, edit: str = "") -> Computed:
+    """Compute a ticket's clocks anew; `edit` names an edit of the policy or of what it is counted by."""
     timeline = timeline_of(row)
+    facts = timeline.facts
     told = clocks(timeline, policy)
     ref = TicketRef.FromString(row.ref)
-    as_of = micros(tx.now) if edit else max((fact.at for fact in timeline.facts), default=micros(tx.now))
-    standings = restand(told, row.standings, micros(tx.now))
-    cause = edit or (timeline.facts[-1].kind if timeline.facts else "")
+    as_of = now if edit else max((fact.at for fact in facts), default=now)
+    standings = restand(told, row.standings, now)
+    cause = edit or (facts[-1].kind if facts else "")
     # The first news of a ticket finds its marks overdue; it did not make them so.
     moved = moved_into_past(standings, row.standings, as_of) if edit or row.standings else ()
     header = Header(policy.name, policy.version, ref.queue, convert.PRIORITY.get(ref.priority, ""))
     ahead, next_wake = pack(header, told, standings, dict.fromkeys(moved, cause))
     saved = replace(row, standings=standings, ahead=ahead, next_wake=next_wake, facets=_facets(ref))
-    await tickets.save_ticket(tx, saved, _running(told) if _counts_differently(row, saved) else None)
-    for change in changes(told, row.standings, standings):
-        why = edit or _cause(change, timeline.facts)
-        tx.emit(convert.change_event(change, ref, policy, as_of, why), key=ref.id)
+    return Computed(saved, _running(told), changes(told, row.standings, standings), facts, as_of, edit)
+
+
+async def recompute(works: Works, tx: Tx, row: TicketRow, policy: Policy) -> None:
+    """Compute a locked ticket's clocks anew, write them and tell what changed."""
+    found = compute(row, policy, micros(tx.now))
+    running = found.running if _counts_differently(row, found.row) else None
+    await tickets.save_ticket(tx, found.row, running)
+    tell(works, tx, found, policy)
+
+
+def tell(works: Works, tx: Tx, found: Computed, policy: Policy) -> None:
+    """Emit what changed and have the timer set, once a computed ticket is written."""
+    row, ref = found.row, TicketRef.FromString(found.row.ref)
+    for change in found.changes:
+        why = found.why or _cause(change, found.facts)
+        tx.emit(convert.change_event(change, ref, policy, found.as_of, why), key=ref.id)
         tx.after_commit(CLOCKS.labels(change.name, change.turn.value).inc)
-    tx.after_commit(partial(works.arm, [Wake(saved.ticket_id, saved.revision, saved.next_wake)]))
+    tx.after_commit(partial(works.arm, [Wake(row.ticket_id, row.revision, row.next_wake)]))
 
 
 def timeline_of(row: TicketRow) -> Timeline:
@@ -86,7 +115,12 @@ async def refresh(works: Works, ticket_ids: Sequence[UUID]) -> None:
     async with works.db.tx() as tx:
         for row in await tickets.lock_unready(tx, ticket_ids):
             policy = await works.book.version(tx, row.policy_version)
-            await recompute(works, tx, replace(row, revision=row.revision + 1), policy)
+            await recompute(works, tx, replace(row, revision=row.revision + 1, data=works.data), policy)
+
+
+def _alike(known: TicketRow, policy: Policy, data: str) -> bool:
+    """Whether the calendars that it was computed with show the same counts."""
+    return (known.policy_version, known.data) == (policy.version, data)
 
 
 def _counts_differently(before: TicketRow, after: TicketRow) -> bool:
@@ -103,7 +137,10 @@ def _counting(row: TicketRow) -> list[tuple[str, int | None, int, str]]:
 
 def _running(told: Sequence[Clock]) -> list[Running]:
     return [
-        Running(one.name, one.due, one.target, one.elapsed, one.since, one.terms.calendar.name)
+        Running(
+            *(one.name, one.due, one.target, one.elapsed, one.since),
+            *(one.terms.calendar.name, counted(one.terms.calendar, one.due)),
+        )
         for one in told
         if one.due is not None and one.since is not None
     ]

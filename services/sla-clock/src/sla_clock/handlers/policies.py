@@ -14,6 +14,7 @@ from sla_clock.policy import Policy
 from sla_clock.policyfile import load
 from sla_clock.store import policies
 from sla_clock.store.policies import StoredPolicy
+from sla_clock.store.recalculations import begin_recalculation
 from tickdesk.sla.v1.events_pb2 import PolicyApplied
 
 log = telemetry.logger(__name__)
@@ -30,6 +31,7 @@ async def apply_policy(works: Works, tx: Tx, text: str, *, origin: str = "api") 
     if version and (await policies.find_policy(tx, version)).yaml == text:
         return policy.name, version
     await policies.add_policy(tx, StoredPolicy(version + 1, policy.name, text, origin, tx.now))
+    await begin_recalculation(tx, policy.name, version + 1, works.data, "policy")
     tx.emit(PolicyApplied(name=policy.name, version=version + 1), key=policy.name)
     tx.after_commit(works.policy_changed.set)
     POLICY.set(version + 1)

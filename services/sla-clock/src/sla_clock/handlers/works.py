@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import tzdata  # type: ignore[import-untyped]
+
 from chassis.bus import Bus
 from chassis.db import Database, Tx
+from sla_clock import national
 from sla_clock.policy import RULES, Policy
 from sla_clock.policyfile import load
 from sla_clock.store import policies
@@ -16,6 +19,9 @@ from sla_clock.timers import Timers, Wake
 
 NO_POLICY = Policy(name="", rows=(), rules=RULES, marks={}, calendars={})
 """Before the first policy: no ticket has a target."""
+
+DATA = f"tzdata {tzdata.IANA_VERSION}, holidays {national.VERSION}"
+"""What calendars are made from beside the policy, as this process has it."""
 
 _KEPT = 32
 
@@ -49,6 +55,22 @@ class PolicyBook:
         return self._read[number]
 
 
+class Bell:
+    """Wakes everybody who waits for its next ring."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def next(self) -> asyncio.Event:
+        """What will be set by the next ring."""
+        return self._next
+
+    def ring(self) -> None:
+        """Something happened."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+
 @dataclass
 class Works:
     """The parts that the handlers share."""
@@ -63,6 +85,8 @@ class Works:
     sent: list[Sent] = field(default_factory=list)
     to_note: asyncio.Event = field(default_factory=asyncio.Event)
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    fired: Bell = field(default_factory=Bell)
+    data: str = field(default_factory=lambda: DATA)
 
     def arm(self, wakes: Iterable[Wake]) -> None:
         """Hand timers to the loop that sets them; the database knows them already."""

@@ -49,6 +49,8 @@ ticket_table = sa.Table(
     sa.Column("assignee", sa.Text, nullable=False),
     sa.Column("tier", sa.Text, nullable=False),
     sa.Column("customer_timezone", sa.Text, nullable=False),
+    # Versions of time zones and holidays that it was computed with.
+    sa.Column("data", sa.Text, nullable=False),
 )
 wake_table = sa.Table(
     "wake",
@@ -72,6 +74,8 @@ due_table = sa.Table(
     sa.Column("elapsed", sa.BigInteger, nullable=False),
     sa.Column("since", INSTANT, nullable=False),
     sa.Column("calendar", sa.Text, nullable=False),
+    # What the calendar's own count shows at `due_at` (serving.counted).
+    sa.Column("due_count", sa.BigInteger, nullable=False),
 )
 batch_table = sa.Table(
     "mark_batch",
@@ -102,4 +106,21 @@ ledger_table = sa.Table(
     sa.Column("folded", sa.Boolean, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("trace", sa.Text, nullable=False),
+)
+recalculation_table = sa.Table(
+    "recalculation",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("started_at", INSTANT, nullable=False),
+    sa.Column("finished_at", INSTANT),
+    # Tickets that it touches, once counted, and those done; clocks that moved; microseconds of work.
+    sa.Column("total", sa.BigInteger),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("done", "earlier", "later", "added", "dropped", "took")
+    ),
 )

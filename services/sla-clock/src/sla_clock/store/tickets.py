@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from chassis.db import Tx
 from chassis.errors import NotFound, Stale
 from sla_clock.calendar import micros, moment
 from sla_clock.standing import Standing, Standings, fired_by
-from sla_clock.store.tables import INSTANT, due_table, policy_table, ticket_table, wake_table
+from sla_clock.store.tables import INSTANT, policy_table, ticket_table, wake_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,15 @@ class TicketRow:
     trace: str = ""
     facets: Facets = Facets()
     next_wake: int | None = None
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A clock that counts: due at, target, counted before `since`, from which on its calendar counts."""
+    """A clock that counts: due at, target, counted before `since`, from which on its calendar counts.
+
+    `due_count` is what the calendar's own count shows at `due`.
+    """
 
     clock: str
     due: int
@@ -60,24 +63,7 @@ class Running:
     elapsed: int
     since: int
     calendar: str
-
-
-@dataclass(frozen=True, slots=True)
-class DueRow:
-    """A running clock with its ticket."""
-
-    clock: str
-    due_at: datetime
-    row: TicketRow
-
-
-@dataclass(frozen=True, slots=True)
-class DueFilter:
-    """Which running clocks: of a queue, due before an instant, after the last one of a page."""
-
-    queue: str = ""
-    before: datetime | None = None
-    after: tuple[datetime, UUID, str] | None = None
+    due_count: int
 
 
 async def lock_ticket(tx: Tx, ticket_id: UUID) -> tuple[int, TicketRow | None]:
@@ -103,13 +89,6 @@ async def open_tickets(tx: Tx, after: UUID | None, limit: int, queue: str = "") 
         query = query.where(ticket_table.c.ticket_id > after)
     found = await tx.execute(query.order_by(ticket_table.c.ticket_id).limit(limit))
     return [ticket_row(one) for one in found]
-
-
-async def lock_outdated(tx: Tx, version: int, limit: int) -> list[TicketRow]:
-    """Open tickets that were computed under an earlier policy."""
-    older = sa.and_(ticket_table.c.open, ticket_table.c.policy_version < version)
-    order = (ticket_table.c.policy_version, ticket_table.c.ticket_id)
-    return await _locked(tx, TICKETS.where(older).order_by(*order).limit(limit))
 
 
 async def lock_unready(tx: Tx, ticket_ids: Sequence[UUID]) -> list[TicketRow]:
@@ -167,13 +146,14 @@ _SAVE_SQL = (
 _SAVE_DUE_SQL = (
     ", forgotten as (delete from due_clock where ticket_id = :ticket_id and clock <> all(:clocks)),"
     " counted as (insert into due_clock"
-    " (ticket_id, clock, queue, due_at, target, elapsed, since, calendar)"
+    " (ticket_id, clock, queue, due_at, target, elapsed, since, calendar, due_count)"
     " select :ticket_id, given.clock, :queue, given.due_at, given.target, given.elapsed, given.since,"
-    " given.calendar from slept, unnest(:clocks, :dues, :targets, :elapsed, :since, :calendars)"
-    " as given(clock, due_at, target, elapsed, since, calendar)"
+    " given.calendar, given.due_count"
+    " from slept, unnest(:clocks, :dues, :targets, :elapsed, :since, :calendars, :counts)"
+    " as given(clock, due_at, target, elapsed, since, calendar, due_count)"
     " on conflict (ticket_id, clock) do update set queue = excluded.queue, due_at = excluded.due_at,"
     " target = excluded.target, elapsed = excluded.elapsed, since = excluded.since,"
-    " calendar = excluded.calendar)"
+    " calendar = excluded.calendar, due_count = excluded.due_count)"
 )
 _COLUMNS = [
     *(sa.bindparam(column.name, type_=column.type) for column in ticket_table.c),
@@ -189,6 +169,7 @@ _SAVE_ALL = sa.text(f"{_SAVE_SQL}{_SAVE_DUE_SQL} select 1 from slept").bindparam
     sa.bindparam("elapsed", type_=_NUMBERS),
     sa.bindparam("since", type_=_INSTANTS),
     sa.bindparam("calendars", type_=_TEXTS),
+    sa.bindparam("counts", type_=_NUMBERS),
 )
 
 TICKETS = sa.select(
@@ -214,6 +195,7 @@ def ticket_row(found: Any) -> TicketRow:
         found.trace,
         Facets(found.queue, found.line, found.assignee, found.tier, found.customer_timezone),
         None if found.next_wake_at is None else micros(found.next_wake_at),
+        found.data,
     )
 
 
@@ -235,6 +217,7 @@ def _values(row: TicketRow) -> dict[str, Any]:
         "assignee": row.facets.assignee,
         "tier": row.facets.tier,
         "customer_timezone": row.facets.customer_timezone,
+        "data": row.data,
         "next_wake_at": None if row.next_wake is None else moment(row.next_wake),
     }
 
@@ -247,37 +230,5 @@ def _running(running: Sequence[Running]) -> dict[str, Any]:
         "elapsed": [one.elapsed for one in running],
         "since": [moment(one.since) for one in running],
         "calendars": [one.calendar for one in running],
+        "counts": [one.due_count for one in running],
     }
-
-
-async def list_due(tx: Tx, wanted: DueFilter, limit: int) -> list[DueRow]:
-    """Running clocks, soonest first."""
-    place = (due_table.c.due_at, due_table.c.ticket_id, due_table.c.clock)
-    query = TICKETS.join(due_table, due_table.c.ticket_id == ticket_table.c.ticket_id)
-    query = query.add_columns(due_table.c.clock, due_table.c.due_at)
-    if wanted.queue:
-        query = query.where(due_table.c.queue == wanted.queue)
-    if wanted.before is not None:
-        query = query.where(due_table.c.due_at < wanted.before)
-    if wanted.after is not None:
-        query = query.where(sa.tuple_(*place) > sa.tuple_(*wanted.after))
-    found = await tx.execute(query.order_by(*place).limit(limit))
-    return [DueRow(one.clock, one.due_at, ticket_row(one)) for one in found]
-
-
-async def due_counts(tx: Tx, minutes: Sequence[int]) -> dict[int, int]:
-    """How many running clocks fall due within so many minutes."""
-    now = sa.func.clock_timestamp()
-    counts = [
-        sa.func.count().filter(due_table.c.due_at <= now + sa.func.make_interval(0, 0, 0, 0, 0, one))
-        for one in minutes
-    ]
-    within = due_table.c.due_at.between(now, now + sa.func.make_interval(0, 0, 0, 0, 0, max(minutes)))
-    row = (await tx.execute(sa.select(*counts).where(within))).one()
-    return dict(zip(minutes, row, strict=True))
-
-
-async def outdated_count(tx: Tx, version: int) -> int:
-    """Open tickets computed under an earlier policy."""
-    older = sa.and_(ticket_table.c.open, ticket_table.c.policy_version < version)
-    return await tx.conn.scalar(sa.select(sa.func.count()).select_from(ticket_table).where(older)) or 0
