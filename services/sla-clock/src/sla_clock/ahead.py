@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -35,8 +34,7 @@ class Course(NamedTuple):
     calendar_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """A mark whose instant has come. A folded one is only recorded; `folds` names those it speaks for.
 
     `moved_by` is the fact or edit that put the mark where it was past already; mostly empty.
@@ -68,7 +66,7 @@ class Ahead:
         """The first instant after that one (None: of all) at which something fires."""
         return next((mark[0] for mark in self._marks if after is None or mark[0] > after), None)
 
-    def due(self, after: int | None, now: int, horizon: int | None = None) -> tuple[list[Reached], int]:
+    def due(self, after: int | None, now: int, horizon: int) -> tuple[list[Reached], int]:
         """The marks after `after` that are due by `now`, and up to which instant all have fired then.
 
         Of marks of one clock that are due together, as after an outage, a reminder is folded into the
@@ -76,16 +74,14 @@ class Ahead:
         for later, unless one before it is folded into one beyond.
         """
         ready = [mark for mark in self._marks if mark[0] <= now and (after is None or mark[0] > after)]
-        if len(ready) == 1 and (horizon is None or ready[0][0] <= horizon):
-            return [self._reached(ready[0])], now
-        reached = _folded([self._reached(mark) for mark in ready])
-        if horizon is None or not reached or reached[-1].at <= horizon:
+        reached = [self._reached(mark) for mark in ready]
+        if len(reached) > 1:
+            reached = _folded(reached)
+        if not reached or reached[-1].at <= horizon:
             return reached, now
         early = [one for one in reached if one.at <= horizon]
         spoken_for = sum(len(one.folds) for one in early)
-        if spoken_for < sum(one.folded for one in early):
-            return reached, now
-        return early, horizon
+        return (reached, now) if spoken_for < sum(one.folded for one in early) else (early, horizon)
 
     def _reached(self, mark: Sequence[Any]) -> Reached:
         at, course, name, action, offset, *more = mark
@@ -109,9 +105,9 @@ def _folded(reached: Sequence[Reached]) -> list[Reached]:
         if carrier is None:
             told.append(one)
         elif one is carrier:
-            told.append(replace(one, folds=tuple(p.mark for p in clocks[key] if folds(carrier, p))))
+            told.append(one._replace(folds=tuple(p.mark for p in clocks[key] if folds(carrier, p))))
         else:
-            told.append(replace(one, folded=folds(carrier, one)))
+            told.append(one._replace(folded=folds(carrier, one)))
     return told
 
 

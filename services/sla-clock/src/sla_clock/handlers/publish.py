@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import nats.errors
 import nats.js.errors
+from prometheus_client import Histogram
 
 from chassis import telemetry
 from chassis.bus import Ack, Outgoing
@@ -66,16 +68,21 @@ async def send(works: Works, batch: Batch) -> Sent | None:
     stored = utcnow()
     for row, ack in zip(batch.marks, acks, strict=True):
         if isinstance(ack, Ack) and not ack.duplicate:
-            LATENESS.labels(row.clock).observe(max(0.0, (stored - row.due_at).total_seconds()))
+            _lateness(row.clock).observe(max(0.0, (stored - row.due_at).total_seconds()))
     if len(numbers) < len(batch.marks):
         log.warning("marks not taken by the stream", marks=len(batch.marks) - len(numbers))
         return None
     return Sent(batch.number, min(numbers), max(numbers))
 
 
+@cache
+def _lateness(clock: str) -> Histogram:
+    return LATENESS.labels(clock)
+
+
 def _outgoing(row: LedgerRow) -> Outgoing:
     headers = {"traceparent": row.trace} if row.trace else {}
-    return Outgoing(_SUBJECT, row.payload, str(row.event_id), str(row.ticket_id), row.fired_at, headers)
+    return Outgoing(_SUBJECT, row.payload, row.event_id, str(row.ticket_id), row.fired_at, headers)
 
 
 async def note_sent(works: Works) -> None:
@@ -138,4 +145,4 @@ async def _holds(works: Works, tx: Tx, number: int) -> bool:
     except nats.js.errors.NotFoundError:
         return False
     event = (message.headers or {}).get("Tickdesk-Event-Id")
-    return event in {str(row.event_id) for row in await ledger.numbered_marks(tx, number)}
+    return event in {row.event_id for row in await ledger.numbered_marks(tx, number)}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha1
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, UUID
 
 import sqlalchemy as sa
 
 from chassis.db import Tx
 from sla_clock.store.tables import batch_table, ledger_table
+
+_NAMESPACE = NAMESPACE_URL.bytes
 
 COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
@@ -34,10 +37,17 @@ class LedgerRow(NamedTuple):
     place: int = 0
 
     @property
-    def event_id(self) -> UUID:
+    def event_id(self) -> str:
         """The id of its event: of the key, so that it is the same whoever sends it, however often."""
-        key = f"{self.ticket_id}/{self.clock}/{self.cycle}/{self.mark}/{self.generation}"
-        return uuid5(NAMESPACE_URL, f"tickdesk/sla/{key}")
+        key = f"tickdesk/sla/{self.ticket_id}/{self.clock}/{self.cycle}/{self.mark}/{self.generation}"
+        return _name_id(key)
+
+
+def _name_id(name: str) -> str:
+    """The same as `str(uuid5(NAMESPACE_URL, name))`, several times as fast."""
+    text = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 @dataclass(frozen=True, slots=True)
