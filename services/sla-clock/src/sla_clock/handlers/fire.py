@@ -47,6 +47,8 @@ async def fire_claimed(works: Works, claims: Sequence[Claim]) -> tuple[Batch, li
                 await _wake(works, draft, one, (claim.now, claim.horizon))
             batch = await _enter(conn, draft)
         span.set_attribute("marks", len(batch.marks))
+    if batch.number:
+        works.fired.ring()
     if draft.unready:
         await refresh(works, draft.unready)
     unknown = [Wake(one, 0, None) for one in claimed]
@@ -61,6 +63,8 @@ async def fire_overdue(works: Works, grace_seconds: float) -> tuple[Batch, int]:
         for one in sleepers:
             await _wake(works, draft, one, (micros(draft.at), micros(draft.at)))
         batch = await _enter(conn, draft)
+    if batch.number:
+        works.fired.ring()
     if draft.unready:
         await refresh(works, draft.unready)
     works.arm(draft.wakes.values())
