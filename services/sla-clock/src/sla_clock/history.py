@@ -66,10 +66,11 @@ class _Bad(Exception):
         self.column = column
 
 
-def read(lines: Iterable[str], tz: ZoneInfo) -> Iterator[Timeline | Skipped]:
-    """Timelines of the rows, one at a time; times without an offset are wall times of that zone.
+def read(lines: Iterable[str], tz: ZoneInfo) -> Iterator[tuple[str, Timeline] | Skipped]:
+    """Timelines of the rows, one at a time, under names to complain by.
 
-    Raises InvalidInput (HISTORY_INVALID) for a header that cannot be used, before the first row.
+    Times without an offset are wall times of that zone. Raises InvalidInput (HISTORY_INVALID) for a header
+    that cannot be used, before the first row.
     """
     lines = iter(lines)
     header = next(lines, "").lstrip("\ufeff")
@@ -79,14 +80,15 @@ def read(lines: Iterable[str], tz: ZoneInfo) -> Iterator[Timeline | Skipped]:
     return _rows(csv.reader(lines, delimiter=parted), columns, tz)
 
 
-def _rows(rows: _csv.Reader, columns: list[str], tz: ZoneInfo) -> Iterator[Timeline | Skipped]:
+def _rows(rows: _csv.Reader, columns: list[str], tz: ZoneInfo) -> Iterator[tuple[str, Timeline] | Skipped]:
     cells: list[str] | None = []
     while cells is not None:
         begin = rows.line_num + 2
         try:
             cells = next(rows, None)
             if cells and any(cells):
-                yield _timeline(_told(cells, columns), tz)
+                told = _told(cells, columns)
+                yield f"line {begin}, ticket {told['id']}", _timeline(told, tz)
         except csv.Error as error:
             yield Skipped(begin, columns[0], f"the row is not CSV: {error}")
         except _Bad as bad:

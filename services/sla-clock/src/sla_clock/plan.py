@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sla_clock.domain import Clock
@@ -29,6 +30,26 @@ class Change:
     after: Clock | None
     breaches: bool = False
     fires: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Summary:
+    """What the changes of many tickets come to; `left_out` were counted and not told."""
+
+    tickets: int = 0
+    changed_tickets: int = 0
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    breaches: int = 0
+    fires: int = 0
+    left_out: int = 0
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Count one more ticket."""
+        self.tickets += 1
+        self.changed_tickets += bool(changes)
+        self.kinds.update(change.kind for change in changes)
+        self.breaches += sum(change.breaches for change in changes)
+        self.fires += sum(len(change.fires) for change in changes)
 
 
 def compare(before: Sequence[Clock], after: Sequence[Clock], standings: Standings, now: int) -> list[Change]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
+from zoneinfo import ZoneInfo
 
+from sla_clock.calendar import moment
 from sla_clock.domain import Action, Clock, Fact, State, Timeline
 from sla_clock.policy import Policy, clocks
 from sla_clock.standing import Standings, fire, next_wake, restand
 
 ESCALATIONS = frozenset({Action.ESCALATE_LINE, Action.ESCALATE_MANAGEMENT})
+MAX_SKIPPED = 100
 _TERMS_CHANGE = frozenset({"priority_changed", "line_changed"})
 
 Alert = tuple[str, int, Action]
@@ -51,6 +54,10 @@ def _rows() -> defaultdict[str, Figures]:
     return defaultdict(Figures)
 
 
+Outcome = tuple[str, int, Figures]
+"""What a cycle or a mark counts for: the clock, its instant, the figures."""
+
+
 @dataclass(slots=True)
 class Tally:
     """Figures of one policy: by day, by clock, in all. Its size does not grow with the tickets."""
@@ -60,15 +67,53 @@ class Tally:
     clocks: defaultdict[str, Figures] = field(default_factory=_rows)
     total: Figures = field(default_factory=Figures)
 
-    def count(self, timeline: Timeline, until: int, day_of: DayOf) -> None:
-        """Count a ticket as it went up to that instant."""
-        for name, at, one in outcomes(timeline, self.policy, until):
+    def count(self, told: Iterable[Outcome], day_of: DayOf) -> None:
+        """Count what came of a ticket."""
+        for name, at, one in told:
             for figures in (self.days[day_of(at).isoformat()], self.clocks[name], self.total):
                 figures.add(one)
 
 
-def outcomes(timeline: Timeline, policy: Policy, until: int) -> Iterator[tuple[str, int, Figures]]:
-    """What each cycle and each mark of a ticket counts for: the clock, its instant, the figures."""
+@dataclass(slots=True)
+class Report:
+    """Two policies over the same histories of tickets created from `since` to `until`."""
+
+    base: Tally
+    candidate: Tally
+    until: int
+    day_of: DayOf
+    since: int = 0
+    tickets: int = 0
+    skipped: list[str] = field(default_factory=list)
+    unnamed: int = 0
+
+    def add(self, timeline: Timeline) -> None:
+        """Count a ticket under both, if it was created in that time."""
+        if not self.since <= timeline.facts[0].at <= self.until:
+            return
+        tallies = (self.base, self.candidate)
+        # Both before either is counted: a ticket that cannot be computed counts under neither.
+        told = [list(outcomes(timeline, tally.policy, self.until)) for tally in tallies]
+        for tally, each in zip(tallies, told, strict=True):
+            tally.count(each, self.day_of)
+        self.tickets += 1
+
+    def skip(self, reason: str) -> None:
+        """Note what cannot be counted; of many, the first are named."""
+        if len(self.skipped) < MAX_SKIPPED - 1:
+            self.skipped.append(reason)
+            return
+        self.unnamed += 1
+        self.skipped[MAX_SKIPPED - 1 :] = [f"and {self.unnamed} more"]
+
+
+def days_in(tz: ZoneInfo) -> DayOf:
+    """Dates as they are in that zone."""
+    return lambda instant: moment(instant).astimezone(tz).date()
+
+
+def outcomes(timeline: Timeline, policy: Policy, until: int) -> Iterator[Outcome]:
+    """What came of each cycle and each mark of a ticket up to an instant."""
     facts = tuple(fact for fact in timeline.facts if fact.at <= until)
     lived = replace(timeline, facts=facts)
     told = clocks(lived, policy)

@@ -16,7 +16,14 @@ ZONE = ZoneInfo(MOSCOW)
 
 
 def rows(*lines: str) -> list[Timeline | Skipped]:
-    return list(read((line + "\n" for line in lines), ZONE))
+    told = read((line + "\n" for line in lines), ZONE)
+    return [one if isinstance(one, Skipped) else one[1] for one in told]
+
+
+def test_a_row_is_called_by_its_line_and_ticket() -> None:
+    (told,) = read(["id,created\n", "\n", "A-7,2026-11-20\n"], ZONE)
+    assert not isinstance(told, Skipped)
+    assert told[0] == "line 3, ticket A-7"
 
 
 def one(*lines: str) -> Timeline:

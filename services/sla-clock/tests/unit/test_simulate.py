@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sla_clock.calendar import moment
 from sla_clock.domain import Attributes, Fact, Timeline
 from sla_clock.policy import Policy
 from sla_clock.policyfile import load
-from sla_clock.simulate import Figures, Tally, outcomes, walked
+from sla_clock.simulate import Figures, Report, Tally, days_in, outcomes, walked
 
 from .stories import (
     CLOSED,
@@ -29,7 +27,6 @@ from .stories import (
 )
 from .times import HOUR, MINUTE, at
 
-UTC = ZoneInfo("UTC")
 TEXT = """\
 name: desk
 calendars:
@@ -44,14 +41,12 @@ targets:
 POLICY = load(TEXT)
 ONE = load(TEXT.replace(", resolution: 10h, next_response: 2h, accepted_response: 1h, pickup: 30m", ""))
 
-
-def day_of(instant: int) -> date:
-    return moment(instant).astimezone(UTC).date()
+day_of = days_in(ZoneInfo("UTC"))
 
 
 def tally(timeline: Timeline, policy: Policy = ONE, until: str = "2026-12-01") -> Tally:
     told = Tally(policy)
-    told.count(timeline, at(until), day_of)
+    told.count(outcomes(timeline, policy, at(until)), day_of)
     return told
 
 
@@ -135,11 +130,24 @@ def test_the_marks_of_the_last_look_are_those_of_the_walk_where_the_terms_stayed
     assert told == sorted((name, when) for name, when, _ in walked(known, POLICY, until))
 
 
-def test_the_tally_does_not_grow_with_the_tickets() -> None:
-    told = Tally(POLICY)
+def a_report(since: int = 0) -> Report:
+    return Report(Tally(ONE), Tally(POLICY), at("2026-12-01"), day_of, since)
+
+
+def test_both_policies_see_the_same_tickets_and_their_tally_does_not_grow_with_them() -> None:
+    report = a_report(since=at("2026-11-20 10:30"))
     life = story(("2026-11-20 10:00", created()), ("2026-11-20 10:50", REPLY))
     for number in range(200):
         shifted = tuple(Fact(fact.kind, fact.at + number * HOUR // 10, fact.values) for fact in life.facts)
-        told.count(Timeline(shifted, life.attributes), at("2026-12-01"), day_of)
-    assert len(told.days) <= 3
-    assert told.total.started == 200 * 3
+        report.add(Timeline(shifted, life.attributes))
+    assert report.tickets == 195
+    assert (report.base.total.started, report.candidate.total.started) == (195, 195 * 3)
+    assert len(report.candidate.days) <= 3
+
+
+def test_what_is_skipped_is_named_up_to_a_hundred() -> None:
+    report = a_report()
+    for number in range(250):
+        report.skip(f"row {number}")
+    assert len(report.skipped) == 100
+    assert report.skipped[98:] == ["row 98", "and 151 more"]

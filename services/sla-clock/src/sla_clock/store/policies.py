@@ -25,6 +25,16 @@ class StoredPolicy:
     applied_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyLine:
+    """A version of the policy without its text."""
+
+    version: int
+    name: str
+    origin: str
+    applied_at: datetime
+
+
 async def policy_version(tx: Tx) -> int:
     """The version in force; 0 when there is none."""
     return await tx.conn.scalar(_IN_FORCE) or 0
@@ -41,6 +51,16 @@ async def find_policy(tx: Tx, version: int) -> StoredPolicy:
         what = f"there is no version {version} of the policy" if version else "no policy is in force yet"
         raise NotFound(what, reason="POLICY_NOT_FOUND")
     return StoredPolicy(**found)
+
+
+async def list_policies(tx: Tx, below: int | None, limit: int) -> list[PolicyLine]:
+    """Versions below that one, or all, newest first."""
+    query = _LINES if below is None else _LINES.where(policy_table.c.version < below)
+    found = await tx.execute(query.order_by(policy_table.c.version.desc()).limit(limit))
+    return [PolicyLine(**one) for one in found.mappings()]
+
+
+_LINES = sa.select(*(policy_table.c[name] for name in PolicyLine.__dataclass_fields__))
 
 
 async def newest_policy(tx: Tx, origin: str) -> StoredPolicy | None:
