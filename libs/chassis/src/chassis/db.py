@@ -60,6 +60,7 @@ _WRITE = insert(_outbox).on_conflict_do_nothing()
 # NATS takes 1 MiB with the headers; refused here so that a row which can never be sent is never written.
 _MAX_EVENT_BYTES = 900_000
 # PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _PASSING_STATES = ("08", "53", "57", "58", "25P03", "40001", "40P01", "55P03")
 
 
@@ -205,7 +206,7 @@ class Database:
                 tx = Tx(conn, self.service, delivery)
                 yield tx
                 await tx.flush()
-        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (DBAPIError, *_DRIVER_ERRORS) as error:
             if not (passing(error) if isinstance(error, DBAPIError) else _passes(error)):
                 raise
             raise _unavailable(error) from error
@@ -223,7 +224,7 @@ class Database:
         conn = await self._connect()
         try:
             yield (await conn.get_raw_connection()).driver_connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (*_DRIVER_ERRORS, OSError) as error:
             if not _passes(error):
                 raise
             raise _unavailable(error) from error
@@ -260,6 +261,9 @@ def passing(error: DBAPIError) -> bool:
 
 
 def _passes(error: BaseException | None) -> bool:
+    if asyncpg.InternalClientError in (type(error), type(error and error.__cause__)):
+        # A server that went in the middle of an exchange makes the driver lose its place.
+        return True
     if isinstance(error, (asyncpg.InterfaceError, OSError)):
         # A value that the driver cannot send is an error of ours.
         return not isinstance(error, ValueError)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from asyncpg import InternalClientError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from chassis.db import Database, Tx, create_database, idempotent
+from chassis.db import Database, Tx, create_database, idempotent, passing
 from chassis.errors import AlreadyExists, Unavailable
 from chassis.principal import Principal, current
 from chassis.testing import DatabaseUrl
@@ -150,3 +151,17 @@ async def test_a_driver_statement_that_loses_its_server_is_unavailable_like_any_
         with pytest.raises(Unavailable):
             await cut(db)
         await db.ready()
+
+
+async def test_a_driver_that_lost_its_place_is_unavailable(db: Database) -> None:
+    """Seen when PostgreSQL was killed: the driver began a statement while it still read another's answer."""
+    lost = InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    with pytest.raises(Unavailable):
+        async with db.driver():
+            raise lost
+    with pytest.raises(Unavailable):
+        async with db.tx():
+            raise lost
+    translated = Exception()
+    translated.__cause__ = lost
+    assert passing(DBAPIError("select 1", {}, translated))
