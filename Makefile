@@ -45,6 +45,16 @@ docs: $(STAMP) ## Generate docs/reference from contracts, settings, metrics and 
 bench: $(STAMP) ## Measure, write bench/results
 	$(PY) -m bench
 
+.PHONY: bench-clock soak
+bench-clock: $(STAMP) ## Measure the clock beside its peers (QUICK=1: small; PARTS="burst rest"), half an hour
+	$(PY) -m bench.clock $(if $(QUICK),--quick) $(PARTS)
+	$(if $(QUICK),,$(PY) -m tools.docs generate)
+
+soak: $(STAMP) ## The long runs: faults by the hundred, five million timers armed; hours
+	TICKDESK_SOAK=1 $(PY) -m pytest -q tests/faults
+	$(PY) -m bench.clock --soak
+	$(PY) -m tools.docs generate
+
 ##@ Check it
 .PHONY: check lint types imports proto-check docs-check shape chart chart-lint
 check: lint types imports shape proto-check docs-check chart-lint ## Everything CI checks before the tests

@@ -58,6 +58,17 @@ def save(name: str, figures: Mapping[str, Any], about: Mapping[str, Any]) -> Pat
     return path
 
 
+def merge(name: str, part: str, figures: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
+    """Put one part's figures beside those of other parts, each with its own time, revision and machine."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    body: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"bench": name, "parts": {}}
+    measured = utcnow().isoformat(timespec="seconds")
+    body["parts"][part] = {"measured": measured, "revision": _revision(), "machine": about, **figures}
+    path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
 def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

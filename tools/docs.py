@@ -19,7 +19,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 
-from tools import proto, shape
+from tools import performance, proto, shape
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -58,6 +58,7 @@ def pages() -> dict[str, str]:
         "events.md": HEAD + events(files, described),
         "settings.md": HEAD + settings(described),
         "metrics.md": HEAD + metrics(described),
+        "performance.md": HEAD + performance.page(),
     }
 
 

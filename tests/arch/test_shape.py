@@ -60,7 +60,7 @@ def test_an_example_address_passes(line: str) -> None:
 
 def test_locks_hold_no_address() -> None:
     locks = [path for path in shape.repository_files() if path.endswith(".lock")]
-    assert len(locks) == 4
+    assert len(locks) == 5
     assert [path for path in locks if "://" in (shape.ROOT / path).read_text(encoding="utf-8")] == []
 
 
