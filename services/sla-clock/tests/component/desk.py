@@ -74,6 +74,9 @@ class Case:
     id: str = field(default_factory=lambda: str(uuid7()))
     version: int = 0
     status_kind: Any = timeline_pb2.STATUS_KIND_NEW
+    line: Any = common.LINE_L1
+    assignee: str = ""
+    customer: ticket_pb2.Customer = field(default_factory=ticket_pb2.Customer)
     facts: list[timeline_pb2.Fact] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -113,7 +116,9 @@ class Case:
             queue=self.queue,
             subject="It does not print",
             priority=self.priority,
-            line=common.LINE_L1,
+            line=self.line,
+            assignee=self.assignee,
+            customer=self.customer,
             channel=common.CHANNEL_EMAIL,
             status_kind=self.status_kind,
             timeline=timeline_pb2.Timeline(facts=self.facts),
