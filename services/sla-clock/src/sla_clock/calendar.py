@@ -197,28 +197,24 @@ class Calendar:
 
     def _further(self, table: _Table, start: int, duration: int) -> _Table:
         """The table with more years ahead, or the error that says that they would not help."""
-        first, last = table.first, table.last
-        for years in (1, EMPTY_YEARS):
-            last = min(table.last + years, _YEARS[1])
-            further = self._compile(first, last)
+        latest = min(moment(start).year + HORIZON_YEARS, _YEARS[1])
+        # Twice as many years each time: a far target costs no more than its own years once over.
+        for years in (1 + table.last - table.first, EMPTY_YEARS):
+            last = min(table.last + years, max(latest, table.last))
+            further = self._compile(table.first, last)
             if further.total > table.total:
-                break
-        else:
-            # What was looked through in vain is not kept: the table would grow with every refusal.
-            self._table = table
+                return further
+        if table.last < latest:
             raise NoWorkingTime(
                 f"calendar {self.name!r} has no working time in the {EMPTY_YEARS} years up to {last}, "
                 "so the target is never reached; give it hours",
                 reason="NO_WORKING_TIME",
             )
-        if last > moment(start).year + HORIZON_YEARS:
-            self._table = table
-            raise NoWorkingTime(
-                f"{duration // MICROS} s of working time reach more than {HORIZON_YEARS} years ahead "
-                f"in calendar {self.name!r}",
-                reason="NO_WORKING_TIME",
-            )
-        return further
+        raise NoWorkingTime(
+            f"{duration // MICROS} s of working time reach more than {HORIZON_YEARS} years ahead "
+            f"in calendar {self.name!r}",
+            reason="NO_WORKING_TIME",
+        )
 
     def _covering(self, start: int, end: int) -> _Table:
         # Days more on both sides: the local year differs from the UTC one around New Year, and the shift

@@ -22,6 +22,12 @@ MAX_RANGE = 366
 MAX_DUTIES = 1000
 """Entries of one roster."""
 
+MAX_SHIFTS = 48
+"""Stretches of work in one day."""
+
+MAX_DATES = 4000
+"""Dated days of one calendar."""
+
 
 @dataclass(frozen=True)
 class Dates:
@@ -89,6 +95,8 @@ def shifts(spot: Spot) -> tuple[Shift, ...]:
     """Hours of one day: `09:00-18:00`, a list of such, or `closed`; they may not overlap."""
     if spot.items() == [spot] and spot.text().casefold() == "closed":
         return ()
+    if len(spot.items()) > MAX_SHIFTS:
+        spot.wrong(f"a day has at most {MAX_SHIFTS} stretches of work")
     found = sorted((item.via(shift) for item in spot.items()), key=lambda one: one.opens)
     for one, following in zip(found, found[1:], strict=False):
         if following.opens < one.closes:
@@ -120,10 +128,13 @@ def _holidays(spot: Spot, week: Week) -> National:
 def _days(spot: Spot) -> dict[date, Day]:
     days: dict[date, Day] = {}
     for key, name, value in spot.entries():
+        day = _day(value)
         for on in _dates(key, name):
             if on in days:
                 key.wrong(f"{on} stands here twice")
-            days[on] = _day(value)
+            days[on] = day
+        if len(days) > MAX_DATES:
+            key.wrong(f"a calendar has at most {MAX_DATES} dated days; give each year what it needs")
     return days
 
 

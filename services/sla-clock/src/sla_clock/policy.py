@@ -20,8 +20,8 @@ from sla_clock.domain import (
     Timeline,
     Trigger,
     While,
-    clock,
 )
+from sla_clock.reckon import clock
 
 
 @dataclass(frozen=True, slots=True)

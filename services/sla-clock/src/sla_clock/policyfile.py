@@ -39,6 +39,9 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 NONE = "none"
 """Instead of a target: such tickets do not have the clock."""
 
+MAX_ROWS = 1000
+MAX_CALENDARS = 100
+
 _ANY_MONDAY = micros(datetime(2026, 1, 5, tzinfo=UTC))
 _ROW_KEYS = ("name", "targets", "calendar", "when", "tags", "robot", "ladder", *TEXTS)
 _TOP = (
@@ -86,6 +89,8 @@ def _policy(root: Spot, faults: Faults) -> Policy | None:
     if frame is None:
         return None
     marks = _marks(keys.get("ladder"), ladder_spots, frame)
+    if len(keys["targets"].items()) > MAX_ROWS:
+        keys["targets"].wrong(f"a policy has at most {MAX_ROWS} rows")
     rows = [faults.attempt(partial(_row, frame=frame, marks=marks), spot) for spot in keys["targets"].items()]
     found = tuple(row for row in rows if row)
     _names(keys["targets"], [row.name for row in found], faults)
@@ -104,7 +109,10 @@ def _policy(root: Spot, faults: Faults) -> Policy | None:
 
 def _frame(keys: Mapping[str, Spot], rules: tuple[Rule, ...], faults: Faults) -> _Frame | None:
     calendars: dict[str, Calendar] = {}
-    for key, name, spot in faults.attempt(Spot.entries, keys["calendars"]) or []:
+    entries = faults.attempt(Spot.entries, keys["calendars"]) or []
+    if len(entries) > MAX_CALENDARS:
+        keys["calendars"].wrong(f"a policy has at most {MAX_CALENDARS} calendars")
+    for key, name, spot in entries:
         faults.attempt(read_name, key)
         calendar = faults.attempt(partial(read_calendar, name), spot)
         # A calendar that is wrong is told above; a stand-in lets the rest of the file be checked too.

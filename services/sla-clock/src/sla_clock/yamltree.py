@@ -21,6 +21,9 @@ MAX_LENGTH = 131_072
 MAX_DEPTH = 50
 """Brackets within brackets; a parser takes seconds over thousands of them."""
 
+MAX_VALUES = 100_000
+"""Values of a file, those that its aliases repeat counted each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -181,8 +184,10 @@ def parse(text: str, faults: Faults) -> Spot:
         if _depth(text) > MAX_DEPTH:
             raise RecursionError
         node = YAML().compose(text)
-        if node is not None:
+        if node is not None and _weight(node, {}) <= MAX_VALUES:
             return Spot(node)
+        if node is not None:
+            fault = Fault(1, 1, "", f"the file has more than {MAX_VALUES} values, its aliases followed")
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         fault = Fault(
@@ -195,6 +200,16 @@ def parse(text: str, faults: Faults) -> Spot:
     faults.found.append(fault)
     faults.settle()
     raise AssertionError("a fault was settled above")
+
+
+def _weight(node: Node, known: dict[int, int]) -> int:
+    """How many values stand there with all aliases followed; without end when one contains itself."""
+    if id(node) not in known:
+        known[id(node)] = MAX_VALUES
+        parts = node.value if isinstance(node, SequenceNode | MappingNode) else ()
+        flat = (part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,)))
+        known[id(node)] = 1 + sum(_weight(part, known) for part in flat)
+    return known[id(node)]
 
 
 def _depth(text: str) -> int:
