@@ -84,6 +84,9 @@ class Relay:
             # A crash that loses the note that an event was published only publishes it again.
             await driver.execute("set local synchronous_commit = off")
             refused = await self._send(tx, rows)
+            if self._bus.connections != self._checked_connection:
+                # Noted now, these would hide that the stream behind the new connection went back.
+                raise Unavailable("the connection was made again, its stream is looked at first")
         if refused:
             raise Unavailable(f"{refused} of {len(rows)} events were not taken by the stream")
         return len(rows) == _BATCH

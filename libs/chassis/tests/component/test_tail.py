@@ -1,8 +1,13 @@
 """A stream that went back in time is filled again from the rows that are kept."""
 
+from typing import Any
+
+import pytest
+
 from chassis.bus import Ack, Bus, Outgoing
 from chassis.clock import utcnow
 from chassis.db import Database
+from chassis.errors import Unavailable
 from chassis.outbox import Relay
 from chassis.testing import events, eventually
 from libs.chassis.tests.probe import Happened, emit, rows
@@ -30,6 +35,33 @@ async def test_a_lost_tail_is_seen_though_another_writer_has_filled_its_numbers(
     assert await relay.check() == 4
     await relay.step()
     assert (await bus.js.stream_info("PROBE")).state.messages == 19
+
+
+async def test_what_goes_over_a_new_connection_is_not_noted_before_its_stream_was_looked_at(
+    db: Database, bus: Bus
+) -> None:
+    relay = Relay(db, bus)
+    await emit(db, *(Happened(n=n) for n in range(10)))
+    await relay.step()
+    await emit(db, Happened(n=10))
+    publish = bus.publish
+
+    async def over_another(*asked: Any) -> Any:
+        # The server is back with an older store right behind the relay's look.
+        await bus.js.delete_stream("PROBE")
+        bus._known.clear()
+        await bus.ensure_stream("PROBE")
+        bus.connections += 1
+        setattr(bus, "publish", publish)  # noqa: B010 - a method on purpose
+        await refill(bus, [f"another writer's {n}" for n in range(12)])
+        return await publish(*asked)
+
+    setattr(bus, "publish", over_another)  # noqa: B010
+    with pytest.raises(Unavailable):
+        await relay.step()
+    await relay.step()
+    assert (await bus.js.stream_info("PROBE")).state.messages == 23
+    assert len(await rows(db, "select 1 from outbox where published_at is null")) == 0
 
 
 async def test_events_that_an_operator_purged_are_not_lost(db: Database, bus: Bus) -> None:
