@@ -59,6 +59,7 @@ async def send(works: Works, batch: Batch) -> Sent | None:
     if not batch.marks:
         return Sent(batch.number, None, None)
     try:
+        await _compare(works)
         await works.bus.ensure_stream(STREAM)
         acks = await works.bus.publish([_outgoing(row) for row in batch.marks])
     except (Unavailable, nats.errors.Error, TimeoutError) as error:
@@ -73,6 +74,21 @@ async def send(works: Works, batch: Batch) -> Sent | None:
         log.warning("marks not taken by the stream", marks=len(batch.marks) - len(numbers))
         return None
     return Sent(batch.number, min(numbers), max(numbers))
+
+
+async def _compare(works: Works) -> None:
+    """Look for lost marks before any is published over a new connection.
+
+    A stream that has lost its tail hands the lost numbers out again, and what is new would hide the loss.
+    """
+    connection = works.bus.connections
+    async with works.comparing:
+        if works.compared == connection:
+            return
+        # Stored by the stream as it was before: perhaps lost by now, so they are sent again.
+        works.sent.clear()
+        await check_stream(works)
+        works.compared = connection
 
 
 @cache

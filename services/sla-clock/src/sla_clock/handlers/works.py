@@ -84,6 +84,8 @@ class Works:
     to_arm: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[Sent] = field(default_factory=list)
     to_note: asyncio.Event = field(default_factory=asyncio.Event)
+    compared: int = 0
+    comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
     fired: Bell = field(default_factory=Bell)
     data: str = field(default_factory=lambda: DATA)
