@@ -21,7 +21,7 @@ from sla_clock.domain import (
     Trigger,
     While,
 )
-from sla_clock.reckon import clock
+from sla_clock.reckon import clock, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,8 @@ class Policy:
 
 def clocks(timeline: Timeline, policy: Policy) -> tuple[Clock, ...]:
     """Every clock of a ticket for which the policy has a target, in the policy's order."""
-    find = policy.terms_of(timeline.attributes)
-    told = (clock(timeline, rule, partial(find, rule.name)) for rule in policy.rules)
+    find, walked = policy.terms_of(timeline.attributes), walk(timeline)
+    told = (clock(walked, rule, partial(find, rule.name)) for rule in policy.rules)
     return tuple(one for one in told if one is not None)
 
 

@@ -5,7 +5,7 @@ No I/O and no now: `clock` gives the same answer live, in a rebuild and in a sim
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -62,9 +62,27 @@ class _Cycle:
             self.pauses[-1] = replace(self.pauses[-1], end=at)
 
 
-def clock(timeline: Timeline, rule: Rule, terms_of: TermsOf) -> Clock | None:
+Walk = Sequence[tuple[int, Fact, Situation]]
+"""Facts at the instants at which they count, with where the ticket stands after each."""
+
+
+def walk(timeline: Timeline) -> Walk:
+    """The facts of a ticket, walked once for all its clocks."""
+    told: list[tuple[int, Fact, Situation]] = []
+    situation, at = Situation(), 0
+    for fact in timeline.facts:
+        # Facts come in the order they were recorded; a recorder's clock that steps back must not
+        # make time run backwards.
+        at = max(at, fact.at)
+        situation = situation.after(fact)
+        told.append((at, fact, situation))
+    return told
+
+
+def clock(walked: Walk, rule: Rule, terms_of: TermsOf) -> Clock | None:
     """The clock of that rule; None when the policy sets it no target."""
-    cycles, situation = _cycles(timeline, rule)
+    cycles = _cycles(walked, rule)
+    situation = walked[-1][2] if walked else Situation()
     told: list[Clock] = []
     for cycle in cycles:
         terms = terms_of(cycle.situation if cycle.ended is not None else situation)
@@ -78,21 +96,17 @@ def clock(timeline: Timeline, rule: Rule, terms_of: TermsOf) -> Clock | None:
     return None if terms is None else Clock(rule.name, State.PENDING, terms, marks=_marks(terms, (), None))
 
 
-def _cycles(timeline: Timeline, rule: Rule) -> tuple[list[_Cycle], Situation]:
+def _cycles(walked: Walk, rule: Rule) -> list[_Cycle]:
     cycles: list[_Cycle] = []
-    situation, armed, at = Situation(), not rule.after, 0
-    for fact in timeline.facts:
-        # Facts come in the order they were recorded; a recorder's clock that steps back must not
-        # make time run backwards.
-        at = max(at, fact.at)
-        situation = situation.after(fact)
+    armed = not rule.after
+    for at, fact, situation in walked:
         if _open(cycles):
             _go_on(cycles[-1], rule, fact, at, situation)
         elif armed and _begins(cycles, rule, fact):
             cycles.append(_Cycle(len(cycles) + 1, at))
             cycles[-1].count(at, fact, running=not _paused(rule, situation))
         armed = armed or _any(rule.after, fact)
-    return cycles, situation
+    return cycles
 
 
 def _open(cycles: list[_Cycle]) -> bool:
@@ -124,8 +138,11 @@ def _paused(rule: Rule, situation: Situation) -> bool:
 
 
 def _told(name: str, cycle: _Cycle, terms: Terms) -> Clock:
-    segments = tuple(cycle.segments)
-    worked = [terms.calendar.between(s.start, s.end) for s in segments if s.end is not None]
+    calendar = terms.calendar
+    counted = [
+        (one.start, None if one.end is None else calendar.between(one.start, one.end))
+        for one in cycle.segments
+    ]
     return Clock(
         name=name,
         state=cycle.state,
@@ -133,15 +150,19 @@ def _told(name: str, cycle: _Cycle, terms: Terms) -> Clock:
         cycle=cycle.number,
         started=cycle.started,
         ended=cycle.ended,
-        segments=segments,
+        segments=tuple(cycle.segments),
         pauses=tuple(cycle.pauses),
-        elapsed=sum(worked),
-        due=_before(_reach(terms.calendar, segments, terms.target), cycle.ended),
-        marks=_marks(terms, segments, cycle.ended),
+        elapsed=sum(worked for _, worked in counted if worked is not None),
+        due=_before(_reach(calendar, counted, terms.target), cycle.ended),
+        marks=_marks(terms, counted, cycle.ended),
     )
 
 
-def _marks(terms: Terms, segments: tuple[Segment, ...], ended: int | None) -> tuple[Mark, ...]:
+_Counted = Sequence[tuple[int, int | None]]
+"""Starts of segments with the working time in them; None where one is still open."""
+
+
+def _marks(terms: Terms, counted: _Counted, ended: int | None) -> tuple[Mark, ...]:
     """The marks in the order in which they are reached."""
     offsets = [(rule, rule.offset(terms.target)) for rule in terms.marks]
     return tuple(
@@ -149,7 +170,7 @@ def _marks(terms: Terms, segments: tuple[Segment, ...], ended: int | None) -> tu
             rule.name,
             rule.action,
             offset,
-            _before(_reach(terms.calendar, segments, offset), ended),
+            _before(_reach(terms.calendar, counted, offset), ended),
             rule.tell,
         )
         for rule, offset in sorted(offsets, key=lambda pair: pair[1])
@@ -162,14 +183,11 @@ def _before(at: int | None, ended: int | None) -> int | None:
     return None if at is None or (ended is not None and at >= ended) else at
 
 
-def _reach(calendar: Calendar, segments: tuple[Segment, ...], offset: int) -> int | None:
+def _reach(calendar: Calendar, counted: _Counted, offset: int) -> int | None:
     """The first instant at which that much has been worked; None when the segments do not get there."""
-    for segment in segments:
-        if segment.end is None:
-            return calendar.add(segment.start, offset)
-        worked = calendar.between(segment.start, segment.end)
-        if worked >= offset:
-            return calendar.add(segment.start, offset)
+    for start, worked in counted:
+        if worked is None or worked >= offset:
+            return calendar.add(start, offset)
         offset -= worked
     return None
 
