@@ -204,6 +204,8 @@ class Calendar:
             further = self._compile(table.first, last)
             if further.total > table.total:
                 return further
+        # What was looked through in vain is not kept: the next refusal would tell of other years.
+        self._table = table
         if table.last < latest:
             raise NoWorkingTime(
                 f"calendar {self.name!r} has no working time in the {EMPTY_YEARS} years up to {last}, "
