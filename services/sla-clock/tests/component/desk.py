@@ -51,6 +51,7 @@ CLOCK_EVENTS = (
     sla.ClockCancelled,
     sla.MarkReached,
     sla.PolicyApplied,
+    sla.RecalculationFinished,
 )
 
 
