@@ -46,8 +46,8 @@ bench: $(STAMP) ## Measure, write bench/results
 	$(PY) -m bench
 
 .PHONY: bench-clock soak
-bench-clock: $(STAMP) ## Measure the clock beside its peers (QUICK=1: small; PARTS="burst rest"), half an hour
-	$(PY) -m bench.clock $(if $(QUICK),--quick) $(PARTS)
+bench-clock: $(STAMP) ## Measure the clock beside its peers (QUICK=1, ROUNDS=3, PARTS="burst rest")
+	$(PY) -m bench.clock $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(PARTS)
 	$(if $(QUICK),,$(PY) -m tools.docs generate)
 
 soak: $(STAMP) ## The long runs: faults by the hundred, five million timers armed; hours

@@ -18,8 +18,8 @@ HOW = """## How it is measured
 - One process of sla-clock as its users run it: ledger, metrics and traces on, settings at their defaults. The
   load generator, the three servers and the process share the machine's cores.
 - PostgreSQL syncs every commit. Valkey keeps an append-only file that is synced each second. NATS stores on
-  disk and syncs as it does by default. With a sync for every message, as `tickdesk up` sets it, a burst is as
-  slow as the disk.
+  disk and syncs as it does by default; a line of its own tells of a sync for each message, as `tickdesk up`
+  sets it.
 - Tickets are copies of one that the service itself has followed, under other ids and instants, written
   straight into its tables and its index. So following tickets is not part of these figures; firing is.
 - A peer's job is empty; our mark is entered in the ledger and acknowledged by the stream. Each peer has one

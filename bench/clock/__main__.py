@@ -8,12 +8,13 @@ import json
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.clock import burst, rebuild, recompute, relay, rest, spread, sums
+from bench.clock import burst, rebuild, recompute, relay, rest, spread, sums, synced
 from bench.clock.goals import rows
 from bench.clock.plan import FULL, LONG, QUICK, Plan
 from bench.clock.processes import busy
@@ -24,6 +25,7 @@ PARTS = {
     "sums": sums.measure,
     "spread": spread.measure,
     "burst": burst.measure,
+    "synced": synced.measure,
     "rest": rest.measure,
     "rebuild": rebuild.measure,
     "recompute": recompute.measure,
@@ -39,6 +41,7 @@ def main() -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small sizes, written beside the real figures")
     size.add_argument("--soak", action="store_true", help="five million armed, half an hour of load")
+    parser.add_argument("--rounds", type=int, help="runs of each figure instead of the plan's")
     asked = parser.parse_args()
     names = asked.parts or (["spread"] if asked.soak else list(PARTS))
     unknown = [name for name in names if name not in PARTS]
@@ -46,6 +49,8 @@ def main() -> int:
         parser.error(f"no part named {', '.join(unknown)}; there are {', '.join(PARTS)}")
     telemetry.setup_logs("bench", "error")
     plan = QUICK if asked.quick else LONG if asked.soak else FULL
+    if asked.rounds:
+        plan = replace(plan, rounds=asked.rounds, slow_rounds=min(asked.rounds, plan.slow_rounds))
     failed = [name for name in names if not measure(plan, name)]
     show(RESULTS / f"{plan.name}.json")
     if failed:

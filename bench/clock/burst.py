@@ -13,6 +13,7 @@ from bench.clock.site import Site, a_site
 from bench.clock.tickets import Tickets
 
 _HAND_OVER_SECONDS = 60
+_LONG = 5
 _SPACING = 0
 
 
@@ -42,7 +43,7 @@ async def _size(site: Site, tickets: Tickets, plan: Plan, count: int, ready: lis
         runs["ours"].append(await ours())
         _tell("ours", count, number, runs["ours"][-1])
         for peer in ready:
-            if peer.name in cut or _enough(peer, count, number, plan):
+            if peer.name in cut or number >= _rounds(peer, count, plan):
                 continue
             try:
                 runs.setdefault(peer.name, []).append(await _beside(site, peer, count, plan))
@@ -57,10 +58,10 @@ async def _size(site: Site, tickets: Tickets, plan: Plan, count: int, ready: lis
     }
 
 
-def _enough(peer: Peer, count: int, number: int, plan: Plan) -> bool:
-    """Whether a peer that needs minutes has had its rounds."""
-    slow = count / peer.pace > 10
-    return slow and number >= plan.slow_rounds
+def _rounds(peer: Peer, count: int, plan: Plan) -> int:
+    """Fewer for what takes long to hand over; the page tells how many there were."""
+    seconds = count / peer.pace
+    return plan.rounds if seconds < _LONG else plan.slow_rounds if seconds < 3 * _LONG else 1
 
 
 async def _beside(site: Site, peer: Peer, count: int, plan: Plan) -> Figures:

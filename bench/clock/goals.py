@@ -35,8 +35,8 @@ class Row:
 
 def rows(parts: Parts) -> list[Row]:
     """Every goal that the measured parts speak of, in order."""
-    told = {"spread": _spread, "burst": _burst, "rest": _rest, "sums": _sums}
-    told |= {"rebuild": _rebuild, "recompute": _recompute, "relay": _relay}
+    told = {"spread": _spread, "burst": _burst, "synced": _synced, "rest": _rest}
+    told |= {"sums": _sums, "rebuild": _rebuild, "recompute": _recompute, "relay": _relay}
     return [row for name, say in told.items() if name in parts for row in say(parts[name])]
 
 
@@ -86,6 +86,11 @@ def _beside(name: str, count: int, times: float, figures: Any) -> Iterator[Row]:
         yield Row(
             what, f"at least {times:g} times", f"more than {floor:.1f} times" if met else "-", None, met
         )
+
+
+def _synced(part: Any) -> Iterator[Row]:
+    took = f"{part['median']['seconds']:.2f} s"
+    yield Row(f"{part['marks']:,} at one instant, each message synced to the disk", "stated", took)
 
 
 def _rest(part: Any) -> Iterator[Row]:

@@ -53,7 +53,7 @@ OURS = (
     "by every fact of the ticket, fenced by revision",
 )
 PEERS = (
-    Peer("BullMQ", "with_bullmq.js", 8_000, install.node, (
+    Peer("BullMQ", "with_bullmq.js", 9_000, install.node, (
         "at least once", "the stalled check hands the job on", "none", "changeDelay, remove")),
     Peer("bee-queue", "with_bee_queue.js", 15_000, install.node, (
         "at least once", "the stall check hands the job on", "none", "remove, then a new job")),

@@ -14,7 +14,7 @@ Figures = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes of one run. `rounds` of each figure, `slow_rounds` of what takes minutes."""
+    """Sizes of one run. `rounds` of each figure, `slow_rounds` of what takes minutes a round."""
 
     name: str
     rounds: int
@@ -36,11 +36,11 @@ FULL = Plan(
     "clock",
     rounds=5,
     slow_rounds=3,
-    load_seconds=5,
+    load_seconds=4,
     armed=(1_000, 10_000, 100_000, 1_000_000),
     bursts=(10_000, 50_000, 100_000),
     beside=(10_000, 100_000),
-    cut_off=30,
+    cut_off=50,
     resting=100_000,
     idle_seconds=10,
     sums=10_000,
@@ -50,7 +50,7 @@ FULL = Plan(
 )
 QUICK = Plan(
     "clock-quick",
-    rounds=2,
+    rounds=1,
     slow_rounds=1,
     load_seconds=2,
     armed=(1_000, 20_000),

@@ -120,14 +120,14 @@ class Site:
 
 
 @asynccontextmanager
-async def a_site() -> AsyncIterator[Site]:
+async def a_site(*, synced: bool = False) -> AsyncIterator[Site]:
     """A site from nothing, gone afterwards. PostgreSQL syncs each commit, Valkey keeps an append-only file
-    synced each second, NATS stores on disk and syncs as it does by default."""
+    synced each second, NATS stores on disk and syncs as it does by default, or with `synced` each message."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickdesk-bench-")))
         postgres = start_postgres(folder / "postgres", durable=True)
         stack.callback(postgres.stop)
-        nats = start_nats(folder / "nats")
+        nats = start_nats(folder / "nats", durable=synced)
         stack.callback(nats.stop)
         valkey = start_valkey(folder / "valkey", durable=True)
         stack.callback(valkey.stop)
