@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sla_clock.serving import Candidate, serve_next
 from sla_clock.store import tickets
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import sla_service_pb2 as pb
-from tickdesk.tickets.v1 import ticket_pb2
+from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 
 from .desk import Case, Desk, a_desk, ago, stamp
 
@@ -263,3 +264,29 @@ async def test_get_clocks_says_what_decides(desk: Desk) -> None:
     assert (first.policy_row, list(first.lost_rows), first.calendar) == ("critical", ["all"], "always")
     assert (first.generation, answer.policy.calendar) == (1, "always")
     assert len(answer.policy.calendar_version) == 12
+
+
+async def test_get_clocks_says_where_the_time_went(desk: Desk) -> None:
+    """CP-12: which status and which line stretches the time."""
+    case = Case(ago(3600)).status("open", ago(3000)).status("waiting", ago(1000))
+    moved = timeline_pb2.LineChanged(to=common.LINE_L2)
+    setattr(moved, "from", common.LINE_L1)
+    case.add(line_changed=moved, at=ago(400))
+    await told(desk, Case(ago(60), HIGH))
+    await desk.tell(case)
+    stub = await desk.stub()
+
+    async def known() -> Any:
+        try:
+            return await stub.GetClocks(pb.GetClocksRequest(ticket_id=case.id), timeout=5)
+        except grpc.aio.AioRpcError:
+            return None
+
+    answer = await eventually(known)
+    assert answer is not None
+    stays = [(one.name, round(one.real.ToTimedelta() / timedelta(minutes=1))) for one in answer.statuses]
+    assert stays[:2] == [("new", 10), ("open", 33)]
+    assert stays[2][0] == "waiting"
+    assert [one.name for one in answer.lines] == ["l1", "l2"]
+    assert round(answer.lines[0].real.ToTimedelta() / timedelta(minutes=1)) == 53
+    assert all(one.business.ToMicroseconds() <= one.real.ToMicroseconds() for one in answer.lines)

@@ -146,6 +146,8 @@ class GetClocksResponse(_message.Message):
     TICKET_FIELD_NUMBER: _builtins.int
     CLOCKS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ticket(self) -> _clock_pb2.TicketRef:
         """The ticket as sla-clock knows it."""
@@ -158,20 +160,64 @@ class GetClocksResponse(_message.Message):
     def policy(self) -> _clock_pb2.PolicyRef:
         """Rules applied."""
 
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeSpent]:
+        """Time spent in each status so far, in the order in which they came."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeSpent]:
+        """Time spent on each line so far, in the order in which they came."""
+
     def __init__(
         self,
         *,
         ticket: _clock_pb2.TicketRef | None = ...,
         clocks: _abc.Iterable[_clock_pb2.Clock] | None = ...,
         policy: _clock_pb2.PolicyRef | None = ...,
+        statuses: _abc.Iterable[Global___TimeSpent] | None = ...,
+        lines: _abc.Iterable[Global___TimeSpent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "ticket", b"ticket"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clocks", b"clocks", "policy", b"policy", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clocks", b"clocks", "lines", b"lines", "policy", b"policy", "statuses", b"statuses", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetClocksResponse: _TypeAlias = GetClocksResponse  # noqa: Y015
+
+@_typing.final
+class TimeSpent(_message.Message):
+    """How long a ticket was somewhere, all stays together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REAL_FIELD_NUMBER: _builtins.int
+    BUSINESS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Status key, or line ("l1")."""
+    @_builtins.property
+    def real(self) -> _duration_pb2.Duration:
+        """Real time."""
+
+    @_builtins.property
+    def business(self) -> _duration_pb2.Duration:
+        """Of this, working time of the policy's own calendar."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        real: _duration_pb2.Duration | None = ...,
+        business: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business", b"business", "real", b"real"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business", b"business", "name", b"name", "real", b"real"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeSpent: _TypeAlias = TimeSpent  # noqa: Y015
 
 @_typing.final
 class ListDueRequest(_message.Message):

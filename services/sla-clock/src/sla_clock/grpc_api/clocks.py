@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from sla_clock.handlers.policies import check_policy
 from sla_clock.handlers.watch import Watched, watch_marks
 from sla_clock.handlers.works import Works
 from sla_clock.policy import clocks
+from sla_clock.reckon import Length, Spent, spent
 from sla_clock.store import ledger, reads, tickets
 from sla_clock.store.ledger import LedgerRow, MarkFilter
 from sla_clock.store.reads import DueFilter, Expected
@@ -58,12 +59,17 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
         async with self._works.db.tx() as tx:
             row = await tickets.find_ticket(tx, UUID(request.ticket_id))
             policy = await self._works.book.version(tx, row.policy_version)
-        told = convert.all_cycles(clocks(timeline_of(row), policy))
+        now, timeline = micros(tx.now), timeline_of(row)
+        told = convert.all_cycles(clocks(timeline, policy))
         generations = {(one.name, one.cycle): one.generation for one in row.standings}
+        counted = policy.calendars.get(policy.calendar) or next(iter(policy.calendars.values()), None)
+        passed = spent(timeline, counted, now) if counted else Spent({}, {})
         return pb.GetClocksResponse(
             ticket=TicketRef.FromString(row.ref),
-            clocks=[convert.full_clock(clock, generations, micros(tx.now)) for clock in told],
+            clocks=[convert.full_clock(clock, generations, now) for clock in told],
             policy=convert.policy_ref(policy, convert.only_calendar(told)),
+            statuses=_times(passed.statuses),
+            lines=_times(passed.lines),
         )
 
     async def ListDue(self, request: pb.ListDueRequest, context: Any) -> pb.ListDueResponse:
@@ -114,6 +120,13 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
             total=_expected(total),
             as_of_time=convert.timestamp(micros(tx.now)),
         )
+
+
+def _times(passed: Mapping[str, Length]) -> list[pb.TimeSpent]:
+    return [
+        pb.TimeSpent(name=name, real=convert.duration(one.real), business=convert.duration(one.business))
+        for name, one in passed.items()
+    ]
 
 
 def _due_filter(request: pb.ListDueRequest) -> DueFilter:
