@@ -8,7 +8,7 @@ from itertools import islice, product
 from typing import Any
 
 from sla_clock.conditions import TEXTS
-from sla_clock.cover import OTHER, Budget, Exhausted, Space
+from sla_clock.cover import OTHER, Box, Budget, Exhausted, Space
 from sla_clock.domain import Attributes
 from sla_clock.doubts import Doubt, doubt, entries, keys, some
 from sla_clock.policy import Policy, Row
@@ -24,8 +24,8 @@ MOST_EACH = 20_000
 MOST_TICKETS = 20_000
 """Tickets that conditions are tried on."""
 
-MOST_EXAMPLES = 50
-"""Places without a row that are tried on tickets."""
+MOST_EXAMPLES = 20
+"""Places without a row among which the simplest is told."""
 
 MOST_TRIED = 20
 """Rows among which as few as possible are looked for to be named."""
@@ -93,21 +93,23 @@ class _Matrix:
         self.live = live
         self.space = Space(policy.rows, Budget(MOST_BOXES, MOST_EACH))
         self.boxes = [self.space.boxes(row) for row in policy.rows]
+        self.given = {name for row in policy.rows for name in row.targets}
         self.undecided: list[str] = []
 
     def losers(self) -> Iterator[Doubt]:
         """Rows, or targets of rows, that never hold because others always do."""
         for number in self.live:
             row = self.policy.rows[number]
-            spoken = [*row.targets, *sorted(row.without)]
+            spoken = [*row.targets, *sorted(row.without & (self.given or row.without))]
             lost = self._lost(number, spoken)
-            if len(lost) == len(spoken):
+            if lost and len(lost) == len(spoken):
                 names = list(dict.fromkeys(name for winners in lost.values() for name in winners))
                 yield doubt("ROW_NEVER_WINS", entries(self.spots[number])["name"], self._says("row", names))
                 continue
-            places = entries(entries(self.spots[number])["targets"])
+            place = entries(self.spots[number])["targets"]
             for name, winners in lost.items():
-                yield doubt("TARGET_NEVER_HOLDS", places[name], self._says("target", winners))
+                at = entries(place).get(name, place)
+                yield doubt("TARGET_NEVER_HOLDS", at, self._says("target", winners))
 
     def _lost(self, number: int, clocks: Sequence[str]) -> dict[str, list[str]]:
         """Clocks that other rows always win, with the names of these."""
@@ -175,27 +177,33 @@ def _uncaught(policy: Policy, spot: Spot) -> Iterator[Doubt]:
             yield doubt("CLOCK_UNCAUGHT", spot, text)
 
 
-def _example(policy: Policy, clock: str) -> list[tuple[str, list[str]]] | None:
-    """Tickets that have no row at all, or no row that speaks of the clock."""
+Told = list[tuple[str, list[str]]]
+
+
+def _example(policy: Policy, clock: str) -> Told | None:
+    """The simplest tickets that have no row at all, or no row that speaks of the clock."""
     rows = [row for row in policy.rows if not clock or row.speaks(clock)]
     space = Space(rows, Budget(MOST_BOXES, MOST_BOXES))
     boxes = [box for row in rows for box in space.boxes(row)]
+    seen: list[Box] = []
+    found: list[Told] = []
     try:
         for _ in range(MOST_EXAMPLES):
-            part = space.uncovered({}, boxes)
+            part = space.uncovered({}, [*boxes, *seen])
             if part is None:
-                return None
+                break
             # A condition may mean more than its box says, so a ticket is tried on the rows themselves.
             ticket = space.example(part)
             if not any(row.fits(ticket) for row in rows):
-                return list(space.told(space.widened(part, boxes)))
-            boxes.append(part)
+                part = space.widened(part, boxes)
+                found.append(list(space.told(part)))
+            seen.append(part)
     except Exhausted:
         pass
-    return None
+    return min(found, key=len, default=None)
 
 
-def _words(told: list[tuple[str, list[str]]]) -> str:
+def _words(told: Told) -> str:
     """The tickets in words."""
     parts = [_part(name, values) for name, values in told]
     return f"tickets {' and '.join(parts)}" if parts else "any ticket"
@@ -203,7 +211,7 @@ def _words(told: list[tuple[str, list[str]]]) -> str:
 
 def _part(name: str, values: list[str]) -> str:
     if name in TEXTS:
-        known = [value or f"no {name}" for value in values if value != OTHER]
+        known = [value or "none" for value in values if value != OTHER]
         return f"with {name} {' or '.join(known)}" if known else f"with a {name} that no row names"
     kind, _, what = name.partition(" ")
     if kind == "robot":
