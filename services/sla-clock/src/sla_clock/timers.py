@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import redis.asyncio as redis
@@ -41,8 +41,7 @@ _LISTEN_AGAIN_SECONDS = 1.0
 _Client: TypeAlias = "redis.Redis | redis.RedisCluster"
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(NamedTuple):
     """When a ticket is to be looked at next (microseconds; None: never), by which revision of its row."""
 
     ticket_id: UUID

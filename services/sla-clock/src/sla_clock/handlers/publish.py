@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 import nats.errors
@@ -18,10 +18,11 @@ from chassis.clock import utcnow
 from chassis.db import Tx
 from chassis.errors import Unavailable
 from chassis.going import going
+from sla_clock.calendar import MICROS, micros
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import LATENESS, REPUBLISHED
 from sla_clock.store import ledger
-from sla_clock.store.ledger import LedgerRow, Sent
+from sla_clock.store.ledger import Mark, Sent
 from tickdesk.sla.v1.events_pb2 import MarkReached
 
 log = telemetry.logger(__name__)
@@ -38,7 +39,8 @@ class Batch:
     """Marks that were entered together and are sent together; number 0 is no batch."""
 
     number: int
-    marks: Sequence[LedgerRow]
+    fired_at: datetime
+    marks: Sequence[Mark]
 
 
 async def deliver(works: Works, batch: Batch) -> None:
@@ -61,15 +63,15 @@ async def send(works: Works, batch: Batch) -> Sent | None:
     try:
         await _compare(works)
         await works.bus.ensure_stream(STREAM)
-        acks = await works.bus.publish([_outgoing(row) for row in batch.marks])
+        acks = await works.bus.publish([_outgoing(mark, batch.fired_at) for mark in batch.marks])
     except (Unavailable, nats.errors.Error, TimeoutError) as error:
         log.warning("marks wait for the stream", marks=len(batch.marks), error=type(error).__name__)
         return None
     numbers = [ack.sequence for ack in acks if isinstance(ack, Ack)]
-    stored = utcnow()
-    for row, ack in zip(batch.marks, acks, strict=True):
+    stored = micros(utcnow())
+    for mark, ack in zip(batch.marks, acks, strict=True):
         if isinstance(ack, Ack) and not ack.duplicate:
-            _lateness(row.clock).observe(max(0.0, (stored - row.due_at).total_seconds()))
+            _lateness(mark.clock).observe(max(0, stored - mark.at) / MICROS)
     if len(numbers) < len(batch.marks):
         log.warning("marks not taken by the stream", marks=len(batch.marks) - len(numbers))
         return None
@@ -96,9 +98,9 @@ def _lateness(clock: str) -> Histogram:
     return LATENESS.labels(clock)
 
 
-def _outgoing(row: LedgerRow) -> Outgoing:
-    headers = {"traceparent": row.trace} if row.trace else {}
-    return Outgoing(_SUBJECT, row.payload, row.event_id, str(row.ticket_id), row.fired_at, headers)
+def _outgoing(mark: Mark, fired_at: datetime) -> Outgoing:
+    headers = {"traceparent": mark.trace} if mark.trace else {}
+    return Outgoing(_SUBJECT, mark.payload, mark.event_id, str(mark.ticket_id), fired_at, headers)
 
 
 async def note_sent(works: Works) -> None:
@@ -119,9 +121,9 @@ async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
     """Send batches, oldest first, that have waited for the stream at least that long; how many were sent."""
     count = 0
     async with works.db.tx() as tx:
-        for number in await ledger.lock_unsent(tx, tx.now - older, limit):
+        for number, fired_at in await ledger.lock_unsent(tx, tx.now - older, limit):
             marks = await ledger.batch_marks(tx, number)
-            sent = await send(works, Batch(number, marks))
+            sent = await send(works, Batch(number, fired_at, marks))
             if sent is None:
                 break
             await ledger.batches_sent(tx, [sent], utcnow())

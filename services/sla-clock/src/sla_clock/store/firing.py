@@ -9,7 +9,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from chassis.db import Driver
-from sla_clock.store.ledger import LedgerRow
+from sla_clock.calendar import micros
+from sla_clock.store.ledger import Mark
 
 
 class Sleeper(NamedTuple):
@@ -24,27 +25,29 @@ class Sleeper(NamedTuple):
 
 
 class Woken(NamedTuple):
-    """What firing makes of a ticket of that revision."""
+    """What firing makes of a ticket of that revision; instants in microseconds."""
 
     ticket_id: UUID
     revision: int
-    next_wake_at: datetime | None
-    fired_until: datetime
+    next_wake: int | None
+    fired_until: int
 
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """What took effect: the batch, the places of the marks in it, the tickets that were moved on."""
+    """What took effect: the batch, and unless it was everything, which tickets and which marks (by place)."""
 
     batch: int
-    places: frozenset[int]
-    tickets: frozenset[UUID]
+    tickets: frozenset[UUID] | None
+    places: frozenset[int] | None
 
 
 _COLUMNS = "wake.ticket_id, wake.revision, wake.fired_until, known.ahead, known.ref, known.trace"
 _CLAIMED = (
     f"select {_COLUMNS} from unnest($1::uuid[]) as claimed(ticket_id)"
     " join wake using (ticket_id) join ticket_clock known using (ticket_id)"
+    # Whoever enters many locks them in this order, or two would wait for each other crosswise.
+    " order by wake.ticket_id"
 )
 _OVERDUE = (
     f"select clock_timestamp() as now, {_COLUMNS} from ("
@@ -53,30 +56,35 @@ _OVERDUE = (
     " join ticket_clock known using (ticket_id) order by wake.next_wake_at"
 )
 # Who comes second finds another revision, or the mark in the ledger: nothing of that ticket is entered.
+# Instants come as microseconds: the driver takes several times as long for a datetime.
 _ENTER = """
 with woken as (
-  update wake set revision = wake.revision + 1, next_wake_at = given.next_wake_at,
-    fired_until = given.fired_until
-  from unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
-    as given(ticket_id, revision, next_wake_at, fired_until)
+  update wake set revision = wake.revision + 1,
+    next_wake_at = timestamptz 'epoch' + given.next_wake * interval '1 microsecond',
+    fired_until = timestamptz 'epoch' + given.fired_until * interval '1 microsecond'
+  from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
+    as given(ticket_id, revision, next_wake, fired_until)
   where wake.ticket_id = given.ticket_id and wake.revision = given.revision
   returning wake.ticket_id
 ), batch as (
   insert into mark_batch (fired_at, marks)
-  select $5, $6 where exists (select from woken) and $6 > 0 returning id
+  select $5, cardinality($6::uuid[]) where exists (select from woken) returning id, marks
 ), entered as (
-  insert into mark_ledger (ticket_id, clock, cycle, mark, generation, batch, place, action, due_at,
-    fired_at, folded, payload, trace)
-  select mark.ticket_id, clock, cycle, mark, generation, batch.id, mark.place, action, due_at,
-    $5, folded, payload, trace
-  from unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::bigint[], $12::text[],
-    $13::timestamptz[], $14::bool[], $15::bytea[], $16::text[]) with ordinality
-    as mark(ticket_id, clock, cycle, mark, generation, action, due_at, folded, payload, trace, place)
+  insert into mark_ledger (ticket_id, clock, cycle, mark, generation, action, due_at, folded, payload,
+    trace, place, batch, fired_at)
+  select mark.ticket_id, clock, cycle, mark, generation, action,
+    timestamptz 'epoch' + at * interval '1 microsecond', folded, payload, trace, place, batch.id, $5
+  from unnest($6::uuid[], $7::text[], $8::int[], $9::text[], $10::bigint[], $11::text[],
+    $12::bigint[], $13::bool[], $14::bytea[], $15::text[]) with ordinality
+    as mark(ticket_id, clock, cycle, mark, generation, action, at, folded, payload, trace, place)
   join woken using (ticket_id) cross join batch
   on conflict do nothing returning place
 )
-select (select id from batch), (select array_agg(place) from entered),
-  (select array_agg(ticket_id) from woken)
+select (select id from batch),
+  case when (select count(*) from woken) < cardinality($1) then
+    (select coalesce(array_agg(ticket_id), '{}') from woken) end,
+  case when (select count(*) from entered) < cardinality($6) then
+    (select coalesce(array_agg(place), '{}') from entered) end
 """
 
 
@@ -85,26 +93,18 @@ async def read_claimed(conn: Driver, ticket_ids: Sequence[UUID]) -> list[Sleeper
     return [Sleeper(*found) for found in await conn.fetch(_CLAIMED, ticket_ids)]
 
 
-async def lock_overdue(
-    conn: Driver, grace_seconds: float, limit: int
-) -> tuple[datetime | None, list[Sleeper]]:
+async def lock_overdue(conn: Driver, grace_seconds: float, limit: int) -> tuple[int, list[Sleeper]]:
     """The database's own instant and tickets whose wake-up lies more than the grace behind it, held."""
     found = await conn.fetch(_OVERDUE, grace_seconds, limit)
-    return (found[0]["now"] if found else None), [Sleeper(*tuple(one)[1:]) for one in found]
+    return (micros(found[0]["now"]) if found else 0), [Sleeper(*tuple(one)[1:]) for one in found]
 
 
-async def enter(
-    conn: Driver, woken: Sequence[Woken], marks: Sequence[LedgerRow], fired_at: datetime
-) -> Entered:
+async def enter(conn: Driver, woken: Sequence[Woken], marks: Sequence[Mark], fired_at: datetime) -> Entered:
     """Move tickets on and enter their marks into the ledger, all at once, unless somebody was faster."""
-    columns = list(zip(*marks, strict=True)) or [()] * len(LedgerRow._fields)
-    tickets, clocks, cycles, names, generations, actions, dues, _, folded, payloads, traces = columns[:11]
-    found = await conn.fetchrow(
-        _ENTER,
-        *(zip(*woken, strict=True)),
-        fired_at,
-        len(marks),
-        *(tickets, clocks, cycles, names, generations, actions, dues, folded, payloads, traces),
+    found = await conn.fetchrow(_ENTER, *zip(*woken, strict=True), fired_at, *zip(*marks, strict=True))
+    batch, tickets, places = found
+    return Entered(
+        batch or 0,
+        None if tickets is None else frozenset(tickets),
+        None if places is None else frozenset(places),
     )
-    batch, places, moved = found
-    return Entered(batch or 0, frozenset(places or ()), frozenset(moved or ()))

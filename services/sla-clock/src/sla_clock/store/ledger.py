@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID
 import sqlalchemy as sa
 
 from chassis.db import Tx
+from sla_clock.calendar import micros
 from sla_clock.store.tables import batch_table, ledger_table
 
 _NAMESPACE = NAMESPACE_URL.bytes
@@ -39,8 +40,31 @@ class LedgerRow(NamedTuple):
     @property
     def event_id(self) -> str:
         """The id of its event: of the key, so that it is the same whoever sends it, however often."""
-        key = f"tickdesk/sla/{self.ticket_id}/{self.clock}/{self.cycle}/{self.mark}/{self.generation}"
-        return _name_id(key)
+        return _event_id(self.ticket_id, self.clock, self.cycle, self.mark, self.generation)
+
+
+class Mark(NamedTuple):
+    """A mark on its way into the ledger and the stream; its instant in microseconds."""
+
+    ticket_id: UUID
+    clock: str
+    cycle: int
+    mark: str
+    generation: int
+    action: str
+    at: int
+    folded: bool
+    payload: bytes
+    trace: str
+
+    @property
+    def event_id(self) -> str:
+        """The id of its event, as of its row in the ledger."""
+        return _event_id(*self[:5])
+
+
+def _event_id(ticket_id: UUID, clock: str, cycle: int, mark: str, generation: int) -> str:
+    return _name_id(f"tickdesk/sla/{ticket_id}/{clock}/{cycle}/{mark}/{generation}")
 
 
 def _name_id(name: str) -> str:
@@ -62,6 +86,11 @@ class MarkFilter:
 LEDGER_COLUMNS = [ledger_table.c[name] for name in LedgerRow._fields]
 
 
+_SENT_COLUMNS = [
+    ledger_table.c.due_at.label("at") if name == "at" else ledger_table.c[name] for name in Mark._fields
+]
+
+
 async def list_marks(tx: Tx, wanted: MarkFilter, limit: int) -> tuple[list[LedgerRow], int]:
     """The ledger, newest first, and how many match in all, counted up to COUNT_LIMIT."""
     matches = []
@@ -79,23 +108,23 @@ async def list_marks(tx: Tx, wanted: MarkFilter, limit: int) -> tuple[list[Ledge
     return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()], total
 
 
-async def batch_marks(tx: Tx, batch: int) -> list[LedgerRow]:
+async def batch_marks(tx: Tx, batch: int) -> list[Mark]:
     """The marks of a batch whose events are sent, in the order of sending."""
     wanted = sa.and_(ledger_table.c.batch == batch, ~ledger_table.c.folded)
-    query = sa.select(*LEDGER_COLUMNS).where(wanted).order_by(ledger_table.c.place)
-    return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()]
+    query = sa.select(*_SENT_COLUMNS).where(wanted).order_by(ledger_table.c.place)
+    return [Mark(**{**one, "at": micros(one["at"])}) for one in (await tx.execute(query)).mappings()]
 
 
-async def lock_unsent(tx: Tx, before: datetime, limit: int) -> list[int]:
-    """Oldest batches not known to be in the stream, held until the end of the unit of work."""
+async def lock_unsent(tx: Tx, before: datetime, limit: int) -> list[tuple[int, datetime]]:
+    """Oldest batches not known to be in the stream, with their instants, held until the unit of work ends."""
     query = (
-        sa.select(batch_table.c.id)
+        sa.select(batch_table.c.id, batch_table.c.fired_at)
         .where(batch_table.c.published_at.is_(None), batch_table.c.fired_at < before)
         .order_by(batch_table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return [found.id for found in await tx.execute(query)]
+    return [(found.id, found.fired_at) for found in await tx.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
