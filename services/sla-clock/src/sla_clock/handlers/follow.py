@@ -12,7 +12,6 @@ from chassis.bus import Poison
 from chassis.db import Tx
 from sla_clock import convert
 from sla_clock.ahead import Header, moved_into_past, pack
-from sla_clock.calendar import micros
 from sla_clock.domain import Clock, Fact, State, Timeline
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLOCKS, STALE
@@ -31,7 +30,7 @@ from tickdesk.tickets.v1.timeline_pb2 import Timeline as TimelineMessage
 async def follow(works: Works, tx: Tx, ticket: Ticket) -> None:
     """Take over a ticket's state; one that is older than what is known changes nothing."""
     ticket_id = _id(ticket)
-    version, known = await tickets.lock_ticket(tx, ticket_id)
+    version, now, known = await tickets.lock_ticket(tx, ticket_id)
     policy = await works.book.version(tx, version)
     if known is not None and known.version >= ticket.version:
         STALE.inc()
@@ -54,7 +53,7 @@ async def follow(works: Works, tx: Tx, ticket: Ticket) -> None:
         facets=known.facets if known else Facets(),
         data=works.data,
     )
-    await recompute(works, tx, row, policy)
+    await recompute(works, tx, row, policy, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,9 @@ def compute(row: TicketRow, policy: Policy, now: int, edit: str = "") -> Compute
     return Computed(saved, _running(told), changes(told, row.standings, standings), facts, as_of, edit)
 
 
-async def recompute(works: Works, tx: Tx, row: TicketRow, policy: Policy) -> None:
+async def recompute(works: Works, tx: Tx, row: TicketRow, policy: Policy, now: int) -> None:
     """Compute a locked ticket's clocks anew, write them and tell what changed."""
-    found = compute(row, policy, micros(tx.now))
+    found = compute(row, policy, now)
     running = found.running if _counts_differently(row, found.row) else None
     await tickets.save_ticket(tx, found.row, running)
     tell(works, tx, found, policy)
@@ -113,9 +112,11 @@ def timeline_of(row: TicketRow) -> Timeline:
 async def refresh(works: Works, ticket_ids: Sequence[UUID]) -> None:
     """Compute tickets anew, each under its own policy, that were written before waiting marks were kept."""
     async with works.db.tx() as tx:
+        now = await tickets.instant(tx)
         for row in await tickets.lock_unready(tx, ticket_ids):
             policy = await works.book.version(tx, row.policy_version)
-            await recompute(works, tx, replace(row, revision=row.revision + 1, data=works.data), policy)
+            anew = replace(row, revision=row.revision + 1, data=works.data)
+            await recompute(works, tx, anew, policy, now)
 
 
 def _alike(known: TicketRow, policy: Policy, data: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -66,10 +67,17 @@ class Running:
     due_count: int
 
 
-async def lock_ticket(tx: Tx, ticket_id: UUID) -> tuple[int, TicketRow | None]:
-    """The policy version in force, and the ticket (None: unknown), held until the unit of work is over."""
+async def lock_ticket(tx: Tx, ticket_id: UUID) -> tuple[int, int, TicketRow | None]:
+    """The policy version in force, the database's instant, and the ticket (None: unknown), which is held."""
     found = (await tx.execute(_LOCK_ONE, {"one": ticket_id})).one()
-    return found.in_force or 0, None if found.ticket_id is None else ticket_row(found)
+    known = None if found.ticket_id is None else ticket_row(found)
+    return found.in_force or 0, micros(found.now), known
+
+
+async def instant(tx: Tx) -> int:
+    """The database's own instant: what lies ahead is not for a worker's clock to say."""
+    now: datetime = (await tx.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    return micros(now)
 
 
 async def find_ticket(tx: Tx, ticket_id: UUID) -> TicketRow:
@@ -120,11 +128,12 @@ _NUMBERS = sa.ARRAY(sa.BigInteger)
 _LOCK_ONE = sa.text(
     "with known as (select * from ticket_clock where ticket_id = :one for update),"
     " slept as (select * from wake where ticket_id = :one for update)"
-    " select (select max(version) from policy) as in_force, known.*,"
+    " select (select max(version) from policy) as in_force, clock_timestamp() as now, known.*,"
     " slept.revision, slept.next_wake_at, slept.fired_until"
     " from (values (1)) as one left join known on true left join slept on true"
 ).columns(
     policy_table.c.version.label("in_force"),
+    sa.column("now", INSTANT),
     *ticket_table.c,
     wake_table.c.revision,
     wake_table.c.next_wake_at,
