@@ -59,6 +59,10 @@ class Story:
     def asked(self, at: datetime) -> Story:
         return self.add(at, customer_messages=facts.MessageRun(last_time=stamp(at), count=1))
 
+    def reprioritised(self, to: str, at: datetime) -> Story:
+        self.priority = common.Priority.Value(f"PRIORITY_{to.upper()}")
+        return self.add(at, priority_changed=facts.PriorityChanged(to=self.priority))
+
     def status(self, name: str, at: datetime) -> Story:
         before, self.kind = self.kind, facts.StatusKind.Value(f"STATUS_KIND_{name.upper()}")
         changed = facts.StatusChanged(to=name, from_kind=before, to_kind=self.kind)

@@ -2,11 +2,16 @@
 
 import asyncio
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.faults.clockwork import LEASE, SOAK, Clockwork, paused
-from tests.faults.story import stories
+from chassis.testing import DatabaseUrl
+from tests.faults.clockwork import LEASE, SOAK, Clockwork, Servers, clockwork, paused
+from tests.faults.history import judge
+from tests.faults.story import Story, after, stories
+from tickdesk.common.v1 import common_pb2 as common
 from tickdesk_cli.process import Process
 
 pytestmark = [pytest.mark.timeout(3600 if SOAK else 240), pytest.mark.xdist_group("desk")]
@@ -46,3 +51,19 @@ async def test_a_worker_paused_beyond_its_lease_doubles_no_mark(work: Clockwork,
         async with paused(zombie.pid):
             await asyncio.sleep(rng.uniform(1.2, 2) * LEASE)
     await work.exactly_once()
+
+
+@pytest.mark.parametrize("broken", ["", "1"], ids=["ledger", "control"])
+async def test_a_worker_that_freezes_between_reading_and_entering_comes_second(
+    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path, broken: str
+) -> None:
+    """faults 13: the ledger refuses what the other has told; the control has none, and tells marks twice."""
+    async with clockwork(servers, database(), tmp_path) as work:
+        for _ in range(2):
+            work.replica("tests.faults.frozen", FREEZE=str(2 * LEASE), BROKEN=broken)
+        await work.ready()
+        await work.tell(Story(after(0), common.PRIORITY_CRITICAL) for _ in range(TICKETS))
+        effects = await work.complete(work.wanted().keys())
+    verdict = judge(work.wanted(), effects)
+    assert bool(verdict.doubled) == bool(broken), verdict
+    assert broken or verdict.clean, verdict

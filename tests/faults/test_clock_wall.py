@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from chassis.clock import utcnow
-from chassis.testing import DatabaseUrl
+from chassis.testing import DatabaseUrl, eventually
 from sla_clock.calendar import micros
 from sla_clock.policyfile import load
-from tests.faults.clockwork import POLICY, PYTHONPATH, SOAK, Servers, clockwork
+from tests.faults.clockwork import POLICY, PYTHONPATH, SECONDS, SOAK, Clockwork, Servers, clockwork
 from tests.faults.history import Effect, expected, judge
-from tests.faults.story import stories
+from tests.faults.story import Story, after, stories
+from tickdesk.common.v1 import common_pb2 as common
 
 pytestmark = [pytest.mark.timeout(3600 if SOAK else 240), pytest.mark.xdist_group("desk")]
 ROUNDS, TICKETS = (20, 150) if SOAK else (3, 60)
@@ -40,6 +41,33 @@ async def test_a_wall_clock_that_steps_makes_no_mark_early_and_loses_none(
             for path, sign in zip(steps, (1, -1), strict=True):
                 path.write_text(str(sign * (-1) ** turn * MINUTES_5))
         await work.exactly_once()
+
+
+@pytest.mark.parametrize("error", [MINUTES_5, -MINUTES_5], ids=["ahead", "behind"])
+async def test_whether_a_moved_mark_lies_ahead_is_not_for_a_wrong_clock_to_say(
+    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path, error: int
+) -> None:
+    """A mark that was told is told again when it was moved and lies ahead, and not when it lies behind."""
+    step = tmp_path / "step"
+    step.write_text(str(error))
+    async with clockwork(servers, database(), tmp_path) as work:
+        work.replica("tests.faults.stepped", STEP=str(step))
+        await work.ready()
+        later, sooner = Story(after(0), common.PRIORITY_HIGH), Story(after(0), common.PRIORITY_NORMAL)
+        await work.tell([later, sooner])
+        await eventually(lambda: times(work, later, "25%") == times(work, sooner, "25%") == 1, SECONDS)
+        # From 1.25 s to 7 s after the creation, and from 1 s to 0.5 s after it.
+        later.reprioritised("low", after(0))
+        sooner.reprioritised("critical", after(0))
+        await work.publish([later.event(), sooner.event()])
+        await eventually(lambda: times(work, later, "25%") == 2, SECONDS)
+        await eventually(lambda: times(work, sooner, "150%") == 1, SECONDS)
+        assert times(work, sooner, "25%") == 1
+
+
+def times(work: Clockwork, story: Story, mark: str) -> int:
+    """How often a mark of the ticket's resolution has been told."""
+    return work.witness.keys[story.id, "resolution", 1, mark]
 
 
 async def test_the_control_a_worker_that_went_by_its_own_clock_would_be_early(
