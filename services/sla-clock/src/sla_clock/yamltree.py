@@ -127,7 +127,8 @@ class Spot:
         found = {}
         for key, name, value in self.entries():
             if name not in known:
-                key.wrong(f"{name!r} is not known here{_hint(name, known)}")
+                there = f" (known: {', '.join(known)})"
+                key.wrong(f"{name!r} is not known here{_meant(name, known) or there}")
             found[name] = value
         for name in required:
             if name not in found:
@@ -138,13 +139,13 @@ class Spot:
         """The text in lower case, when it is one of these."""
         value = self.text().casefold()
         if value not in known:
-            self.wrong(f"{self.text()!r} is not one of {', '.join(known)}{_hint(value, known)}")
+            self.wrong(f"{self.text()!r} is not one of {', '.join(known)}{_meant(value, known)}")
         return value
 
 
-def _hint(name: str, known: Collection[str]) -> str:
+def _meant(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class Faults:
