@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self, TypeVar
 from chassis.rpc import channel
 from tickdesk.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
 from tickdesk.notifier.v1.notifier_service_pb2_grpc import NotifierServiceStub
+from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 from tickdesk.survey.v1.survey_service_pb2_grpc import SurveyServiceStub
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
@@ -33,6 +34,7 @@ class Client:
         self.intake = IntakeServiceStub(self._channels["intake"])
         self.tickets = TicketServiceStub(self._channels["tickets"])
         self.sla = SlaServiceStub(self._channels["sla-clock"])
+        self.policies = PolicyServiceStub(self._channels["sla-clock"])
         self.notifier = NotifierServiceStub(self._channels["notifier"])
         self.survey = SurveyServiceStub(self._channels["survey"])
 

@@ -23,6 +23,7 @@ letters = typer.Typer(
     help="Dead letters: events a consumer gave up on. See why, send them back, or drop them.",
 )
 app.add_typer(letters, name="dlq")
+app.add_typer(typed.policy, name="policy")
 app.add_typer(typed.calendar, name="calendar")
 
 Folder = Annotated[
