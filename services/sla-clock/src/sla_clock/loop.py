@@ -6,11 +6,13 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
+import grpc.aio
 import nats.errors
 
 from chassis import telemetry
 from chassis.errors import Unavailable
 from chassis.going import going
+from sla_clock.handlers.compare import compare
 from sla_clock.handlers.fire import fire_claimed, fire_overdue
 from sla_clock.handlers.mend import reconcile, remind
 from sla_clock.handlers.publish import check_stream, deliver, resend
@@ -19,6 +21,7 @@ from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLAIMED, DUE_SOON, INDEX_UP, LANES_BUSY, OUTDATED, POLICY, REFUSED
 from sla_clock.store import policies, reads, recalculations
 from sla_clock.timers import AWAY, Lane
+from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
 
 log = telemetry.logger(__name__)
 
@@ -27,6 +30,7 @@ GRACE_SECONDS = 2.0
 
 _RECALCULATED = 100
 _REST_SECONDS = 0.005
+_BACKOFF_SECONDS, _BACKOFF_LIMIT = 1.0, 60.0
 _GATHER_SECONDS = 0.005
 # Longer than one attempt to send takes: who entered the batch is no longer at it.
 _UNSENT = timedelta(seconds=6)
@@ -123,6 +127,26 @@ async def follow_policy(works: Works) -> None:
             # Marks come first: who waits for this loop or for the database gets a turn.
             async with asyncio.timeout(_REST_SECONDS if looked_at else 1.0):
                 await works.policy_changed.wait()
+
+
+async def compare_tickets(works: Works, pipe: grpc.aio.Channel, every_seconds: float) -> None:
+    """Compare open tickets with the tickets service: at start, after a lost index, and now and then."""
+    desk = TicketServiceStub(pipe)
+    delay = _BACKOFF_SECONDS
+    while going():
+        works.index_lost.clear()
+        wait = every_seconds
+        try:
+            found = await compare(works, desk)
+            delay = _BACKOFF_SECONDS
+            log.info("compared with tickets", missing=found.missing, stale=found.stale, orphan=found.orphan)
+            wait = 0 if found.full else wait
+        except (grpc.aio.AioRpcError, Unavailable) as error:
+            log.warning("tickets not compared", error=str(error)[:300], again_seconds=delay)
+            wait, delay = delay, min(2 * delay, _BACKOFF_LIMIT)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await works.index_lost.wait()
 
 
 async def _measure(works: Works) -> None:

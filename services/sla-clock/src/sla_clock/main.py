@@ -8,11 +8,12 @@ from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from sla_clock.consumers import subscriptions
 from sla_clock.grpc_api import clocks, policies
+from sla_clock.handlers.compare import tickets_channel
 from sla_clock.handlers.policies import seed
 from sla_clock.handlers.publish import note_sent
 from sla_clock.handlers.recalculate import note_data
 from sla_clock.handlers.works import Works
-from sla_clock.loop import arm_timers, fire_timers, follow_policy, tend
+from sla_clock.loop import arm_timers, compare_tickets, fire_timers, follow_policy, tend
 from sla_clock.settings import Settings
 from sla_clock.timers import Timers
 from tickdesk.sla.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
@@ -48,6 +49,9 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("tend", tend(works, settings.sweep_seconds, settings.reconcile_seconds))
     app.spawn("policy", follow_policy(works))
     app.spawn("relay", relay_outbox(db, bus))
+    desk = tickets_channel(settings)
+    if desk is not None:
+        app.spawn("compare", compare_tickets(works, await app.open(desk), settings.compare_seconds))
 
 
 def main() -> None:

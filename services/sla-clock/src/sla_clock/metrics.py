@@ -31,6 +31,11 @@ REFUSED = Counter(
     "tickdesk_sla_settles_refused_total", "Claimed timers that had moved or been taken over when settled."
 )
 DRIFT = Counter("tickdesk_sla_timer_drift_total", "Timers repaired: missing, orphan or moved.", ["kind"])
+TICKET_DRIFT = Counter(
+    "tickdesk_sla_ticket_drift_total",
+    "Tickets caught up with over gRPC: missing or stale here; orphan ones are not known there.",
+    ["kind"],
+)
 SWEPT = Counter("tickdesk_sla_swept_total", "Tickets whose marks were found in the database, not by a timer.")
 REPUBLISHED = Counter(
     "tickdesk_sla_republished_total", "Mark events published by the sweep: late, or lost by the stream."

@@ -21,6 +21,19 @@ class Settings(ChassisSettings):
     policy_path: Path | None = Field(
         None, description="Policy to put in force at start, when this file's text was not in force before."
     )
+    tickets_target: str = Field(
+        "", description="gRPC of tickets, host:port, to compare open tickets with; empty: no comparing."
+    )
+    tickets_token: SecretStr = Field(
+        SecretStr(""), description="Token to call tickets with; empty: that of service:sla-clock in tokens."
+    )
+    tickets_token_file: Path | None = Field(None, description="File that holds tickets_token.")
+    tickets_ca: Path | None = Field(
+        None, description="Certificates that tickets' own is checked by, PEM; none: no TLS."
+    )
+    compare_seconds: float = Field(
+        3600, gt=0, description="How often open tickets are compared with tickets."
+    )
     lease_seconds: float = Field(
         10, gt=0.1, le=600, description="After how long another worker takes over a claimed timer."
     )

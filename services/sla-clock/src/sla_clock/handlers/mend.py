@@ -24,6 +24,8 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
     Raises RedisError while Redis is away.
     """
     started = time.monotonic()
+    if not await works.timers.known():
+        works.index_lost.set()
     # First, so that a flush while it is being filled is noticed by the next look.
     await works.timers.note_filling()
     async with works.db.tx() as tx:
