@@ -47,12 +47,20 @@ def page() -> str:
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))
     }
     parts = files.get("clock", {}).get("parts", {})
-    told = [INTRODUCTION, *_goals(parts), HOW, *_details(parts), *_soak(files), *_others(files), LIMITS]
+    told = [
+        INTRODUCTION,
+        "## Goals\n",
+        *_goals(parts),
+        HOW,
+        *_details(parts),
+        *_soak(files),
+        *_others(files),
+        LIMITS,
+    ]
     return "\n".join(told)
 
 
 def _goals(parts: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Goals\n"
     if not parts:
         yield "Nothing was measured yet.\n"
         return
@@ -64,10 +72,14 @@ def _goals(parts: Mapping[str, Any]) -> Iterator[str]:
     yield _table(("what", "goal", "measured", "of what is allowed", "verdict"), lines)
     judged = [row for row in found if row.met is not None]
     yield f"{sum(bool(row.met) for row in judged)} of {len(judged)} goals reached.\n"
+    loaded = [name for name, part in parts.items() if part["machine"].get("loaded")]
+    if loaded:
+        yield f"Others used the machine before these parts, which makes them slower: {', '.join(loaded)}.\n"
 
 
 def _details(parts: Mapping[str, Any]) -> Iterator[str]:
     if "spread" in parts:
+        yield "## Spread load\n"
         yield from _spread(parts["spread"])
     if "burst" in parts:
         yield from _burst(parts["burst"])
@@ -78,7 +90,7 @@ def _details(parts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _spread(part: Mapping[str, Any]) -> Iterator[str]:
-    yield f"## {part['rate']:,} marks a second for {part['seconds']} s\n"
+    yield f"{part['rate']:,} marks a second for {part['seconds']} s.\n"
     lines = []
     for armed, figures in part["armed"].items():
         one = figures["median"]
