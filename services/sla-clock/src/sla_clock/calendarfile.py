@@ -66,7 +66,8 @@ def holidays_of(text: str, week: Week) -> DatedDays:
 
 def _week(spot: Spot) -> Week:
     if not spot.is_map():
-        spot.one_of(("always",))
+        if spot.text().casefold() != "always":
+            spot.wrong("hours stand by weekday, such as mon-fri: 09:00-18:00, or are always")
         return ALWAYS
     week: dict[str, tuple[Shift, ...]] = {}
     for key, name, value in spot.entries():

@@ -78,10 +78,14 @@ class Condition:
 
 
 def _cel_fault(report: str) -> str:
-    """The first line of CEL's report, without its code and its made-up file name."""
+    """The first line of CEL's report, without its code, its made-up file name and its grammar."""
     first = report.splitlines()[0]
     _, _, fault = first.partition("<input>:")
-    return f"at {fault.strip()}" if fault else first
+    told = (fault.strip() or first).partition(" expecting {")[0].replace("'<EOF>'", "the end")
+    if " (in container " in told:
+        known = ", ".join([*CALLED.values(), "from_robot", "tags", "fields"])
+        told = f"{told.partition(' (in container ')[0]} (known: {known})"
+    return f"at {told}" if fault else told
 
 
 def _bad_condition(message: str) -> InvalidInput:

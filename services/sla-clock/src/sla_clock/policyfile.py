@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Literal, cast
 
-from chassis.errors import DeskError
-from sla_clock.calendar import Calendar, micros
+from sla_clock.calendar import HORIZON_YEARS, Calendar, NoWorkingTime, micros
 from sla_clock.calendarfile import read_calendar
 from sla_clock.conditions import TEXTS, Condition
 from sla_clock.domain import MarkRule, Rule
-from sla_clock.durations import HOUR, duration
+from sla_clock.durations import HOUR, duration, said
 from sla_clock.hours import ALWAYS, zone
 from sla_clock.ladderfile import Ladders, read_ladders
 from sla_clock.policy import Policy, Row
@@ -89,8 +88,8 @@ def _policy(root: Spot, faults: Faults) -> Policy | None:
     if frame is None:
         return None
     marks = _marks(keys.get("ladder"), ladder_spots, frame)
-    if len(keys["targets"].items()) > MAX_ROWS:
-        keys["targets"].wrong(f"a policy has at most {MAX_ROWS} rows")
+    if not 0 < len(keys["targets"].items()) <= MAX_ROWS:
+        keys["targets"].wrong(f"a policy has between 1 and {MAX_ROWS} rows")
     rows = [faults.attempt(partial(_row, frame=frame, marks=marks), spot) for spot in keys["targets"].items()]
     found = tuple(row for row in rows if row)
     _names(keys["targets"], [row.name for row in found], faults)
@@ -211,5 +210,7 @@ def _reach(
         farthest = max([target, *(mark.offset(target) for mark in marks[name])])
         try:
             calendar.add(_ANY_MONDAY, 2 * farthest)
-        except DeskError as error:
-            next(value for _, key, value in spot.entries() if key == name).wrong(str(error))
+        except NoWorkingTime:
+            text = f"calendar {calendar.name} has not {said(target)} and its marks in {HORIZON_YEARS} years"
+            value = next(value for _, key, value in spot.entries() if key == name)
+            value.wrong(f"{text}; give it more hours")

@@ -15,6 +15,9 @@ from chassis.errors import DeskError, InvalidInput, Violation
 
 T = TypeVar("T")
 
+_SAID = {"but found another document": "another document begins here; a file holds one"}
+"""What the parser says in half a sentence."""
+
 MAX_LENGTH = 131_072
 """Characters of the longest file that is read."""
 
@@ -190,10 +193,9 @@ def parse(text: str, faults: Faults) -> Spot:
         if node is not None:
             fault = Fault(1, 1, "", f"the file has more than {MAX_VALUES} values, its aliases followed")
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        fault = Fault(
-            mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, "", str(error.problem or "not YAML")
-        )
+        mark, text = error.problem_mark or error.context_mark, str(error.problem or "not YAML")
+        text = _SAID.get(text, text)
+        fault = Fault(mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, "", text)
     except YAMLError as error:
         fault = Fault(1, 1, "", str(error).splitlines()[0])
     except RecursionError:

@@ -50,7 +50,7 @@ def test_what_keeps_a_policy_from_being_read_is_an_error() -> None:
         "name",
         "'Test' is not a name; use small letters, digits and _, at most 40",
     )
-    assert [finding.severity for finding in found] == [Severity.ERROR] * 2
+    assert [finding.severity for finding in found] == [Severity.ERROR] * 3
 
 
 def test_a_row_below_one_that_takes_all_of_its_tickets_never_wins() -> None:
