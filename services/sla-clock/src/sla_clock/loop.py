@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import grpc.aio
 import nats.errors
@@ -20,7 +22,7 @@ from sla_clock.handlers.recalculate import recalculate
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLAIMED, DUE_SOON, INDEX_UP, LANES_BUSY, OUTDATED, POLICY, REFUSED
 from sla_clock.store import policies, reads, recalculations
-from sla_clock.timers import AWAY, Lane
+from sla_clock.timers import AWAY, Claim, Lane
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
 
 log = telemetry.logger(__name__)
@@ -32,6 +34,7 @@ _RECALCULATED = 100
 _REST_SECONDS = 0.005
 _BACKOFF_SECONDS, _BACKOFF_LIMIT = 1.0, 60.0
 _GATHER_SECONDS = 0.005
+_LAST_SECONDS = 1.5
 # Longer than one attempt to send takes: who entered the batch is no longer at it.
 _UNSENT = timedelta(seconds=6)
 _STREAM_SECONDS = 30.0
@@ -41,7 +44,7 @@ async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
     """Claim, fire, send, settle, for ever. While Redis is away one lane asks the database instead."""
     while going():
         try:
-            await _fire_once(works, lane, poll_seconds)
+            await _fire_once(works, lane)
             INDEX_UP.set(1)
         except AWAY as error:
             INDEX_UP.set(0)
@@ -54,21 +57,37 @@ async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
             await asyncio.sleep(poll_seconds)
 
 
-async def _fire_once(works: Works, lane: Lane, poll_seconds: float) -> None:
+async def _fire_once(works: Works, lane: Lane) -> None:
     started = asyncio.get_running_loop().time()
     # Twice a fair share of each shard: tickets are spread evenly, but not exactly.
     claims = await lane.claim(max(1, 2 * works.batch // len(lane.shards)))
     if not claims:
-        await lane.rest(poll_seconds)
+        await lane.rest()
         return
     with LANES_BUSY.track_inprogress():
         CLAIMED.inc(sum(len(claim.tickets) for claim in claims))
-        batch, wakes = await fire_claimed(works, claims)
-        # Sent before the shards are free again: what falls due in them later is sent later.
-        await deliver(works, batch)
-        REFUSED.inc(len(wakes) - await lane.settle(claims, wakes))
+        await _unhurried(_fire(works, lane, claims))
     # What falls due within a moment of each other is fired together.
     await asyncio.sleep(max(0.0, started + _GATHER_SECONDS - asyncio.get_running_loop().time()))
+
+
+async def _fire(works: Works, lane: Lane, claims: Sequence[Claim]) -> None:
+    batch, wakes = await fire_claimed(works, claims)
+    # Sent before the shards are free again: what falls due in them later is sent later.
+    await deliver(works, batch)
+    REFUSED.inc(len(wakes) - await lane.settle(claims, wakes))
+
+
+async def _unhurried(work: Coroutine[Any, Any, None]) -> None:
+    """Let work end when this process is told to: what it holds would wait for the end of its lease."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(Unavailable, *AWAY):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await task
+        raise
 
 
 async def _sweep(works: Works) -> None:

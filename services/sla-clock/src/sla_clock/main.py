@@ -41,7 +41,7 @@ async def build(app: App, settings: Settings) -> None:
     )
     app.consume(bus, db, subscriptions(works))
     for number in range(settings.lanes):
-        lane = timers.lane(number, settings.lanes)
+        lane = timers.lane(number, settings.lanes, poll_seconds=settings.poll_seconds)
         app.spawn(f"fire-{number}", fire_timers(works, lane, settings.poll_seconds))
     app.spawn("hear", timers.listen())
     app.spawn("arm", arm_timers(works))

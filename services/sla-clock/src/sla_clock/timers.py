@@ -8,6 +8,7 @@ so that writes that overtake each other do no harm. What is due is decided by th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -87,9 +88,9 @@ class Timers:
     async def __aexit__(self, *_: object) -> None:
         await self._redis.aclose()
 
-    def lane(self, number: int = 0, of: int = 1) -> Lane:
+    def lane(self, number: int = 0, of: int = 1, *, poll_seconds: float = 1.0) -> Lane:
         """One of so many lanes: what claims and fires the timers of its part of the shards."""
-        lane = Lane(self, range(number, SHARDS, of), self._lease_ms)
+        lane = Lane(self, range(number, SHARDS, of), self._lease_ms, poll_seconds)
         self._lanes.append(lane)
         return lane
 
@@ -107,15 +108,19 @@ class Timers:
 
     async def _tell(self, wakes: Sequence[Wake], now: int) -> None:
         """Wake who rests beyond the first of these, here and in other processes."""
-        first = min((wake.at for wake in wakes if wake.at is not None), default=_FAR)
-        self._sooner(first)
+        first = _FAR
+        for wake in wakes:
+            if wake.at is not None:
+                first = min(first, wake.at)
+                self._sooner(wake.at, shard_of(wake.ticket_id))
         if first < now * 1000 + _NEAR_SECONDS * MICROS:
             async with asyncio.timeout(_SECONDS):
                 await self._redis.publish(_CHANNEL, str(first))
 
-    def _sooner(self, at: int) -> None:
+    def _sooner(self, at: int, shard: int | None = None) -> None:
         for lane in self._lanes:
-            lane.sooner(at)
+            if shard is None or shard in lane.shards:
+                lane.sooner(at, shard)
 
     async def listen(self) -> None:
         """Hear of timers that other processes set, for ever."""
@@ -182,35 +187,58 @@ class Timers:
 
 
 class Lane:
-    """Claims and settles the timers of some shards, and sleeps until the next of them rings."""
+    """Claims and settles the timers of some shards, and sleeps until the next of them rings.
 
-    def __init__(self, timers: Timers, shards: Sequence[int], lease_ms: int) -> None:
+    It knows when the first timer of each shard rings and looks no sooner; at all of them once a poll, for
+    what it was not told. Instants are microseconds by the server's clock.
+    """
+
+    def __init__(self, timers: Timers, shards: Sequence[int], lease_ms: int, poll_seconds: float) -> None:
         self.shards = shards
         self._timers = timers
         self._lease_ms = lease_ms
-        self._news = asyncio.Event()
-        self._looked = 0
-        self._head = _FAR
+        self._poll_seconds = poll_seconds
+        self._heads = dict.fromkeys(shards, 0)
+        self._looks_at_all = 0.0
+        self._behind = 0
         self._rests_until = _FAR
+        self._news = asyncio.Event()
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the first of its process."""
+        return 0 in self.shards
 
     async def claim(self, limit: int) -> list[Claim]:
         """Lease what is due, at most `limit` a shard, in the shards that nobody else is firing."""
-        # From here on every timer that is set ends the next rest: it may have been set behind the look.
+        self._rests_until = _FAR
         self._news.clear()
-        self._head = self._rests_until = _FAR
-        calls: list[tuple[int, list[Any]]] = [(shard, [limit, self._lease_ms]) for shard in self.shards]
+        shards = self._due_shards()
+        for shard in shards:
+            # What is set from here on, perhaps behind the look, is told and lowers this again.
+            self._heads[shard] = _FAR
+        try:
+            calls = [(shard, [limit, self._lease_ms]) for shard in shards]
+            replies = await self._timers.run("claim", calls)
+        except BaseException:
+            self.sooner(0)
+            raise
         claims = []
-        for shard, (now, second, *more) in zip(
-            self.shards, await self._timers.run("claim", calls), strict=True
-        ):
-            self._looked = int(now)
-            if more:
-                ids, horizon = more
+        for shard, (now, head, *claimed) in zip(shards, replies, strict=True):
+            self._behind = int(now) - _monotonic()
+            self.sooner(int(head), shard)
+            if claimed:
+                lease, horizon, ids = claimed
                 tickets = tuple(UUID(bytes=one) for one in ids)
-                claims.append(Claim(shard, second, int(now), int(horizon) * 1000, tickets))
-            elif second:
-                self._head = min(self._head, int(float(second) * 1000))
+                claims.append(Claim(shard, lease, int(now), int(horizon), tickets))
         return claims
+
+    def _due_shards(self) -> Sequence[int]:
+        if time.monotonic() >= self._looks_at_all:
+            self._looks_at_all = time.monotonic() + self._poll_seconds
+            return self.shards
+        now = _monotonic() + self._behind
+        return [shard for shard in self.shards if self._heads[shard] <= now]
 
     async def settle(self, claims: Sequence[Claim], wakes: Sequence[Wake]) -> int:
         """Put claimed timers where they belong next, unless they were moved or taken over; how many.
@@ -219,27 +247,34 @@ class Lane:
         """
         by_shard = _by_shard(wakes)
         calls = [(claim.shard, [claim.lease, *by_shard.get(claim.shard, [])]) for claim in claims]
-        return sum(await self._timers.run("settle", calls))
+        settled: int = sum(await self._timers.run("settle", calls))
+        for wake in wakes:
+            if wake.at is not None:
+                self.sooner(wake.at, shard_of(wake.ticket_id))
+        return settled
 
-    async def rest(self, at_most: float) -> None:
-        """Sleep until the next timer rings, or until one is set that rings sooner."""
-        seconds = max(0.0, min(at_most, (self._head - self._looked) / MICROS))
-        self._rests_until = self._looked + int(seconds * MICROS)
+    async def rest(self) -> None:
+        """Sleep until the next timer rings, one is set that rings sooner, or it is time to look at all."""
+        self._rests_until = min(self._heads.values())
+        seconds = (self._rests_until - self._behind - _monotonic()) / MICROS
+        seconds = min(seconds, self._looks_at_all - time.monotonic())
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(max(0.0, seconds)):
                 await self._news.wait()
         except TimeoutError:
             pass
 
-    @property
-    def first(self) -> bool:
-        """Whether it is the first of its process."""
-        return 0 in self.shards
-
-    def sooner(self, at: int) -> None:
-        """A timer was set that rings at that instant."""
+    def sooner(self, at: int, shard: int | None = None) -> None:
+        """A timer was set that rings at that instant; in which shard, if that is known."""
+        for each in self.shards if shard is None else (shard,):
+            if at < self._heads.get(each, 0):
+                self._heads[each] = at
         if at < self._rests_until:
             self._news.set()
+
+
+def _monotonic() -> int:
+    return time.monotonic_ns() // 1000
 
 
 def _client(url: str) -> _Client:

@@ -26,25 +26,29 @@ return time[1] * 1000 + math.floor(time[2] / 1000)
 # A lease is the claim's instant plus the lease time, with a fraction of a millisecond that no other
 # claim of that millisecond has: the score itself is the fencing token. While one worker holds a shard
 # no other claims from it, or the order within the shard would be lost.
-# Nothing due: {now, instant of the head}. Else {now in microseconds, lease, ids, horizon}.
+# Answers in microseconds: {now, when the next timer rings} or {now, the same, lease, horizon, ids}.
 _CLAIM = """
 local time = redis.call('TIME')
 local micros = string.format('%.0f', time[1] * 1000000 + time[2])
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-if not head then
-  return {micros, ''}
-elseif tonumber(head) > now then
-  return {micros, head}
+local function instant(millis)
+  return string.format('%.0f', math.ceil(tonumber(millis)) * 1000)
+end
+local function head()
+  return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or '4e15'
+end
+local first = head()
+if tonumber(first) > now then
+  return {micros, instant(first)}
 end
 local state = redis.call('HMGET', KEYS[2], 'held', 'serial')
 if tonumber(state[1] or '0') > now then
-  return {micros, state[1]}
+  return {micros, instant(state[1])}
 end
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 local horizon = now
 if #ids == tonumber(ARGV[1]) then
-  horizon = math.ceil(tonumber(redis.call('ZSCORE', KEYS[1], ids[#ids])))
+  horizon = redis.call('ZSCORE', KEYS[1], ids[#ids])
 end
 local serial = (tonumber(state[2] or '0') + 1) % 1024
 local lease = string.format('%.17g', now + ARGV[2] + serial / 1024)
@@ -54,7 +58,7 @@ for i, id in ipairs(ids) do
 end
 redis.call('ZADD', KEYS[1], 'XX', unpack(leased))
 redis.call('HSET', KEYS[2], 'serial', serial, 'held', lease)
-return {micros, lease, ids, string.format('%.0f', horizon)}
+return {micros, instant(head()), lease, instant(horizon), ids}
 """
 
 _SETTLE = """
