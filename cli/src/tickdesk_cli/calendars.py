@@ -1,5 +1,6 @@
 """`tickdesk calendar eval`: questions to the calendar in, answers out, a line each."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -14,6 +15,8 @@ async def evaluate() -> None:
     """Answer standard input line by line until it ends."""
     if sys.stdin is None:
         raise Problem("standard input is closed", "Give questions, one JSON object a line.", 2)
+    # Reading is all that is done here, and the loop does not hear of an interruption meanwhile.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         for answers in answered(sys.stdin.buffer):
             sys.stdout.buffer.write(answers)

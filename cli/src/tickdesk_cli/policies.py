@@ -72,12 +72,12 @@ async def simulate(
     """History under two policies; `sources` are the base and the CSV."""
     base, csv = sources
     if csv is not None and base is not None:
-        return simulation.simulate_csv(file, policyfiles.read_policy(base), csv, limits)
+        return await simulation.simulate_csv(file, policyfiles.read_policy(base), csv, limits)
     desk.require()
     async with desk.client() as client:
         if csv is None:
             return await simulation.simulate_live(client, file, base, limits)
-        return simulation.simulate_csv(file, await simulation.policy_in_force(client), csv, limits)
+        return await simulation.simulate_csv(file, await simulation.policy_in_force(client), csv, limits)
 
 
 async def report(

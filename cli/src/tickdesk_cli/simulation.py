@@ -1,5 +1,6 @@
 """`tickdesk policy simulate`: history under two policies, side by side."""
 
+import asyncio
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ async def policy_in_force(client: Client) -> Policy:
     return load(found.yaml, file=found.name, version=found.version)
 
 
-def simulate_csv(path: Path, base: Policy, csv: Path, limits: Limits) -> policy_pb2.SimulationReport:
+async def simulate_csv(path: Path, base: Policy, csv: Path, limits: Limits) -> policy_pb2.SimulationReport:
     """Replay the histories of a CSV file in this process, a row at a time."""
     candidate = read_policy(path)
     tz = limits.tz(candidate)
@@ -112,6 +113,8 @@ def simulate_csv(path: Path, base: Policy, csv: Path, limits: Limits) -> policy_
         with csv.open(encoding="utf-8-sig", newline="") as file, closing(_rows(file, csv, tz)) as rows:
             for life in rows:
                 _count(report, life, limits.queue)
+                # The loop hears of an interruption only when it is asked.
+                await asyncio.sleep(0)
     except FileNotFoundError:
         raise bad_input(f"{csv}: no such file") from None
     except UnicodeDecodeError:
@@ -198,4 +201,5 @@ def _shares(base: int, after: int) -> Text:
     unit = " %" if after >= 0 else ""
     if base == after:
         return Text(told[0] + unit)
-    return Text.assemble(f"{told[0]} → ", (told[1] + unit, "green" if after > base else "red"))
+    style = "" if -1 in (base, after) else "green" if after > base else "red"
+    return Text.assemble(f"{told[0]} → ", (told[1] + unit, style))
