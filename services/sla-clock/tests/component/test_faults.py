@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,14 +19,16 @@ from chassis.servers import Server
 from chassis.testing import events, eventually
 from sla_clock.calendar import MICROS, micros
 from sla_clock.domain import State
-from sla_clock.handlers.fire import check_stream, fire_claimed, resend
+from sla_clock.handlers.fire import fire_claimed
 from sla_clock.handlers.follow import follow
 from sla_clock.handlers.mend import reconcile
 from sla_clock.handlers.policies import apply_policy
+from sla_clock.handlers.publish import Batch, check_stream, deliver, resend, send
 from sla_clock.handlers.works import Works
-from sla_clock.store import ledger, tickets
+from sla_clock.store import firing, ledger, tickets
+from sla_clock.store.firing import Sleeper, read_claimed
 from sla_clock.store.ledger import MarkFilter
-from sla_clock.timers import Timers, Wake
+from sla_clock.timers import Claim, Timers, Wake
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
 
@@ -110,34 +113,101 @@ async def _followed(works: Works, case: Case) -> None:
     works.wakes.clear()
 
 
+async def _claimed_twice(works: Works) -> tuple[list[Claim], list[Claim]]:
+    """The same timers, first for a worker that then sleeps beyond its lease, then for another."""
+    zombie, other = await works.timers.lane().claim(10), works.timers.lane()
+    again = await other.claim(10)
+    while not again:
+        await other.rest()
+        again = await other.claim(10)
+    assert [one.tickets for one in zombie] == [one.tickets for one in again]
+    return zombie, again
+
+
+async def _delivered(works: Works, batch: Batch) -> None:
+    sent = await send(works, batch)
+    assert sent is not None
+    async with works.db.tx() as tx:
+        await ledger.batches_sent(tx, [sent], tx.now)
+
+
+async def _ledger(works: Works, case: Case) -> list[str]:
+    async with works.db.tx() as tx:
+        marks, _ = await ledger.list_marks(tx, MarkFilter(ticket_id=UUID(case.id)), 50)
+    return sorted(one.mark for one in marks if not one.folded)
+
+
 async def test_a_worker_paused_beyond_its_lease_does_not_tell_a_mark_again(works: Works) -> None:
-    """faults 13. The control: both workers hold the ticket, so without the ledger both would tell it."""
-    await _followed(works, Case(ago(11), CRITICAL))
+    """faults 13."""
+    case = Case(ago(11), CRITICAL)
+    await _followed(works, case)
     async with events(works.bus, sla.MarkReached) as watch:
-        zombie, wait = await works.timers.claim(10)
-        other, wait = await works.timers.claim(10)
-        while not other:
-            await works.timers.rest(wait, 0)
-            other, wait = await works.timers.claim(10)
-        assert {one.tickets for one in zombie} == {one.tickets for one in other}
-        wakes = await fire_claimed(works, other)
-        late = await fire_claimed(works, zombie)
-        assert await works.timers.settle(other, wakes) == 1
-        assert await works.timers.settle(zombie, late) == 0
+        zombie, other = await _claimed_twice(works)
+        lane = works.timers.lane()
+        batch, wakes = await fire_claimed(works, other)
+        await deliver(works, batch)
+        late_batch, late = await fire_claimed(works, zombie)
+        assert late_batch.marks == ()
+        assert await lane.settle(zombie, late) == 0
+        assert await lane.settle(other, wakes) == 1
         await eventually(lambda: len(watch.seen) == 2)
         assert sorted(one.mark.name for one in watch.of(sla.MarkReached)) == ["100%", "80%"]
 
 
-async def test_two_workers_at_the_same_mark_serialise_on_the_row(works: Works) -> None:
-    await _followed(works, Case(ago(11), CRITICAL))
-    zombie, wait = await works.timers.claim(10)
-    other, wait = await works.timers.claim(10)
-    while not other:
-        await works.timers.rest(wait, 0)
-        other, wait = await works.timers.claim(10)
-    async with events(works.bus, sla.MarkReached) as watch:
-        await asyncio.gather(fire_claimed(works, zombie), fire_claimed(works, other))
-        await eventually(lambda: len(watch.seen) == 2)
+@pytest.mark.parametrize(
+    ("forgotten", "times"),
+    [((), 1), (("revision",), 1), (("key",), 1), (("revision", "key"), 2)],
+    ids=["both", "key alone", "revision alone", "neither"],
+)
+async def test_revision_and_ledger_each_keep_a_mark_from_taking_effect_twice(
+    works: Works, forgotten: tuple[str, ...], times: int
+) -> None:
+    """faults 13, with its control: once neither is there, the mark doubles."""
+    case = Case(ago(11), CRITICAL)
+    await _followed(works, case)
+    zombie, other = await _claimed_twice(works)
+    async with works.db.driver() as conn:
+        if "key" in forgotten:
+            await conn.execute("alter table mark_ledger drop constraint mark_ledger_pkey")
+        read = await read_claimed(conn, zombie[0].tickets)
+        await fire_claimed(works, other)
+        if "revision" in forgotten:
+            await conn.execute("update wake set revision = $1, fired_until = null", read[0].revision)
+    await fire_claimed(works, zombie)
+    assert await _ledger(works, case) == sorted(["100%", "80%"] * times)
+
+
+async def test_two_workers_at_the_same_mark_at_once_tell_it_once(works: Works) -> None:
+    case = Case(ago(11), CRITICAL)
+    await _followed(works, case)
+    zombie, other = await _claimed_twice(works)
+    fired = await asyncio.gather(fire_claimed(works, zombie), fire_claimed(works, other))
+    assert sorted(len(batch.marks) for batch, _ in fired) == [0, 2]
+    assert await _ledger(works, case) == ["100%", "80%"]
+
+
+async def test_of_tickets_read_together_one_that_changed_meanwhile_is_left_out(works: Works) -> None:
+    """A batch is not lost with one of its tickets."""
+    cases = [Case(ago(11), CRITICAL) for _ in range(6)]
+    for case in cases:
+        await _followed(works, case)
+    claims = await works.timers.lane().claim(10)
+    read = firing.read_claimed
+
+    async def read_then_paused(conn: Any, tickets: Any) -> list[Sleeper]:
+        found = await read(conn, tickets)
+        async with works.db.tx() as tx:
+            await follow(works, tx, cases[0].replied(ago(5)).ticket())
+        return found
+
+    firing.read_claimed = read_then_paused
+    try:
+        batch, wakes = await fire_claimed(works, claims)
+    finally:
+        firing.read_claimed = read
+    assert {str(mark.ticket_id) for mark in batch.marks} == {case.id for case in cases[1:]}
+    assert {str(wake.ticket_id) for wake in wakes} == {case.id for case in cases[1:]}
+    assert await _ledger(works, cases[0]) == []
 
 
 async def test_a_pause_and_a_breach_at_once_never_both_win(works: Works) -> None:
@@ -151,7 +221,7 @@ async def test_a_pause_and_a_breach_at_once_never_both_win(works: Works) -> None
         async with works.db.tx() as tx:
             await follow(works, tx, case.status("waiting", ago(50)).ticket())
 
-    claims, _ = await works.timers.claim(100)
+    claims = await works.timers.lane().claim(100)
     await asyncio.gather(fire_claimed(works, claims), *(pause(case) for case in cases))
     async with works.db.tx() as tx:
         for case in cases:
@@ -160,7 +230,7 @@ async def test_a_pause_and_a_breach_at_once_never_both_win(works: Works) -> None
             resolution = next(one for one in row.standings if one.name == "resolution")
             assert resolution.state is State.PAUSED
             assert all(point.fired == bool(marks) for point in resolution.points if point.name == "100%")
-    wakes = await fire_claimed(works, claims)
+    _, wakes = await fire_claimed(works, claims)
     assert all(wake.at is None for wake in wakes)
 
 
@@ -170,13 +240,15 @@ async def test_marks_wait_in_the_ledger_while_the_stream_is_away(works: Works, n
     await _followed(works, case)
     nats_server.kill()
     await eventually(lambda: not works.bus.client.is_connected)
-    claims, _ = await works.timers.claim(10)
-    wakes = await fire_claimed(works, claims)
-    assert await works.timers.settle(claims, wakes) == 1
+    lane = works.timers.lane()
+    claims = await lane.claim(10)
+    batch, wakes = await fire_claimed(works, claims)
+    assert await send(works, batch) is None
+    assert await lane.settle(claims, wakes) == 1
     nats_server.start()
     await eventually(lambda: works.bus.client.is_connected, 10)
     async with events(works.bus, sla.MarkReached) as watch:
-        assert await resend(works, timedelta(0)) == 2
+        assert await resend(works, timedelta(0)) == 1
         assert await resend(works, timedelta(0)) == 0
         assert (await watch.next()).ticket.id == case.id
 
@@ -186,17 +258,17 @@ async def test_marks_that_the_stream_has_lost_are_sent_again(works: Works) -> No
     first, lost = Case(ago(11), CRITICAL), Case(ago(11), CRITICAL)
     for case in (first, lost):
         await _followed(works, case)
-        claims, _ = await works.timers.claim(10)
-        await fire_claimed(works, claims)
+        batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
+        await _delivered(works, batch)
     assert await check_stream(works) == 0
     state = (await works.bus.js.stream_info("SLA")).state
     assert state.last_seq == 4
     await works.bus.js.delete_stream("SLA")
     works.bus._known.clear()
     await works.bus.ensure_stream("SLA")
-    assert await check_stream(works) == 4
+    assert await check_stream(works) == 2
     async with events(works.bus, sla.MarkReached) as watch:
-        assert await resend(works, timedelta(0)) == 4
+        assert await resend(works, timedelta(0)) == 2
         await eventually(lambda: len(watch.seen) == 4)
         assert {one.ticket.id for one in watch.of(sla.MarkReached)} == {first.id, lost.id}
     assert await check_stream(works) == 0

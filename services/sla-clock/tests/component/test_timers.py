@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+import redis.asyncio as redis
 
 from chassis.clock import utcnow, uuid7
+from chassis.recipes import VALKEY, Instance
+from chassis.servers import Server
+from chassis.testing import eventually
 from sla_clock.calendar import MICROS, micros
-from sla_clock.timers import Claim, Timers, Wake, shard_of
+from sla_clock.timers import Claim, Lane, Timers, Wake, shard_of
 
 
 def now() -> int:
@@ -23,50 +30,59 @@ async def timers(valkey_url: str) -> AsyncIterator[Timers]:
         yield opened
 
 
+@pytest.fixture
+def lane(timers: Timers) -> Lane:
+    return timers.lane(poll_seconds=60)
+
+
 def tickets_of(claims: list[Claim]) -> set[UUID]:
     return {one for claim in claims for one in claim.tickets}
 
 
-async def test_what_is_due_is_claimed_once_and_what_is_not_tells_how_long_to_sleep(timers: Timers) -> None:
+async def test_what_is_due_is_claimed_once(timers: Timers, lane: Lane) -> None:
     due, ahead = uuid7(), uuid7()
-    await timers.apply([Wake(due, 1, now() - 5), Wake(ahead, 1, now() + 60 * MICROS)])
-    claims, _ = await timers.claim(10)
-    assert tickets_of(claims) == {due}
-    again, wait = await timers.claim(10)
-    assert again == []
-    assert 25 < wait <= 30
+    await timers.apply([Wake(due, 1, now() - 2000), Wake(ahead, 1, now() + 60 * MICROS)])
+    assert tickets_of(await lane.claim(10)) == {due}
+    assert await lane.claim(10) == []
+    assert await timers.lane().claim(10) == []
 
 
-async def test_a_timer_never_rings_before_its_instant_by_the_servers_clock(timers: Timers) -> None:
+async def test_a_timer_never_rings_before_its_instant_by_the_servers_clock(
+    timers: Timers, lane: Lane
+) -> None:
     ticket = uuid7()
     at = now() + MICROS // 20 + 1
     await timers.apply([Wake(ticket, 1, at)])
-    claims, wait = await timers.claim(10)
-    while not claims:
-        await timers.rest(wait, at)
-        claims, wait = await timers.claim(10)
+    claims = await waited(lane)
     assert claims[0].now >= at
 
 
-async def test_an_older_revision_changes_nothing(timers: Timers) -> None:
+async def waited(lane: Lane) -> list[Claim]:
+    claims = await lane.claim(10)
+    while not claims:
+        await lane.rest()
+        claims = await lane.claim(10)
+    return claims
+
+
+async def test_an_older_revision_changes_nothing(timers: Timers, lane: Lane) -> None:
     ticket = uuid7()
     await timers.apply([Wake(ticket, 3, now() + 60 * MICROS)])
     await timers.apply([Wake(ticket, 2, now() - MICROS)])
     await timers.apply([Wake(ticket, 3, None)])
-    claims, wait = await timers.claim(10)
-    assert claims == []
-    assert wait == pytest.approx(60, abs=1)
+    assert await lane.claim(10) == []
+    assert await timers.armed() == 1
     await timers.apply([Wake(ticket, 4, None)])
     assert await timers.armed() == 0
 
 
-async def test_a_settle_is_refused_when_the_timer_was_moved_meanwhile(timers: Timers) -> None:
+async def test_a_settle_is_refused_when_the_timer_was_moved_meanwhile(timers: Timers, lane: Lane) -> None:
     """faults 33: a pause that overtakes a firing keeps its word."""
     ticket = uuid7()
-    await timers.apply([Wake(ticket, 1, now() - 5)])
-    claims, _ = await timers.claim(10)
+    await timers.apply([Wake(ticket, 1, now() - 2000)])
+    claims = await lane.claim(10)
     await timers.apply([Wake(ticket, 2, now() + 60 * MICROS)])
-    assert await timers.settle(claims, [Wake(ticket, 2, None)]) == 0
+    assert await lane.settle(claims, [Wake(ticket, 2, None)]) == 0
     assert await timers.armed() == 1
 
 
@@ -75,53 +91,106 @@ async def test_a_lease_that_ran_out_is_claimed_by_another_and_the_first_cannot_s
 ) -> None:
     ticket = uuid7()
     async with Timers(valkey_url, lease_seconds=0.05) as one, Timers(valkey_url, lease_seconds=30) as two:
-        await one.apply([Wake(ticket, 1, now() - 5)])
-        first, _ = await one.claim(10)
-        second, wait = await two.claim(10)
-        while not second:
-            await two.rest(wait, now())
-            second, wait = await two.claim(10)
-        assert await one.settle(first, [Wake(ticket, 1, None)]) == 0
-        assert await two.settle(second, [Wake(ticket, 1, None)]) == 1
+        dead, alive = one.lane(), two.lane()
+        await one.apply([Wake(ticket, 1, now() - 2000)])
+        first = await dead.claim(10)
+        second = await waited(alive)
+        assert tickets_of(second) == {ticket}
+        assert await dead.settle(first, [Wake(ticket, 1, None)]) == 0
+        assert await alive.settle(second, [Wake(ticket, 1, None)]) == 1
         assert await one.armed() == 0
 
 
 async def test_two_claims_at_once_never_share_a_timer(timers: Timers) -> None:
     waiting = {uuid7() for _ in range(500)}
-    await timers.apply([Wake(one, 1, now() - 5) for one in waiting])
+    await timers.apply([Wake(one, 1, now() - 2000) for one in waiting])
     found: list[UUID] = []
-    for claims, _ in await asyncio.gather(*(timers.claim(3) for _ in range(8))):
+    for claims in await asyncio.gather(*(timers.lane().claim(3) for _ in range(8))):
         found += [ticket for claim in claims for ticket in claim.tickets]
     assert len(found) == len(set(found))
     assert set(found) <= waiting
 
 
+async def test_a_shard_that_somebody_fires_is_claimed_by_nobody_else_so_that_its_order_is_kept(
+    timers: Timers,
+) -> None:
+    first, second = UUID(int=64), UUID(int=128)
+    at = now() - 10 * MICROS
+    await timers.apply([Wake(first, 1, at), Wake(second, 1, at + MICROS)])
+    one, two = timers.lane(), timers.lane()
+    claims = await one.claim(1)
+    assert tickets_of(claims) == {first}
+    assert at <= claims[0].horizon < at + MICROS
+    assert await two.claim(1) == []
+    assert await one.settle(claims, [Wake(first, 1, None)]) == 1
+    two.sooner(0)
+    claims = await two.claim(2)
+    assert tickets_of(claims) == {second}
+    assert claims[0].horizon >= at + 9 * MICROS
+
+
+async def test_a_lane_looks_only_at_shards_whose_first_timer_rings(timers: Timers) -> None:
+    lane = timers.lane(poll_seconds=60)
+    near, far = UUID(int=1), UUID(int=2)
+    await lane.claim(10)
+    await timers.apply([Wake(near, 1, now() - 2000), Wake(far, 1, now() + 60 * MICROS)])
+    asked: list[int] = []
+    run = timers.run
+
+    async def counted(name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
+        asked.extend(shard for shard, _ in calls)
+        return await run(name, calls)
+
+    timers.run = counted  # type: ignore[method-assign]
+    assert tickets_of(await lane.claim(10)) == {near}
+    assert asked == [1]
+
+
 async def test_a_sooner_timer_ends_the_rest(timers: Timers) -> None:
-    _, wait = await timers.claim(10)
-    assert wait == float("inf")
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(timers.rest(10, now() + 10 * MICROS))
-        group.create_task(timers.apply([Wake(uuid7(), 1, now() + MICROS)]))
-    assert loop.time() - started < 5
+    lane = timers.lane(poll_seconds=60)
+    assert await lane.claim(10) == []
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(lane.rest())
+        group.create_task(timers.apply([Wake(uuid7(), 1, now() - 2000)]))
 
 
-async def test_repair_sets_what_is_missing_or_moved_and_leaves_leases_alone(timers: Timers) -> None:
+async def test_a_sooner_timer_that_another_process_sets_ends_the_rest(
+    timers: Timers, valkey_url: str
+) -> None:
+    lane = timers.lane(poll_seconds=60)
+    ticket = uuid7()
+    async with Timers(valkey_url, lease_seconds=30) as other:
+        listening = asyncio.create_task(timers.listen())  # noqa: TID251 - a process' loop
+        await eventually(lambda: _listeners(other))
+        assert await lane.claim(10) == []
+        await other.apply([Wake(ticket, 1, now() - 2000)])
+        async with asyncio.timeout(5):
+            await lane.rest()
+        assert tickets_of(await lane.claim(10)) == {ticket}
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _listeners(timers: Timers) -> bool:
+    return (await timers._redis.pubsub_numsub("sla:sooner"))[0][1] == 1
+
+
+async def test_repair_sets_what_is_missing_or_moved_and_leaves_leases_alone(
+    timers: Timers, lane: Lane
+) -> None:
     missing, moved, leased, newer = (uuid7() for _ in range(4))
     at = now() + 60 * MICROS
-    await timers.apply([Wake(moved, 1, at), Wake(leased, 1, now() - 5), Wake(newer, 9, at - 5 * MICROS)])
-    await timers.claim(10)
+    await timers.apply([Wake(moved, 1, at), Wake(leased, 1, now() - 2000), Wake(newer, 9, at - 5 * MICROS)])
+    await lane.claim(10)
     wanted = [
         Wake(missing, 1, at),
         Wake(moved, 2, at + MICROS),
-        Wake(leased, 1, now() - 5),
+        Wake(leased, 1, now() - 2000),
         Wake(newer, 8, at),
     ]
     assert await timers.repair(wanted) == (1, 1)
     assert await timers.repair(wanted) == (0, 0)
-    claims, _ = await timers.claim(10)
-    assert claims == []
+    assert await lane.claim(10) == []
 
 
 async def test_a_server_that_lost_everything_is_noticed_and_serves_on(timers: Timers) -> None:
@@ -129,10 +198,55 @@ async def test_a_server_that_lost_everything_is_noticed_and_serves_on(timers: Ti
     assert not await timers.known()
     await timers.note_filling()
     await timers.apply([Wake(ticket, 1, now())])
+    assert await timers.known()
     await timers._redis.flushall()
     await timers._redis.script_flush()
     assert not await timers.known()
-    await timers.apply([Wake(ticket, 1, now() - 1)])
+    await timers.apply([Wake(ticket, 1, now() - 2000)])
     assert await timers.scan(shard_of(ticket)) == [ticket]
     await timers.remove(shard_of(ticket), [ticket])
     assert await timers.armed() == 0
+
+
+async def test_one_lost_shard_is_noticed(timers: Timers) -> None:
+    """In a cluster a node may come back empty while the others have kept theirs."""
+    await timers.note_filling()
+    await timers._redis.delete("{sla:07}:due", "{sla:07}:rev")
+    assert not await timers.known()
+
+
+@pytest.fixture
+async def cluster_url(tmp_server_folder: Path) -> AsyncIterator[str]:
+    """A cluster of one node that has all slots."""
+    server = Server(replace(VALKEY, command=_clustered), tmp_server_folder / "cluster").start()
+    async with redis.Redis.from_url(server.url) as client:
+        await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await eventually(lambda: _has_all_slots(client))
+    yield server.url.replace("redis://", "redis+cluster://").removesuffix("/0")
+    server.kill()
+
+
+def _clustered(server: Instance) -> list[str]:
+    return [*VALKEY.command(server), "--cluster-enabled", "yes"]
+
+
+async def _has_all_slots(client: redis.Redis) -> bool:
+    return b"cluster_state:ok" in await client.execute_command("CLUSTER", "INFO")
+
+
+async def test_a_cluster_serves_as_well_since_no_call_crosses_slots(cluster_url: str) -> None:
+    tickets = [uuid7() for _ in range(100)]
+    async with Timers(cluster_url, lease_seconds=30) as timers:
+        lane = timers.lane()
+        listening = asyncio.create_task(timers.listen())  # noqa: TID251 - a process' loop
+        await timers.note_filling()
+        assert await timers.known()
+        await timers.apply([Wake(one, 1, now() - 2000) for one in tickets])
+        claims = await lane.claim(10)
+        assert tickets_of(claims) == set(tickets)
+        assert await lane.settle(claims, [Wake(one, 2, None) for one in tickets[1:]]) == 99
+        assert await timers.repair([Wake(tickets[0], 3, now() + MICROS)]) == (0, 1)
+        assert await timers.armed() == 1
+        assert await timers.scan(shard_of(tickets[0])) == [tickets[0]]
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
