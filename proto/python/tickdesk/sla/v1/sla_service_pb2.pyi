@@ -601,8 +601,9 @@ class ExplainClockResponse(_message.Message):
 
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClockSegment]:
-        """From the start to the due instant, or to the end if that came later. Those counted up to the due
-        instant sum exactly to the target.
+        """From the start to the due instant, or to the end (while it runs: to now) if that is later. Those counted
+        up to the due instant sum exactly to the target. A clock that was met early is told on to the instant
+        it was heading for.
         """
 
     @_builtins.property
