@@ -226,7 +226,7 @@ class Lane:
         claims = []
         for shard, (now, head, *claimed) in zip(shards, replies, strict=True):
             self._behind = int(now) - _monotonic()
-            self.sooner(int(head), shard)
+            self._lower(int(head), shard)
             if claimed:
                 lease, horizon, ids = claimed
                 tickets = tuple(UUID(bytes=one) for one in ids)
@@ -250,7 +250,7 @@ class Lane:
         settled: int = sum(await self._timers.run("settle", calls))
         for wake in wakes:
             if wake.at is not None:
-                self.sooner(wake.at, shard_of(wake.ticket_id))
+                self._lower(wake.at, shard_of(wake.ticket_id))
         return settled
 
     async def rest(self) -> None:
@@ -267,10 +267,13 @@ class Lane:
     def sooner(self, at: int, shard: int | None = None) -> None:
         """A timer was set that rings at that instant; in which shard, if that is known."""
         for each in self.shards if shard is None else (shard,):
-            if at < self._heads.get(each, 0):
-                self._heads[each] = at
+            self._lower(at, each)
         if at < self._rests_until:
             self._news.set()
+
+    def _lower(self, at: int, shard: int) -> None:
+        if at < self._heads.get(shard, 0):
+            self._heads[shard] = at
 
 
 def _monotonic() -> int:
