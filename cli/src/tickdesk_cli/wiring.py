@@ -59,7 +59,13 @@ def _own(service: str, wires: Wires) -> dict[str, str]:
             "reply_keys": wires.keys["reply"],
         },
         "tickets": {},
-        "sla-clock": {"redis_url": wires.valkey_url, **_policy(wires.folder)},
+        "sla-clock": {
+            "redis_url": wires.valkey_url,
+            "tickets_target": f"127.0.0.1:{wires.ports['tickets.grpc']}",
+            # Folders that are older than this token have the administrator's only.
+            "tickets_token": wires.tokens.get("service:sla-clock", wires.tokens["admin:desk"]),
+            **_policy(wires.folder),
+        },
         "notifier": {"reply_keys": wires.keys["reply"]},
         "survey": {
             "http_port": str(wires.ports["survey.http"]),

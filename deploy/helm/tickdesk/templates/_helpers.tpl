@@ -80,6 +80,11 @@ TICKDESK_{{ . | replace "-" "_" | upper }}_
 {{- $_ := set $settings "tls_key" "/run/tickdesk/tls/tls.key" -}}
 {{- else -}}
 {{- $_ := set $settings "insecure" true -}}
+{{- if eq .service "sla-clock" -}}
+{{- $tickets := include "tickdesk.block" (dict "root" .root "service" "tickets") | fromYaml -}}
+{{- $target := printf "%s-tickets:%v" (include "tickdesk.fullname" .root) $tickets.ports.grpc -}}
+{{- $_ := set $settings "tickets_target" $target -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $value := merge (deepCopy .block.settings) $settings }}
 - name: {{ $prefix }}{{ upper $name }}

@@ -24,8 +24,8 @@ class Settings(ChassisSettings):
     tickets_target: str = Field(
         "", description="gRPC of tickets, host:port, to compare open tickets with; empty: no comparing."
     )
-    tickets_token: SecretStr = Field(
-        SecretStr(""), description="Token to call tickets with; empty: that of service:sla-clock in tokens."
+    tickets_token: SecretStr | None = Field(
+        None, description="Token to call tickets with; none: that of service:sla-clock in tokens."
     )
     tickets_token_file: Path | None = Field(None, description="File that holds tickets_token.")
     tickets_ca: Path | None = Field(

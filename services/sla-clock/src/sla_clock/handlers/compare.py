@@ -11,8 +11,6 @@ from uuid import UUID
 import grpc
 import grpc.aio
 
-from pydantic import SecretStr
-
 from chassis import telemetry
 from chassis.rpc import channel
 from sla_clock.handlers.follow import follow
@@ -40,9 +38,9 @@ GRACE_SECONDS = 2.0
 
 def tickets_channel(settings: Settings) -> grpc.aio.Channel | None:
     """The way to tickets; None, and the log says so, when it is not set. Lost events are not noticed then."""
-    own = settings.tokens.get("service:sla-clock", SecretStr(""))
+    secret = settings.tickets_token or settings.tokens.get("service:sla-clock")
     # While a token is rotated there are two; callers use the new one.
-    token = (settings.tickets_token.get_secret_value() or own.get_secret_value()).partition(",")[0].strip()
+    token = secret.get_secret_value().partition(",")[0].strip() if secret else ""
     if not settings.tickets_target or not token:
         absent = "token" if settings.tickets_target else "tickets_target"
         log.warning("open tickets are not compared with the tickets service", absent=absent)
@@ -66,7 +64,9 @@ class Compared:
         return len(self.suspects) >= _SUSPECTS
 
 
-async def compare(works: Works, desk: TicketServiceAsyncStub, grace_seconds: float = GRACE_SECONDS) -> Compared:
+async def compare(
+    works: Works, desk: TicketServiceAsyncStub, grace_seconds: float = GRACE_SECONDS
+) -> Compared:
     """Compare all open tickets and follow those that are behind; what was found.
 
     Raises AioRpcError while tickets is away; what was taken over until then stays.
