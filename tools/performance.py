@@ -127,7 +127,7 @@ def _burst(part: Mapping[str, Any]) -> Iterator[str]:
         yield f"Processor time of a mark of ours: {cost(figures['ours']['median'])}.\n"
     for name, why in part.get("skipped", {}).items():
         yield f"{name} was not run: {why}.\n"
-    yield "What each promises, by its own documents:\n"
+    yield "What each promises, by its documents and its source:\n"
     head = ("what", "delivery", "a worker killed at work", "record of what took effect", "moving what waits")
     versions = part.get("versions", {})
     yield _table(

@@ -46,8 +46,9 @@ async def _size(site: Site, tickets: Tickets, plan: Plan, count: int, ready: lis
             if peer.name in cut or number >= _rounds(peer, count, plan):
                 continue
             try:
-                runs.setdefault(peer.name, []).append(await _beside(site, peer, count, plan))
-                _tell(peer.name, count, number, runs[peer.name][-1])
+                run = await _beside(site, peer, count, plan)
+                runs.setdefault(peer.name, []).append(run)
+                _tell(peer.name, count, number, run)
             except CutOff as error:
                 cut[peer.name] = str(error)
                 say(f"{count} at once, {peer.name}: {error}")

@@ -95,10 +95,10 @@ def _synced(part: Any) -> Iterator[Row]:
 
 def _rest(part: Any) -> Iterator[Row]:
     yield _at_most("Redis for a clock with its state", part["redis_bytes_each"], 200, "bytes")
-    idle = part["median"]["worker_percent"]
+    idle = part["mean"]["worker_percent"]
     yield _at_most(f"idle with {part['armed']:,} armed: worker", idle, 2, "% of a core")
-    names = [name for name in part["median"] if name != "worker_percent"]
-    told = ", ".join(f"{name.removesuffix('_percent')} {part['median'][name]:.2g}" for name in names)
+    names = [name for name in part["mean"] if name != "worker_percent"]
+    told = ", ".join(f"{name.removesuffix('_percent')} {part['mean'][name]:.2g}" for name in names)
     yield Row(f"idle with {part['armed']:,} armed: servers", "stated", f"{told} % of a core")
 
 
