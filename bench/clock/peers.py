@@ -1,4 +1,4 @@
-"""The libraries that people schedule with: how each is driven, and what it promises by its documents and its source."""
+"""The libraries that people schedule with: how each is driven, and what it promises."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ PEERS = (
     Peer("APScheduler", "with_apscheduler.py", 2_500, install.python, (
         "at most once", "jobs that were handed to a thread are lost", "none", "reschedule_job")),
     Peer("huey", "with_huey.py", 6_000, install.python, (
-        "at most once", "jobs that were taken from the queue are lost", "none", "reschedule: revoked, then a new one")),
+        "at most once", "jobs that were taken from the queue are lost", "none",
+        "reschedule: revoked, then a new one")),
     Peer("arq", "with_arq.py", 3_500, install.python, (
         "at least once", "run again after the job's time-out", "none", "abort, then a new job")),
     Peer("Celery", "with_celery.py", 800, install.python, (
