@@ -100,6 +100,7 @@ def attributes(ticket: Ticket) -> Attributes:
         customer=ticket.customer.id,
         organisation=ticket.customer.organisation,
         language=ticket.language,
+        from_robot=ticket.from_robot,
         tags=tuple(ticket.tags),
         fields={
             key: value.text for key, value in ticket.fields.items() if value.WhichOneof("kind") == "text"

@@ -12,6 +12,7 @@ from chassis import telemetry
 from chassis.db import Tx
 from sla_clock.calendar import MICROS, micros
 from sla_clock.convert import duration, timestamp
+from sla_clock.domain import State
 from sla_clock.handlers.follow import Computed, compute, tell
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import RECALCULATED
@@ -107,7 +108,7 @@ def moved(change: Change) -> str:
     """What an edit did to a clock: `earlier`, `later`, `added`, `dropped`, or nothing of these."""
     if change.turn is Turn.CANCELLED and change.clock is None:
         return "dropped"
-    if change.before is None:
+    if change.before is None or change.before.state is State.PENDING:
         return "added" if change.turn is Turn.STARTED else ""
     if change.clock is None or change.clock.due is None or change.before.due is None:
         return ""
