@@ -28,6 +28,9 @@ MOMENTS = ("taken", "first_reply", "replies", "customer_messages", "resolved", "
 FIELD = "fields."
 """Columns named `fields.KEY` hold values of the ticket's own fields."""
 
+MAX_EVENTS = 1000
+"""Times that one row may hold."""
+
 _DEFAULTS = {"priority": "normal", "tier": "standard", "line": "l1"}
 _ALONE = ("taken", "first_reply")
 _COLUMNS = (*REQUIRED, *MOMENTS, "waiting", "tags", *TEXTS)
@@ -129,6 +132,8 @@ def _timeline(told: Mapping[str, str], tz: ZoneInfo) -> Timeline:
     attributes = _attributes(told)
     created = _instant("created", told["created"], tz)
     happened = [*_moments(told, tz), *_waits(told, tz)]
+    if len(happened) > MAX_EVENTS:
+        raise _Bad(REQUIRED[0], f"the ticket has more than {MAX_EVENTS} times")
     for column, _, at in happened:
         if at < created:
             raise _Bad(column, "happened before the ticket was created")

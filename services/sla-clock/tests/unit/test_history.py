@@ -156,6 +156,12 @@ def test_a_header_that_cannot_be_used_is_refused_as_a_whole(header: str, message
     assert [one.field for one in refused.value.violations] == [field]
 
 
+def test_a_row_holds_so_many_times_and_no_more() -> None:
+    times = "|".join(["2026-11-20 10:00"] * 1001)
+    (told,) = rows("id,created,replies", f"1,2026-11-20 09:00,{times}")
+    assert str(told) == "line 2, column id: the ticket has more than 1000 times"
+
+
 def test_an_empty_file_lacks_its_header() -> None:
     with pytest.raises(InvalidInput, match="'id' is missing"):
         rows()

@@ -28,6 +28,8 @@ from tickdesk.tickets.v1.timeline_pb2 import Timeline as TimelineMessage
 
 _PAGE = 200
 _SLICE_SECONDS = 0.003
+_LONG = 40
+"""Facts from which on a ticket takes longer than a slice, and goes to a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,10 @@ async def simulate(works: Works, trial: Trial) -> AsyncIterator[Progress | Repor
     lives, total = await _lives(works, trial, tz)
     yield Progress(0, total)
     async for life in lives:
-        _count(report, life)
+        if isinstance(life, Skipped) or len(life[1].facts) < _LONG:
+            _count(report, life)
+        else:
+            await asyncio.to_thread(_count, report, life)
         done += 1
         if done % _PAGE == 0:
             yield Progress(done, max(total, done))
