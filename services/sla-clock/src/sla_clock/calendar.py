@@ -50,35 +50,37 @@ def moment(instant: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Table:
-    """Working intervals of the years `first`..`last`, sorted, disjoint, with running totals."""
+    """Working intervals of the years `first`..`last`, sorted, disjoint, with running totals.
+
+    Good for instants from `since` to before `until`; `through` is the working time to the end of each.
+    """
 
     first: int
     last: int
+    since: int
+    until: int
     starts: list[int]
     ends: list[int]
-
-    @cached_property
-    def through(self) -> list[int]:
-        """Working time from the first interval to the end of each."""
-        return list(accumulate(e - s for s, e in zip(self.starts, self.ends, strict=True)))
-
-    @property
-    def total(self) -> int:
-        return self.through[-1] if self.through else 0
+    through: list[int]
+    total: int
 
     def worked(self, instant: int) -> int:
         """Working time before the instant."""
         at = bisect_right(self.starts, instant) - 1
         if at < 0:
             return 0
-        return self.through[at] - max(0, self.ends[at] - instant)
+        ahead = self.ends[at] - instant
+        return self.through[at] - ahead if ahead > 0 else self.through[at]
 
     def reached(self, total: int) -> int:
         """The first instant by which that much has been worked (0 < total <= self.total)."""
         at = bisect_left(self.through, total)
         return self.ends[at] - (self.through[at] - total)
+
+
+_NOTHING = _Table(0, -1, 0, 0, [], [], [], 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Calendar:
     source: str = ""
     roster: Roster = nobody
     _years: dict[int, list[tuple[int, int]]] = field(default_factory=dict, init=False, repr=False)
-    _table: _Table = field(default=_Table(0, -1, [], []), init=False, repr=False)
+    _table: _Table = field(default=_NOTHING, init=False, repr=False)
 
     def add(self, start: int, duration: int) -> int:
         """The first instant at which `duration` has been worked since `start`.
@@ -200,15 +202,15 @@ class Calendar:
         latest = min(moment(start).year + HORIZON_YEARS, _YEARS[1])
         # Twice as many years each time: a far target costs no more than its own years once over.
         for years in (1 + table.last - table.first, EMPTY_YEARS):
-            last = min(table.last + years, max(latest, table.last))
-            further = self._compile(table.first, last)
+            further = self._compile(table.first, min(table.last + years, max(latest, table.last)))
             if further.total > table.total:
                 return further
         # What was looked through in vain is not kept: the next refusal would tell of other years.
         self._table = table
         if table.last < latest:
             raise NoWorkingTime(
-                f"calendar {self.name!r} has no working time in the {EMPTY_YEARS} years up to {last}, "
+                f"calendar {self.name!r} has no working time in the {EMPTY_YEARS} years "
+                f"up to {min(table.last + EMPTY_YEARS, latest)}, "
                 "so the target is never reached; give it hours",
                 reason="NO_WORKING_TIME",
             )
@@ -219,15 +221,15 @@ class Calendar:
         )
 
     def _covering(self, start: int, end: int) -> _Table:
+        table = self._table
+        if table.since <= start and end < table.until:
+            return table
         # Days more on both sides: the local year differs from the UTC one around New Year, and the shift
         # of 31 December may close in January.
-        table = self._table
         first, last = moment(start - _EDGE).year, moment(end + _EDGE).year
-        if table.first <= first and last <= table.last:
-            return table
-        if table.last < table.first:
-            return self._compile(first, last)
-        return self._compile(min(first, table.first), max(last, table.last))
+        if table is not _NOTHING:
+            first, last = min(first, table.first), max(last, table.last)
+        return self._compile(first, last)
 
     def _compile(self, first: int, last: int) -> _Table:
         first, last = max(first, _YEARS[0]), min(last, _YEARS[1])
@@ -235,7 +237,10 @@ class Calendar:
             if year not in self._years:
                 self._years[year] = list(self._hours(year))
         starts, ends = _merged(span for year in range(first, last + 1) for span in self._years[year])
-        self._table = _Table(first, last, starts, ends)
+        through = list(accumulate(e - s for s, e in zip(starts, ends, strict=True)))
+        since, until = micros(datetime(first, 1, 1, tzinfo=UTC)), micros(datetime(last + 1, 1, 1, tzinfo=UTC))
+        total = through[-1] if through else 0
+        self._table = _Table(first, last, since + _EDGE, until - _EDGE, starts, ends, through, total)
         return self._table
 
     def _hours(self, year: int) -> Iterator[tuple[int, int]]:

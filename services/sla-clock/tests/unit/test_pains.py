@@ -230,7 +230,8 @@ def test_ca_14_what_is_left_can_be_told_at_any_instant() -> None:
 
 def test_ca_15_ca_16_ca_20_ca_21_the_ladder_that_every_policy_has() -> None:
     """Reminders at 30 % and 10 % left, the next line at 80 %, the lead at 100 %, management at 150 %."""
-    expect = "first_response: {marks: {70%: Mon 16:00, 80%: Mon 17:00, 90%: Mon 18:00, 100%: Tue 10:00, 150%: Tue 15:00}}"
+    marks = "{70%: Mon 16:00, 80%: Mon 17:00, 90%: Mon 18:00, 100%: Tue 10:00, 150%: Tue 15:00}"
+    expect = f"first_response: {{marks: {marks}}}"
     policy = row("first_response: 10h")
     holds(policy, "Mon 09:00", "", expect)
     assert [mark.action for mark in policy.marks["first_response"]] == [
