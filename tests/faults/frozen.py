@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from chassis.db import Driver
 from sla_clock.main import main
-from sla_clock.store import firing
-from sla_clock.store.ledger import LedgerRow
+from sla_clock.store import firing, ledger
+from sla_clock.store.ledger import Mark
 
 SECONDS = float(os.environ["FREEZE"])
 TIMES = 3
@@ -25,7 +25,7 @@ _left = TIMES
 
 
 async def enter(
-    conn: Driver, woken: Sequence[firing.Woken], marks: Sequence[LedgerRow], fired_at: datetime
+    conn: Driver, woken: Sequence[firing.Woken], marks: Sequence[Mark], fired_at: datetime
 ) -> firing.Entered:
     """The same, but late."""
     global _left
@@ -41,7 +41,7 @@ def forget_the_ledger() -> None:
     assert _REVISION in firing._ENTER
     assert _KEY in firing._ENTER
     firing._ENTER = firing._ENTER.replace(_REVISION, "").replace(_KEY, _AGAIN)
-    LedgerRow.event_id = property(lambda _: str(uuid4()))  # type: ignore[assignment,method-assign]
+    ledger._event_id = lambda *_: str(uuid4())
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -24,16 +24,14 @@ class Point:
         """Whether it has an instant and has not fired."""
         return self.at is not None and not self.fired
 
-    def fired_by(self, until: int) -> Point:
-        """The same once all marks that waited at `until` or before have fired."""
-        if self.fired or self.at is None or self.at > until:
-            return self
-        return replace(self, fired=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One cycle of one clock as last computed. `generation` grows whenever its instants move."""
+    """One cycle of one clock as last computed. `generation` grows whenever its instants move.
+
+    `told` are the marks that have fired, each with the last instant that it fired for: an edit may move a
+    mark away and back, or take the clock away and bring it back.
+    """
 
     name: str
     cycle: int
@@ -43,27 +41,44 @@ class Standing:
     calendar: str
     generation: int = 1
     points: tuple[Point, ...] = ()
+    told: Mapping[str, int] = field(default_factory=dict)
+
+    def fired_by(self, until: int) -> Standing:
+        """The same once all marks that waited at `until` or before have fired."""
+        fired = {p.name: p.at for p in self.points if p.waits() and p.at is not None and p.at <= until}
+        if not fired:
+            return self
+        points = tuple(replace(p, fired=True) if p.name in fired else p for p in self.points)
+        return replace(self, points=points, told={**self.told, **fired})
+
+    def dropped(self) -> Standing:
+        """The same once the policy has no such clock: nothing runs, but what was told stays known."""
+        if self.state is State.PENDING:
+            return self
+        return Standing(self.name, self.cycle, State.PENDING, 0, None, "", self.generation + 1, (), self.told)
 
     def dump(self) -> list[Any]:
         """A compact value for JSON."""
         points = [[p.name, p.action.value, p.offset, p.at, p.fired] for p in self.points]
         return [
             *(self.name, self.cycle, self.state.value, self.target),
-            *(self.due, self.calendar, self.generation, points),
+            *(self.due, self.calendar, self.generation, points, dict(self.told)),
         ]
 
     @classmethod
     def load(cls, value: Sequence[Any]) -> Standing:
         """What `dump` gave."""
-        name, cycle, state, target, due, calendar, generation, points = value
-        read = (Point(p[0], Action(p[1]), *p[2:]) for p in points)
-        return cls(name, cycle, State(state), target, due, calendar, generation, tuple(read))
+        name, cycle, state, target, due, calendar, generation, points, *told = value
+        read = tuple(Point(p[0], Action(p[1]), *p[2:]) for p in points)
+        # Earlier versions knew of what was told only while the mark stood where it had fired.
+        known = told[0] if told else {p.name: p.at for p in read if p.fired and p.at is not None}
+        return cls(name, cycle, State(state), target, due, calendar, generation, read, known)
 
 
 Standings = tuple[Standing, ...]
 
 
-def restand(clocks: Iterable[Clock], before: Standings, now: int) -> Standings:
+def restand(clocks: Sequence[Clock], before: Standings, now: int) -> Standings:
     """The newest cycle of every clock, and earlier cycles that still owe a mark.
 
     A mark that has fired fires again only when its instant was moved and lies ahead of `now`.
@@ -79,15 +94,16 @@ def restand(clocks: Iterable[Clock], before: Standings, now: int) -> Standings:
                 stood = _stand(past, old, now)
                 told += [stood] if any(point.waits() for point in stood.points) else []
         told.append(_stand(clock, known.get((clock.name, clock.cycle)), now))
-    return tuple(told)
+    kept = {clock.name for clock in clocks}
+    gone = [one for one in before if one.name not in kept and one.told and one.cycle == newest[one.name]]
+    return (*told, *(one.dropped() for one in gone))
 
 
 def _stand(clock: Clock, old: Standing | None, now: int) -> Standing:
-    fired = {point.name: point for point in old.points if point.fired} if old else {}
+    told = old.told if old else {}
     points = []
     for mark in clock.marks:
-        before = fired.get(mark.name)
-        done = before is not None and (mark.at is None or mark.at == before.at or mark.at <= now)
+        done = mark.name in told and (mark.at is None or mark.at == told[mark.name] or mark.at <= now)
         points.append(Point(mark.name, mark.action, mark.offset, mark.at, done))
     stood = Standing(
         clock.name,
@@ -98,6 +114,7 @@ def _stand(clock: Clock, old: Standing | None, now: int) -> Standing:
         clock.terms.calendar.name,
         1 if old is None else old.generation,
         tuple(points),
+        told,
     )
     return (
         stood if old is None or _plan(stood) == _plan(old) else replace(stood, generation=old.generation + 1)
@@ -110,9 +127,7 @@ def _plan(one: Standing) -> tuple[object, ...]:
 
 def fired_by(standings: Standings, until: int) -> Standings:
     """The same once all marks that waited at `until` or before have fired."""
-    return tuple(
-        replace(one, points=tuple(point.fired_by(until) for point in one.points)) for one in standings
-    )
+    return tuple(one.fired_by(until) for one in standings)
 
 
 def next_wake(standings: Standings) -> int | None:
@@ -156,33 +171,45 @@ _TURNS: Mapping[tuple[State, State], tuple[Turn, ...]] = {
     (State.PAUSED, State.MET): (Turn.MET,),
     (State.RUNNING, State.CANCELLED): (Turn.CANCELLED,),
     (State.PAUSED, State.CANCELLED): (Turn.CANCELLED,),
+    # Another policy may have other rules: what was over is not, or is over in another way.
+    (State.MET, State.RUNNING): (Turn.RESUMED,),
+    (State.MET, State.PAUSED): (Turn.PAUSED,),
+    (State.MET, State.CANCELLED): (Turn.CANCELLED,),
+    (State.CANCELLED, State.RUNNING): (Turn.RESUMED,),
+    (State.CANCELLED, State.PAUSED): (Turn.PAUSED,),
+    (State.CANCELLED, State.MET): (Turn.MET,),
 }
 
 
 def changes(clocks: Sequence[Clock], before: Standings, after: Standings = ()) -> list[Change]:
     """What happened to the clocks since they were last computed, cycle by cycle."""
     generations = {(one.name, one.cycle): one.generation for one in (*before, *after)}
-    found = _changes(clocks, before)
+    found = _changes(clocks, before, generations)
     return [replace(one, generation=generations.get((one.name, one.cycle), 1)) for one in found]
 
 
-def _changes(clocks: Sequence[Clock], before: Standings) -> list[Change]:
+def _changes(
+    clocks: Sequence[Clock], before: Standings, generations: Mapping[tuple[str, int], int]
+) -> list[Change]:
     newest = {one.name: one for one in sorted(before, key=lambda one: one.cycle)}
     found: list[Change] = []
     for clock in clocks:
         old = newest.pop(clock.name, None)
         for one in (*clock.past, clock):
             if one.cycle >= (old.cycle if old else 0):
-                found += _turned(one, old if old and old.cycle == one.cycle else None)
+                same = old if old and old.cycle == one.cycle else None
+                found += _turned(one, same, generations.get((one.name, one.cycle), 1))
     unfinished = (State.RUNNING, State.PAUSED)
     gone = (old for old in newest.values() if old.state in unfinished)
     return found + [Change(Turn.CANCELLED, old.name, old.cycle, None, old) for old in gone]
 
 
-def _turned(clock: Clock, old: Standing | None) -> list[Change]:
+def _turned(clock: Clock, old: Standing | None, generation: int) -> list[Change]:
     state = old.state if old else State.PENDING
     turns = _TURNS.get((state, clock.state), ())
-    if not turns and old and clock.ended is None and (old.target, old.due) != (clock.target, clock.due):
+    moved = old is not None and (old.target, old.due, old.generation) != (clock.target, clock.due, generation)
+    # A generation grows with the marks, too: who reads only events has to hear of other marks.
+    if not turns and moved and clock.ended is None and clock.state is not State.PENDING:
         turns = (Turn.RECALCULATED,)
     return [Change(turn, clock.name, clock.cycle, clock, old) for turn in turns]
 
@@ -214,8 +241,7 @@ def fire(standings: Standings, now: int) -> tuple[list[Firing], Standings]:
         spoken_for = tuple(p.name for p in due if folds(carrier, p))
         for point in due:
             firings.append(Firing(one, point, folds(carrier, point), spoken_for if point is carrier else ()))
-        points = tuple(replace(p, fired=True) if p in due else p for p in one.points)
-        after.append(replace(one, points=points))
+        after.append(one.fired_by(now))
     return firings, tuple(after)
 
 

@@ -158,3 +158,31 @@ def test_however_it_is_followed_each_mark_fires_once_a_generation_and_never_earl
                 assert one.point.at is not None
                 assert one.point.at <= now
                 told.add(key)
+
+
+def test_a_mark_moved_away_and_back_to_where_it_was_told_is_not_told_again() -> None:
+    _, told = fired_names(stood([START], a_policy(10)), "2026-11-20 16:00")
+    moved = stood([START], a_policy(20), told, "2026-11-20 16:05")
+    assert next_wake(moved) == at("2026-11-20 23:00")
+    back = stood([START], a_policy(10), moved, "2026-11-20 16:10")
+    assert next_wake(back) == at("2026-11-20 18:00")
+
+
+def test_a_clock_that_loses_its_target_and_gets_it_back_remembers_what_was_told() -> None:
+    both, one = a_policy(first_response=10), a_policy()
+    _, told = fired_names(stood([START], both), "2026-11-20 16:00")
+    without = restand(clocks(story(START), one), told, at("2026-11-20 16:05"))
+    assert [(each.name, each.state) for each in without] == [
+        ("resolution", State.RUNNING),
+        ("first_response", State.PENDING),
+    ]
+    again = restand(clocks(story(START), both), without, at("2026-11-20 16:10"))
+    assert [(each.name, each.generation) for each in again] == [("first_response", 3), ("resolution", 1)]
+    assert turns(without, facts=[START], policy=both) == [("first_response", Turn.STARTED, 1)]
+    assert fired_names(again, "2026-11-20 16:10")[0] == []
+
+
+def test_what_was_told_is_known_of_standings_that_an_earlier_version_kept() -> None:
+    _, told = fired_names(stood([START], a_policy()), "2026-11-20 16:00")
+    assert Standing.load(told[0].dump()) == told[0]
+    assert Standing.load(told[0].dump()[:8]) == told[0]
