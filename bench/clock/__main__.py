@@ -84,7 +84,7 @@ def show(path: Path) -> None:
     for row in rows(json.loads(path.read_text())["parts"]):
         style = {True: "green", False: "red"}.get(row.met, "dim") if row.met is not None else "dim"
         table.add_row(row.what, row.goal, row.reached, row.verdict.partition(":")[0], style=style)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 if __name__ == "__main__":

@@ -35,32 +35,43 @@ class Stored:
     stored: int
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What there was before marks fell due: messages, marks in the stream, ledger rows, observations."""
+
+    sequence: int
+    stored: int
+    entered: int
+    buckets: Mapping[str, float]
+
+    @classmethod
+    async def of(cls, site: Site) -> Before:
+        """As it is now."""
+        buckets = await site.metric(_LATENESS + "_bucket")
+        return cls(await site.last_sequence(), await site.stored(_SUBJECT), await _ledger(site), buckets)
+
+
 async def fire(site: Site, tickets: Tickets, count: int, spacing: int, **changed: Any) -> dict[str, float]:
     """Let so many marks fall due, `spacing` microseconds apart; lateness, faults, and what each one cost."""
-    after, buckets = await site.last_sequence(), await site.metric(_LATENESS + "_bucket")
-    stored, entered = await site.stored(_SUBJECT), await _ledger(site)
+    before = await Before.of(site)
     try:
         first, due = await tickets.plant(count, spacing, **changed)
     except TimeoutError:
         # What was planted too late fires late: let it pass, then allow more time.
-        await _wait(site, stored + count, 120)
-        after, stored, entered = await site.last_sequence(), stored + count, await _ledger(site)
+        await _wait(site, before.stored + count, 120)
+        before = await Before.of(site)
         first, due = await tickets.plant(count, spacing, **changed)
     await asyncio.sleep(max(0.0, (first - micros(utcnow())) / MICROS - 0.1))
     meter = site.meter()
-    await _wait(site, stored + count, 120 + count * spacing / MICROS)
-    cost = {f"{name}_us": seconds * MICROS / count for name, seconds in meter.used().items()}
+    await _wait(site, before.stored + count, 120 + count * spacing / MICROS)
+    used = {f"{name}_us": seconds * MICROS / count for name, seconds in meter.used().items()}
     # Marks that were stored twice would come late.
     await asyncio.sleep(0.5)
-    found = await read(site.bus, after + 1, await site.last_sequence())
-    told = judge(found, due)
-    told["not_in_ledger"] = count - (await _ledger(site) - entered)
-    told["histogram_p99"] = share(await site.metric(_LATENESS + "_bucket"), buckets, 0.99)
-    return {
-        **told,
-        **{name: round(value, 1) for name, value in cost.items()},
-        "cpu_us": round(sum(cost.values()), 1),
-    }
+    told = judge(await read(site.bus, before.sequence + 1, await site.last_sequence()), due)
+    told["not_in_ledger"] = count - (await _ledger(site) - before.entered)
+    told["histogram_p99"] = share(await site.metric(_LATENESS + "_bucket"), before.buckets, 0.99)
+    used["cpu_us"] = sum(used.values())
+    return told | {name: round(value, 1) for name, value in used.items()}
 
 
 async def _wait(site: Site, count: int, seconds: float) -> None:
