@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chassis.clock import utcnow
-from chassis.errors import DeskError, InvalidInput
+from chassis.errors import InvalidInput
 from sla_clock import convert_policy
 from sla_clock.calendar import micros, wall_instant
 from sla_clock.domain import Timeline
@@ -22,7 +22,7 @@ from sla_clock.history import Skipped, read
 from sla_clock.hours import zone
 from sla_clock.policy import Policy
 from sla_clock.policyfile import load
-from sla_clock.simulate import Report, Tally, days_in
+from sla_clock.simulate import Replay, Report
 from tickdesk.sla.v1 import policy_pb2
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk_cli.client import SECONDS, Client
@@ -108,11 +108,11 @@ async def simulate_csv(path: Path, base: Policy, csv: Path, limits: Limits) -> p
     until = micros(utcnow()) if until is None else until
     if until < since:
         raise bad_input("--until: must not lie before --from")
-    report = Report(Tally(base), Tally(candidate), until, days_in(tz), since)
+    replay = Replay(base, candidate, tz, Report(until), since)
     try:
         with csv.open(encoding="utf-8-sig", newline="") as file, closing(_rows(file, csv, tz)) as rows:
             for life in rows:
-                _count(report, life, limits.queue)
+                _count(replay, life, limits.queue)
                 # The loop hears of an interruption only when it is asked.
                 await asyncio.sleep(0)
     except FileNotFoundError:
@@ -123,7 +123,7 @@ async def simulate_csv(path: Path, base: Policy, csv: Path, limits: Limits) -> p
         raise bad_input("\n".join(f"{csv}: {line}" for line in str(error).splitlines())) from None
     except OSError as error:
         raise bad_input(f"{csv}: {(error.strerror or str(error)).lower()}") from None
-    return convert_policy.report(report)
+    return convert_policy.report(replay.report)
 
 
 def _rows(file: TextIO, csv: Path, tz: ZoneInfo) -> Generator[tuple[str, Timeline] | Skipped, None, None]:
@@ -136,16 +136,11 @@ def _rows(file: TextIO, csv: Path, tz: ZoneInfo) -> Generator[tuple[str, Timelin
             yield life
 
 
-def _count(report: Report, life: tuple[str, Timeline] | Skipped, queue: str) -> None:
+def _count(replay: Replay, life: tuple[str, Timeline] | Skipped, queue: str) -> None:
     if isinstance(life, Skipped):
-        report.skip(str(life))
-        return
-    name, timeline = life
-    try:
-        if queue in ("", timeline.attributes.queue):
-            report.add(timeline)
-    except DeskError as error:
-        report.skip(f"{name}: {error}")
+        replay.report.skip(str(life))
+    elif queue in ("", life[1].attributes.queue):
+        replay.take(*life)
 
 
 def show(told: policy_pb2.SimulationReport, *, as_json: bool) -> None:

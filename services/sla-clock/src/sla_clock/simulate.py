@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from chassis.errors import DeskError
 from sla_clock.calendar import moment
 from sla_clock.domain import Action, Clock, Fact, State, Timeline
 from sla_clock.policy import Policy, clocks
@@ -20,9 +20,6 @@ _TERMS_CHANGE = frozenset({"priority_changed", "line_changed"})
 
 Alert = tuple[str, int, Action]
 """What people are told: the clock, the instant, what is asked for."""
-
-DayOf = Callable[[int], date]
-"""The date that an instant belongs to."""
 
 
 @dataclass(slots=True)
@@ -62,41 +59,28 @@ Outcome = tuple[str, int, Figures]
 class Tally:
     """Figures of one policy: by day, by clock, in all. Its size does not grow with the tickets."""
 
-    policy: Policy
     days: defaultdict[str, Figures] = field(default_factory=_rows)
     clocks: defaultdict[str, Figures] = field(default_factory=_rows)
     total: Figures = field(default_factory=Figures)
 
-    def count(self, told: Iterable[Outcome], day_of: DayOf) -> None:
-        """Count what came of a ticket."""
+    def count(self, told: Iterable[Outcome], tz: ZoneInfo) -> None:
+        """Count what came of a ticket; dates are those of the zone."""
         for name, at, one in told:
-            for figures in (self.days[day_of(at).isoformat()], self.clocks[name], self.total):
+            day = moment(at).astimezone(tz).date().isoformat()
+            for figures in (self.days[day], self.clocks[name], self.total):
                 figures.add(one)
 
 
 @dataclass(slots=True)
 class Report:
-    """Two policies over the same histories of tickets created from `since` to `until`."""
+    """Two policies over the same histories, up to an instant."""
 
-    base: Tally
-    candidate: Tally
     until: int
-    day_of: DayOf
-    since: int = 0
+    base: Tally = field(default_factory=Tally)
+    candidate: Tally = field(default_factory=Tally)
     tickets: int = 0
     skipped: list[str] = field(default_factory=list)
     unnamed: int = 0
-
-    def add(self, timeline: Timeline) -> None:
-        """Count a ticket under both, if it was created in that time."""
-        if not self.since <= timeline.facts[0].at <= self.until:
-            return
-        tallies = (self.base, self.candidate)
-        # Both before either is counted: a ticket that cannot be computed counts under neither.
-        told = [list(outcomes(timeline, tally.policy, self.until)) for tally in tallies]
-        for tally, each in zip(tallies, told, strict=True):
-            tally.count(each, self.day_of)
-        self.tickets += 1
 
     def skip(self, reason: str) -> None:
         """Note what cannot be counted; of many, the first are named."""
@@ -107,9 +91,33 @@ class Report:
         self.skipped[MAX_SKIPPED - 1 :] = [f"and {self.unnamed} more"]
 
 
-def days_in(tz: ZoneInfo) -> DayOf:
-    """Dates as they are in that zone."""
-    return lambda instant: moment(instant).astimezone(tz).date()
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Tickets created from an instant on, replayed under a base and a candidate into a report."""
+
+    base: Policy
+    candidate: Policy
+    tz: ZoneInfo
+    report: Report
+    since: int = 0
+
+    def take(self, name: str, timeline: Timeline) -> None:
+        """Replay a ticket, or note under its name why that cannot be done."""
+        until = self.report.until
+        if not timeline.facts:
+            self.report.skip(f"{name}: nothing is known to have happened")
+            return
+        if not self.since <= timeline.facts[0].at <= until:
+            return
+        try:
+            # Both before either is counted: a ticket that cannot be computed counts under neither.
+            told = [list(outcomes(timeline, policy, until)) for policy in (self.base, self.candidate)]
+        except DeskError as error:
+            self.report.skip(f"{name}: {error}")
+            return
+        for tally, each in zip((self.report.base, self.report.candidate), told, strict=True):
+            tally.count(each, self.tz)
+        self.report.tickets += 1
 
 
 def outcomes(timeline: Timeline, policy: Policy, until: int) -> Iterator[Outcome]:

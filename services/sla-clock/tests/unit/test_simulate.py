@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sla_clock.calendar import Calendar
 from sla_clock.domain import Attributes, Fact, Timeline
 from sla_clock.policy import Policy
 from sla_clock.policyfile import load
-from sla_clock.simulate import Figures, Report, Tally, days_in, outcomes, walked
+from sla_clock.simulate import Figures, Replay, Report, Tally, outcomes, walked
 
 from .stories import (
     CLOSED,
@@ -41,12 +43,12 @@ targets:
 POLICY = load(TEXT)
 ONE = load(TEXT.replace(", resolution: 10h, next_response: 2h, accepted_response: 1h, pickup: 30m", ""))
 
-day_of = days_in(ZoneInfo("UTC"))
+UTC = ZoneInfo("UTC")
 
 
 def tally(timeline: Timeline, policy: Policy = ONE, until: str = "2026-12-01") -> Tally:
-    told = Tally(policy)
-    told.count(outcomes(timeline, policy, at(until)), day_of)
+    told = Tally()
+    told.count(outcomes(timeline, policy, at(until)), UTC)
     return told
 
 
@@ -130,23 +132,37 @@ def test_the_marks_of_the_last_look_are_those_of_the_walk_where_the_terms_stayed
     assert told == sorted((name, when) for name, when, _ in walked(known, POLICY, until))
 
 
-def a_report(since: int = 0) -> Report:
-    return Report(Tally(ONE), Tally(POLICY), at("2026-12-01"), day_of, since)
+def a_replay(policy: Policy = POLICY) -> Replay:
+    return Replay(ONE, policy, UTC, Report(at("2026-12-01")), at("2026-11-20 10:30"))
 
 
 def test_both_policies_see_the_same_tickets_and_their_tally_does_not_grow_with_them() -> None:
-    report = a_report(since=at("2026-11-20 10:30"))
+    replay = a_replay()
     life = story(("2026-11-20 10:00", created()), ("2026-11-20 10:50", REPLY))
     for number in range(200):
         shifted = tuple(Fact(fact.kind, fact.at + number * HOUR // 10, fact.values) for fact in life.facts)
-        report.add(Timeline(shifted, life.attributes))
+        replay.take(str(number), Timeline(shifted, life.attributes))
+    report = replay.report
     assert report.tickets == 195
     assert (report.base.total.started, report.candidate.total.started) == (195, 195 * 3)
     assert len(report.candidate.days) <= 3
 
 
+def test_a_ticket_that_cannot_be_replayed_counts_under_neither_and_is_named() -> None:
+    never = Calendar("never", UTC, ((),) * 7)
+    replay = a_replay(replace(POLICY, rows=(replace(POLICY.rows[1], calendar=never),)))
+    replay.take("ticket 7", story(("2026-11-20 23:50", created())))
+    replay.take("ticket 8", Timeline(()))
+    assert (replay.report.tickets, replay.report.base.total.started) == (0, 0)
+    assert replay.report.skipped == [
+        "ticket 7: calendar 'never' has no working time in the 10 years up to 2036, so the target is never "
+        "reached; give it hours",
+        "ticket 8: nothing is known to have happened",
+    ]
+
+
 def test_what_is_skipped_is_named_up_to_a_hundred() -> None:
-    report = a_report()
+    report = Report(0)
     for number in range(250):
         report.skip(f"row {number}")
     assert len(report.skipped) == 100

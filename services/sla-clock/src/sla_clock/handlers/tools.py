@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+import pickle
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from chassis.errors import DeskError, InvalidInput, Violation
-from sla_clock import convert
+from chassis.errors import InvalidInput, Unavailable, Violation
 from sla_clock.calendar import micros
-from sla_clock.domain import Timeline
 from sla_clock.handlers.follow import timeline_of
 from sla_clock.handlers.policies import check_policy
 from sla_clock.handlers.works import Works
-from sla_clock.history import Skipped, read
+from sla_clock.history import read
 from sla_clock.hours import zone
 from sla_clock.plan import Change, Summary, compare
 from sla_clock.policy import Policy, clocks
-from sla_clock.simulate import Report, Tally, days_in
-from sla_clock.store import tickets
+from sla_clock.replay import LENGTH, Life, Order, framed
+from sla_clock.simulate import Report
+from sla_clock.store import policies, tickets
 from sla_clock.store.lives import count_tickets, read_lives
 from sla_clock.store.tickets import TicketRow
-from tickdesk.tickets.v1.timeline_pb2 import Timeline as TimelineMessage
 
 _PAGE = 200
-_SLICE_SECONDS = 0.003
-_LONG = 40
-"""Facts from which on a ticket takes longer than a slice, and goes to a thread."""
+_SLICE_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Trial:
 
 
 class _Turns:
-    """Gives the loop to others after each few milliseconds of work: calls are answered meanwhile."""
+    """Gives the loop to others after each millisecond of work: marks fire, calls are answered meanwhile."""
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
@@ -84,11 +84,13 @@ async def plan(
     async with works.db.tx() as tx:
         total = await count_tickets(tx, queue, open_only=True)
     yield Progress(0, total)
-    now, rows = await _page(works, None, queue)
+    now, rows = await _open_tickets(works, None, queue)
     while rows:
         for row, policy in rows:
             told = timeline_of(row)
-            changes = compare(clocks(told, policy), clocks(told, candidate), row.standings, now)
+            before = clocks(told, policy)
+            await turns.give()
+            changes = compare(before, clocks(told, candidate), row.standings, now)
             room = max(0, most - sum(summary.kinds.values()))
             summary.add(changes)
             summary.left_out += len(changes[room:])
@@ -96,11 +98,13 @@ async def plan(
                 yield Planned(row.ref, change, now)
             await turns.give()
         yield Progress(summary.tickets, max(total, summary.tickets))
-        now, rows = await _page(works, rows[-1][0].ticket_id, queue)
+        now, rows = await _open_tickets(works, rows[-1][0].ticket_id, queue)
     yield summary
 
 
-async def _page(works: Works, after: UUID | None, queue: str) -> tuple[int, list[tuple[TicketRow, Policy]]]:
+async def _open_tickets(
+    works: Works, after: UUID | None, queue: str
+) -> tuple[int, list[tuple[TicketRow, Policy]]]:
     """The instant, and the next open tickets with the policies they are counted by."""
     async with works.db.tx() as tx:
         rows = await tickets.open_tickets(tx, after, _PAGE, queue)
@@ -109,37 +113,51 @@ async def _page(works: Works, after: UUID | None, queue: str) -> tuple[int, list
 
 async def simulate(works: Works, trial: Trial) -> AsyncIterator[Progress | Report]:
     """History replayed under the base and the candidate; the report comes last."""
-    report, tz = await _report(works, trial)
-    turns, done = _Turns(), 0
-    lives, total = await _lives(works, trial, tz)
+    order, total = await _order(works, trial)
     yield Progress(0, total)
-    async for life in lives:
-        if isinstance(life, Skipped) or len(life[1].facts) < _LONG:
-            _count(report, life)
-        else:
-            await asyncio.to_thread(_count, report, life)
-        done += 1
-        if done % _PAGE == 0:
-            yield Progress(done, max(total, done))
-        await turns.give()
-    yield Progress(done, done)
-    yield report
+    # One at a time: each takes a whole core while it lasts.
+    async with works.replays, _replaying(order) as ask:
+        after: UUID | None = None
+        while True:
+            page = [] if order.csv else await _lives(works, after, order.queue)
+            told = await ask(page)
+            if isinstance(told, Report):
+                break
+            after = UUID(page[-1][0].removeprefix(_TICKET)) if page else None
+            yield Progress(told, max(total, told))
+    yield Progress(total, total)
+    yield told
 
 
-async def _report(works: Works, trial: Trial) -> tuple[Report, ZoneInfo]:
-    """An empty report under the policies that are to be compared, and its zone."""
+_TICKET = "ticket "
+
+
+async def _lives(works: Works, after: UUID | None, queue: str) -> Sequence[Life]:
+    async with works.db.tx() as tx:
+        found = await read_lives(tx, after, _PAGE, queue)
+    return [(f"{_TICKET}{one.ticket_id}", one.timeline, one.attributes) for one in found]
+
+
+async def _order(works: Works, trial: Trial) -> tuple[Order, int]:
+    """The order, once everything in it was found good, and about how many tickets it is for."""
     candidate = await check_policy(trial.candidate)
     tz = _zone(trial.timezone) if trial.timezone else candidate.calendars[candidate.calendar].zone
+    base = trial.base
+    if base:
+        await check_policy(base, file="base.yaml")
     async with works.db.tx() as tx:
-        base = None if trial.base else await works.book.in_force(tx)
-    base = base or await check_policy(trial.base, file="base.yaml")
+        if not base and (version := await policies.policy_version(tx)):
+            base = (await policies.find_policy(tx, version)).yaml
+        total = trial.csv.count("\n") if trial.csv else await count_tickets(tx, trial.queue)
     until = micros(tx.now) if trial.until is None else trial.until
     if until < trial.since:
         raise _invalid("until_time", "must not lie before from_time")
-    return Report(Tally(base), Tally(candidate), until, days_in(tz), trial.since), tz
+    if trial.csv:
+        read(io.StringIO(trial.csv, newline=""), tz)  # refuses a header that cannot be used
+    return Order(base, trial.candidate, trial.since, until, tz.key, trial.queue, trial.csv), total
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> Any:
     try:
         return zone(name)
     except InvalidInput as error:
@@ -150,45 +168,43 @@ def _invalid(field: str, text: str) -> InvalidInput:
     return InvalidInput(f"{field}: {text}", violations=[Violation(field, text)])
 
 
-Life = tuple[str, Timeline] | Skipped
-"""A name to complain under with a timeline, or what cannot be used."""
+@asynccontextmanager
+async def _replaying(order: Order) -> AsyncIterator[Callable[[Sequence[Life]], Awaitable[int | Report]]]:
+    """A process that replays pages of tickets; it ends with this block, however that is left."""
+    command = (sys.executable, "-m", "sla_clock.replay")
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
 
+    async def ask(page: Sequence[Life]) -> int | Report:
+        await _send(process, page)
+        return await _answer(process)
 
-async def _lives(works: Works, trial: Trial, tz: ZoneInfo) -> tuple[AsyncIterator[Life], int]:
-    """The histories, and about how many they are."""
-    if trial.csv:
-        rows = read(io.StringIO(trial.csv, newline=""), tz)
-        return _each(rows, trial.queue), max(0, trial.csv.count("\n") - 1)
-    async with works.db.tx() as tx:
-        total = await count_tickets(tx, trial.queue)
-    return _stored(works, trial.queue), total
-
-
-async def _each(rows: Iterator[Life], queue: str) -> AsyncIterator[Life]:
-    for life in rows:
-        if isinstance(life, Skipped) or queue in ("", life[1].attributes.queue):
-            yield life
-
-
-async def _stored(works: Works, queue: str) -> AsyncIterator[Life]:
-    after: UUID | None = None
-    while True:
-        async with works.db.tx() as tx:
-            page = await read_lives(tx, after, _PAGE, queue)
-        for one in page:
-            told = TimelineMessage.FromString(one.timeline)
-            yield f"ticket {one.ticket_id}", convert.timeline(told, convert.load_attributes(one.attributes))
-        if len(page) < _PAGE:
-            return
-        after = page[-1].ticket_id
-
-
-def _count(report: Report, life: Life) -> None:
-    if isinstance(life, Skipped):
-        report.skip(str(life))
-        return
-    name, timeline = life
     try:
-        report.add(timeline)
-    except DeskError as error:
-        report.skip(f"{name}: {error}")
+        await _send(process, order)
+        yield ask
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _send(process: Process, message: object) -> None:
+    assert process.stdin
+    process.stdin.write(framed(message))
+    try:
+        await process.stdin.drain()
+    except ConnectionError as error:
+        raise _ended() from error
+
+
+async def _answer(process: Process) -> int | Report:
+    assert process.stdout
+    try:
+        head = await process.stdout.readexactly(LENGTH)
+        told: int | Report = pickle.loads(await process.stdout.readexactly(int.from_bytes(head)))
+    except asyncio.IncompleteReadError as error:
+        raise _ended() from error
+    return told
+
+
+def _ended() -> Unavailable:
+    return Unavailable("the replay ended before its report, try again", reason="REPLAY_ENDED")

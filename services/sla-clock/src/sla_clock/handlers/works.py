@@ -87,6 +87,7 @@ class Works:
     compared: int = 0
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     index_lost: asyncio.Event = field(default_factory=asyncio.Event)
     fired: Bell = field(default_factory=Bell)
     data: str = field(default_factory=lambda: DATA)
