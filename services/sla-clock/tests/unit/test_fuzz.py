@@ -88,7 +88,7 @@ def damaged(draw: st.DrawFn, text: str) -> str:
     return text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(damaged(POLICY))
 def test_a_damaged_policy_is_refused_or_read(text: str) -> None:
     errors = [
