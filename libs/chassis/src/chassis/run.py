@@ -55,6 +55,7 @@ class App:
         self._consumers: list[Consumer] = []
         self._loops: list[tuple[str, Coroutine[Any, Any, object]]] = []
         self._checks: dict[str, Check] = {}
+        self._lesser: set[str] = set()
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[object]] = []
         self._consuming: list[asyncio.Task[object]] = []
@@ -103,18 +104,30 @@ class App:
         else:
             self._tasks.append(self._group.create_task(loop, name=name))
 
-    def on_ready(self, check: Check) -> None:
-        """Add a check to /readyz: it fails by raising or returning False, and has the name of its class."""
+    def on_ready(self, check: Check, *, vital: bool = True) -> None:
+        """Add a check to /readyz: it fails by raising or returning False, and has the name of its class.
+
+        One that is not vital is told as degraded and takes nobody out of service.
+        """
         name = type(getattr(check, "__self__", check)).__name__.lower()
         same = sum(each.partition("-")[0] == name for each in self._checks)
-        self._checks[f"{name}-{same + 1}" if same else name] = check
+        name = f"{name}-{same + 1}" if same else name
+        self._checks[name] = check
+        if not vital:
+            self._lesser.add(name)
 
     async def unready(self) -> list[str]:
-        """Return the names of the checks that fail now."""
+        """Return the names of the vital checks that fail now."""
+        return (await self.health())[0]
+
+    async def health(self) -> tuple[list[str], list[str]]:
+        """Return the names of the checks that fail now: the vital ones, and those that are not."""
         if self.draining or self._group is None:
-            return ["draining" if self.draining else "starting"]
+            return ["draining" if self.draining else "starting"], []
         results = await asyncio.gather(*(self._passes(check) for check in self._checks.values()))
-        return [name for name, passed in zip(self._checks, results, strict=True) if not passed]
+        failed = [name for name, passed in zip(self._checks, results, strict=True) if not passed]
+        vital = [name for name in failed if name not in self._lesser]
+        return vital, [name for name in failed if name in self._lesser]
 
     async def _passes(self, check: Check) -> bool:
         try:
@@ -302,7 +315,7 @@ async def _migrate(settings: ChassisSettings, package: str | None) -> int:
 
 def _ops(app: App) -> Starlette:
     lock = asyncio.Lock()
-    cached: tuple[float, list[str]] = (0.0, [])
+    cached: tuple[float, list[str], list[str]] = (0.0, [], [])
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok")
@@ -313,9 +326,10 @@ def _ops(app: App) -> Starlette:
             # Anyone may ask, so the dependencies are asked at most twice a second.
             now = asyncio.get_running_loop().time()
             if app.draining or now - cached[0] > 0.5:
-                cached = (now, await app.unready())
-        failing = cached[1]
-        return JSONResponse({"ready": not failing, "failing": failing}, 503 if failing else 200)
+                cached = (now, *await app.health())
+        failing, degraded = cached[1:]
+        told = {"ready": not failing, "failing": failing, "degraded": degraded}
+        return JSONResponse(told, 503 if failing else 200)
 
     metrics = prometheus_client.make_asgi_app()
     return Starlette(

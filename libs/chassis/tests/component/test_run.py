@@ -215,6 +215,23 @@ async def test_health_readiness_and_metrics_are_served(app: App) -> None:
     assert text.endswith("# EOF\n")
 
 
+async def test_what_is_not_vital_is_told_and_takes_nobody_out_of_service(app: App) -> None:
+    class Index:
+        async def filled(self) -> bool:
+            return False
+
+    app.on_ready(Index().filled, vital=False)
+    # Answers are kept for half a second.
+    told = await eventually(lambda: degraded(app))
+    assert told == {"ready": True, "failing": [], "degraded": ["index"]}
+    assert await is_ready(app, 200)
+
+
+async def degraded(app: App) -> dict[str, object]:
+    answer: dict[str, object] = json.loads((await get(app, "/readyz"))[1])
+    return answer if answer["degraded"] else {}
+
+
 async def test_readiness_follows_nats_away_and_back(app: App, nats_server: Server) -> None:
     nats_server.kill()
     await eventually(lambda: is_ready(app, 503))

@@ -35,6 +35,8 @@ _REST_SECONDS = 0.005
 _BACKOFF_SECONDS, _BACKOFF_LIMIT = 1.0, 60.0
 _GATHER_SECONDS = 0.005
 _LAST_SECONDS = 1.5
+# Edits by other replicas are looked for this often.
+_EDIT_SECONDS = 2.0
 # Longer than one attempt to send takes: who entered the batch is no longer at it.
 _UNSENT = timedelta(seconds=6)
 _STREAM_SECONDS = 30.0
@@ -144,7 +146,7 @@ async def follow_policy(works: Works) -> None:
             log.warning("recalculation waits", error=str(error))
         with suppress(TimeoutError):
             # Marks come first: who waits for this loop or for the database gets a turn.
-            async with asyncio.timeout(_REST_SECONDS if looked_at else 1.0):
+            async with asyncio.timeout(_REST_SECONDS if looked_at else _EDIT_SECONDS):
                 await works.policy_changed.wait()
 
 

@@ -28,6 +28,7 @@ async def build(app: App, settings: Settings) -> None:
     bus = await app.open(Bus(settings.nats_url, service="sla-clock", replicas=settings.stream_replicas))
     redis_url = settings.redis_url.get_secret_value()
     timers = await app.open(Timers(redis_url, lease_seconds=settings.lease_seconds))
+    app.on_ready(timers.filled, vital=False)
     works = Works(db, bus, timers, batch=settings.batch)
     await seed(works, settings.policy_path)
     await note_data(works)

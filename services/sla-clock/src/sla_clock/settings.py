@@ -44,7 +44,9 @@ class Settings(ChassisSettings):
     batch: int = Field(
         500, ge=1, le=2000, description="About how many tickets' marks are fired at once by a lane."
     )
-    reconcile_seconds: float = Field(60, gt=0, description="How often timers are compared with the database.")
+    reconcile_seconds: float = Field(
+        600, gt=0, description="How often all timers are compared with the database."
+    )
     sweep_seconds: float = Field(
         5, gt=0, description="How often overdue marks and unpublished events are looked for in the database."
     )

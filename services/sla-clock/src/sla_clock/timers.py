@@ -79,6 +79,7 @@ class Timers:
     def __init__(self, url: str, *, lease_seconds: float) -> None:
         self._redis = _client(url)
         self._lease_ms = int(lease_seconds * 1000)
+        self.filling = True
         self._shas: dict[str, str] = {}
         self._lanes: list[Lane] = []
 
@@ -156,6 +157,10 @@ class Timers:
     async def known(self) -> bool:
         """Whether this index was filled; False after a flush, on another server or with a node lost."""
         return all(await self._execute([("HEXISTS", _rev(shard), "epoch") for shard in range(SHARDS)]))
+
+    async def filled(self) -> bool:
+        """Whether this process has seen the index filled since it started, or since it was lost."""
+        return not self.filling
 
     async def note_filling(self) -> None:
         """Note that the index is being filled."""

@@ -25,7 +25,7 @@ from sla_clock.handlers.mend import reconcile
 from sla_clock.handlers.policies import apply_policy
 from sla_clock.handlers.publish import Batch, check_stream, deliver, resend, send
 from sla_clock.handlers.works import Works
-from sla_clock.store import firing, ledger, tickets
+from sla_clock.store import firing, ledger, tickets, wakes
 from sla_clock.store.firing import Sleeper, read_claimed
 from sla_clock.store.ledger import MarkFilter
 from sla_clock.timers import Claim, Timers, Wake
@@ -72,6 +72,28 @@ async def test_a_flushed_index_is_rebuilt_from_the_database(desk: Desk, valkey_u
         await eventually(armed)
     names = [one.mark.name for one in desk.watch.of(sla.MarkReached)]
     assert len(names) == len(set(names))
+
+
+async def test_an_index_that_is_being_filled_is_told_and_takes_nobody_out_of_service(works: Works) -> None:
+    """faults 7: readiness tells."""
+    assert not await works.timers.filled()
+    await reconcile(works)
+    assert await works.timers.filled()
+    await works.timers._redis.flushall()
+    page = wakes.armed_tickets
+    seen: list[bool] = []
+
+    async def looking(*args: Any) -> list[tuple[UUID, int, int]]:
+        seen.append(await works.timers.filled())
+        return await page(*args)
+
+    wakes.armed_tickets = looking
+    try:
+        await reconcile(works)
+    finally:
+        wakes.armed_tickets = page
+    assert seen == [False]
+    assert await works.timers.filled()
 
 
 async def test_marks_come_out_of_the_database_while_the_index_is_away(

@@ -25,6 +25,7 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
     """
     started = time.monotonic()
     if not await works.timers.known():
+        works.timers.filling = True
         works.index_lost.set()
     # First, so that a flush while it is being filled is noticed by the next look.
     await works.timers.note_filling()
@@ -40,6 +41,7 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
         if len(page) < _PAGE:
             break
         after = page[-1][0]
+    works.timers.filling = False
     orphans = await _remove_orphans(works)
     ARMED.set(await works.timers.armed())
     for kind, count in (("missing", missing), ("moved", moved), ("orphan", orphans)):
