@@ -241,6 +241,9 @@ def change_event(change: Change, ticket: pb.TicketRef, policy: Policy, as_of: in
     else:
         clock = clock_message(change.clock, as_of)
         clock.generation = change.generation
+        for mark in clock.marks:
+            # It is told as of the fact, which may have become known after the mark had fired.
+            mark.reached = mark.reached or mark.name in change.fired
         calendar = change.clock.terms.calendar.name
     told: dict[str, Any] = {
         "ticket": ticket,

@@ -150,7 +150,10 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A turn of a clock. `clock` is None when the policy has no such clock any more."""
+    """A turn of a clock. `clock` is None when the policy has no such clock any more.
+
+    `fired` names its marks that have fired already and stand behind.
+    """
 
     turn: Turn
     name: str
@@ -158,6 +161,7 @@ class Change:
     clock: Clock | None
     before: Standing | None
     generation: int = 1
+    fired: frozenset[str] = frozenset()
 
 
 _TURNS: Mapping[tuple[State, State], tuple[Turn, ...]] = {
@@ -184,8 +188,16 @@ _TURNS: Mapping[tuple[State, State], tuple[Turn, ...]] = {
 def changes(clocks: Sequence[Clock], before: Standings, after: Standings = ()) -> list[Change]:
     """What happened to the clocks since they were last computed, cycle by cycle."""
     generations = {(one.name, one.cycle): one.generation for one in (*before, *after)}
-    found = _changes(clocks, before, generations)
-    return [replace(one, generation=generations.get((one.name, one.cycle), 1)) for one in found]
+    fired = {(one.name, one.cycle): _fired(one) for one in after}
+    return [
+        replace(one, generation=generations.get(key, 1), fired=fired.get(key, frozenset()))
+        for one in _changes(clocks, before, generations)
+        for key in ((one.name, one.cycle),)
+    ]
+
+
+def _fired(one: Standing) -> frozenset[str]:
+    return frozenset(point.name for point in one.points if point.fired and point.at is not None)
 
 
 def _changes(
