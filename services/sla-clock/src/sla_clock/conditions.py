@@ -23,7 +23,7 @@ TEXTS = (
     "organisation",
     "language",
 )
-"""Attributes that a row may compare and a condition may name; besides them `tags`, `fields`, `from_robot`."""
+"""Attributes that a row may compare and a condition may name; besides them `tags`, `fields`, `robot`."""
 
 CALLED = {name: name for name in TEXTS} | {"type": "ticket_type"}
 """Names within a condition: `type` means something else in CEL."""
@@ -34,7 +34,7 @@ MAX_LENGTH = 2000
 _ENV = cel.NewEnv(
     variables={
         **dict.fromkeys(CALLED.values(), cel.Type.STRING),
-        "from_robot": cel.Type.BOOL,
+        "robot": cel.Type.BOOL,
         "tags": cel.Type.List(cel.Type.STRING),
         "fields": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
     }
@@ -62,7 +62,7 @@ class Condition:
     def holds(self, attributes: Attributes) -> bool:
         """Whether it is true for a ticket with these attributes."""
         data = {called: getattr(attributes, name) for name, called in CALLED.items()}
-        data |= {"from_robot": attributes.from_robot}
+        data |= {"robot": attributes.from_robot}
         data |= {"tags": list(attributes.tags), "fields": dict(attributes.fields)}
         try:
             return self._expression.eval(data=data).value() is True
@@ -74,7 +74,7 @@ class Condition:
         """The attributes that it may look at."""
         words = set(_WORD.findall(_STRINGS.sub("''", self.text)))
         texts = {name for name, called in CALLED.items() if called in words}
-        return frozenset(texts | (words & {"tags", "fields", "from_robot"}))
+        return frozenset(texts | (words & {"tags", "fields", "robot"}))
 
 
 def _cel_fault(report: str) -> str:
@@ -83,7 +83,7 @@ def _cel_fault(report: str) -> str:
     _, _, fault = first.partition("<input>:")
     told = (fault.strip() or first).partition(" expecting {")[0].replace("'<EOF>'", "the end")
     if " (in container " in told:
-        known = ", ".join([*CALLED.values(), "from_robot", "tags", "fields"])
+        known = ", ".join([*CALLED.values(), "robot", "tags", "fields"])
         told = f"{told.partition(' (in container ')[0]} (known: {known})"
     return f"at {told}" if fault else told
 

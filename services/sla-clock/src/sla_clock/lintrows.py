@@ -70,9 +70,10 @@ def _never_true(rows: Sequence[Row]) -> dict[int, bool]:
 def _tickets(row: Row) -> Iterator[Attributes]:
     """Every ticket that the row's condition can tell apart; none when there is no end of them."""
     names = sorted(row.when.names()) if row.when else []
+    fields = ["from_robot" if name == "robot" else name for name in names]
     choices: list[Sequence[Any]] = []
     for name in names:
-        if name == "from_robot":
+        if name == "robot":
             choices.append((False, True) if row.robot is None else (row.robot,))
         elif name in row.equals and name != "category":
             choices.append(sorted(row.equals[name]))
@@ -81,7 +82,7 @@ def _tickets(row: Row) -> Iterator[Attributes]:
         else:
             return
     for values in product(*choices):
-        yield replace(Attributes(), **dict(zip(names, values, strict=True)))
+        yield replace(Attributes(), **dict(zip(fields, values, strict=True)))
 
 
 class _Matrix:

@@ -144,6 +144,9 @@ def _marks(spot: Spot | None, beside: Mapping[str, Spot], frame: _Frame) -> dict
     """The marks of every clock: on the ladder beside it, else on the policy's."""
     rungs = (frame.faults.attempt(frame.ladders.chosen, spot) or {}) if spot else {}
     for name, place in beside.items():
+        if place.is_map():
+            frame.faults.note(place, "beside a clock stands the name of a ladder, or a list of marks")
+            continue
         chosen = frame.faults.attempt(frame.ladders.chosen, place) or {}
         if name in chosen:
             rungs[name] = chosen[name]

@@ -90,6 +90,10 @@ from .policies import SMALL, changed, faults
             "11:27: clocks.pickup.ladder: two marks of pickup are called '50%'",
         ),
         (
+            SMALL + "clocks: {pickup: {ladder: {resolution: steep}}}\n",
+            "10:27: clocks.pickup.ladder: beside a clock stands the name of a ladder, or a list of marks",
+        ),
+        (
             SMALL + "clocks: {mine: {start: created}}\n",
             "10:16: clocks.mine: 'stop' is missing",
         ),

@@ -224,7 +224,7 @@ from .policies import SMALL, changed, faults
             changed("    targets: {", "    when: nosuch == 1\n    targets: {"),
             "9:11: targets[0].when: at 1:1: undeclared reference to 'nosuch' (known: priority, tier,"
             " channel, queue, category, line, ticket_type, component, edition, customer, organisation,"
-            " language, from_robot, tags, fields)",
+            " language, robot, tags, fields)",
         ),
         (
             changed("    targets: {", "    when: priority\n    targets: {"),

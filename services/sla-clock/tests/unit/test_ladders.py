@@ -127,8 +127,7 @@ def test_a_pilot_on_a_part_of_the_team_has_promises_of_its_own() -> None:
 
 def test_a_condition_may_ask_whether_a_robot_opened_the_ticket() -> None:
     policy = a_policy(
-        "targets:\n  - {name: all, when: \"!from_robot || priority == 'critical'\", targets:"
-        " {resolution: 1h}}\n"
+        "targets:\n  - {name: all, when: \"!robot || priority == 'critical'\", targets: {resolution: 1h}}\n"
     )
     assert policy.terms("resolution", Attributes()) is not None
     assert policy.terms("resolution", Attributes(from_robot=True)) is None

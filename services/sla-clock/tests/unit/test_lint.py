@@ -117,7 +117,7 @@ def test_a_condition_that_no_ticket_fulfils_is_found() -> None:
 
 
 def test_a_condition_that_says_nothing_is_found() -> None:
-    rows = row("high", "priority: high, when: \"priority != 'low' && (from_robot || !from_robot)\"")
+    rows = row("high", "priority: high, when: \"priority != 'low' && (robot || !robot)\"")
     assert told(rows + REST) == [
         "5:40 CONDITION_ALWAYS_TRUE targets[0].when: the condition is true for every ticket that the"
         " row fits:"
