@@ -1,5 +1,6 @@
 """What can be typed after `tickdesk policy` and `tickdesk calendar`, and nothing else."""
 
+import zoneinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,18 @@ from tickdesk_cli.policies import Subject
 from tickdesk_cli.simulation import Limits
 from tickdesk_cli.terminal import console
 
+
+def _zones() -> None:
+    """Zones come out of the package, as in the service, so that their version can be named."""
+    zoneinfo.reset_tzpath(to=())
+
+
 policy = typer.Typer(
+    callback=_zones,
     no_args_is_help=True,
     help="Policies as code: check, test, explain, plan, simulate and apply what customers are promised.",
 )
-calendar = typer.Typer(no_args_is_help=True, help="Business time for other programs.")
+calendar = typer.Typer(callback=_zones, no_args_is_help=True, help="Business time for other programs.")
 
 
 def _plain(value: bool) -> None:

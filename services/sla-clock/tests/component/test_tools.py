@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -243,29 +246,63 @@ async def test_a_simulation_that_cannot_be_made_says_why(
     assert told == (grpc.StatusCode.INVALID_ARGUMENT, message, reason, fields)
 
 
+MANY = CSV + "".join(row(number) for number in range(20_000))
+
+
+def replays() -> list[int]:
+    """Processes that replay histories for this one."""
+    tasks = Path("/proc/self/task").iterdir()
+    children = [pid for task in tasks for pid in (task / "children").read_text().split()]
+    return [int(pid) for pid in children if b"sla_clock.replay" in command_of(pid)]
+
+
+def command_of(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 async def test_other_calls_are_answered_while_a_simulation_runs_and_it_ends_when_nobody_listens(
     desk: Desk,
 ) -> None:
     stub = await desk.policies()
-    history = CSV + "".join(row(number) for number in range(20_000))
-    call = stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=history), timeout=60)
+    call = stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=MANY), timeout=60)
     stream = aiter(call)
-    for _ in range(5):
+    for _ in range(3):
         assert (await anext(stream)).HasField("progress")
         assert (await stub.GetPolicy(pb.GetPolicyRequest(), timeout=5)).version == 1
+    assert len(replays()) == 1
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await anext(stream)
+    await eventually(lambda: not replays())
+    assert (await simulated(desk, csv=CSV + row(1))).tickets == 1
+    assert not replays()
+
+
+async def test_a_replay_that_dies_is_told_and_the_next_one_works(desk: Desk) -> None:
+    stub = await desk.policies()
+    call = stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=MANY), timeout=60)
+    stream = aiter(call)
+    while (await anext(stream)).progress.done == 0:
+        pass
+    os.kill(replays()[0], signal.SIGKILL)
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        async for _ in stream:
+            pass
+    assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert ended.value.details() == "the replay ended before its report, try again"
     assert (await simulated(desk, csv=CSV + row(1))).tickets == 1
 
 
 async def test_a_simulation_keeps_its_deadline(desk: Desk) -> None:
     stub = await desk.policies()
-    history = CSV + "".join(row(number) for number in range(20_000))
     with pytest.raises(grpc.aio.AioRpcError) as late:
-        async for _ in stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=history), timeout=0.5):
+        async for _ in stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=MANY), timeout=3):
             pass
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await eventually(lambda: not replays())
 
 
 async def test_lint_tells_faults_and_is_not_itself_refused(desk: Desk) -> None:
