@@ -44,7 +44,7 @@ SOAK = bool(os.environ.get("TICKDESK_SOAK"))
 """The long run: many more blows and marks."""
 
 SECONDS = 900 if SOAK else 90
-LEASE = 1.0
+LEASE = 0.7
 POLICY = """\
 name: faults
 calendars:
@@ -206,7 +206,7 @@ class Clockwork:
         except AssertionError:
             return await self.witness.effects()
         # A double would come from a worker that outlives a lease, or from the sweep behind it.
-        await asyncio.sleep(2 * LEASE + 1)
+        await asyncio.sleep(3 * LEASE)
         return await self.witness.effects()
 
     async def exactly_once(self) -> list[Effect]:

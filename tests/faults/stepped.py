@@ -1,7 +1,7 @@
 """`python -m tests.faults.stepped`: sla-clock on a machine whose wall clock is wrong, and steps.
 
-$STEP names a file with the seconds by which it is wrong. Other clocks, such as the one that sleeps go by,
-are right, as on a real machine whose clock is set.
+$STEP names a file with the seconds by which it is wrong. The product reads the wall clock in `chassis.clock`
+only, so it is put wrong there; the clock that sleeps and deadlines go by is right, as on a real machine.
 """
 
 import os
@@ -9,11 +9,11 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 from chassis import clock
 
 STEP = Path(os.environ.get("STEP", os.devnull))
-_ns, _seconds = time.time_ns, time.time
 
 
 def error() -> float:
@@ -23,15 +23,14 @@ def error() -> float:
 
 def utcnow() -> datetime:
     """In place of the chassis' own."""
-    return datetime.fromtimestamp(_seconds(), UTC) + timedelta(seconds=error())
+    return datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=error())
 
 
 def step() -> None:
     """Put the wrong clock in place of the right one, before anything has taken a reference to it."""
     assert "sla_clock" not in sys.modules
-    time.time_ns = lambda: _ns() + int(error() * 1e9)
-    time.time = lambda: _seconds() + error()
     clock.utcnow = utcnow
+    vars(clock)["time"] = SimpleNamespace(time_ns=lambda: time.time_ns() + int(error() * 1e9))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tickdesk.common.v1 import common_pb2 as common
 from tickdesk_cli.process import Process
 
 pytestmark = [pytest.mark.timeout(3600 if SOAK else 240), pytest.mark.xdist_group("desk")]
-KILLS, TICKETS = (100, 150) if SOAK else (8, 60)
+KILLS, TICKETS = (100, 150) if SOAK else (8, 40)
 
 
 async def test_kill_9_in_a_loop_loses_and_doubles_no_mark(work: Clockwork, rng: random.Random) -> None:
@@ -32,7 +32,7 @@ async def test_kill_9_in_a_loop_loses_and_doubles_no_mark(work: Clockwork, rng: 
 
 
 async def test_replicas_may_be_added_and_removed_under_load(work: Clockwork, rng: random.Random) -> None:
-    for _ in range(20 if SOAK else 3):
+    for _ in range(20 if SOAK else 2):
         await work.tell(stories(rng, TICKETS, within=2))
         added = work.replica()
         await asyncio.sleep(rng.uniform(0.1, 1.0))
@@ -44,7 +44,7 @@ async def test_replicas_may_be_added_and_removed_under_load(work: Clockwork, rng
 
 async def test_a_worker_paused_beyond_its_lease_doubles_no_mark(work: Clockwork, rng: random.Random) -> None:
     """faults 13; what happens without the ledger is shown by its control."""
-    for _ in range(30 if SOAK else 4):
+    for _ in range(30 if SOAK else 3):
         await work.tell(stories(rng, TICKETS, within=2))
         zombie: Process = rng.choice(work.replicas)
         await asyncio.sleep(rng.uniform(0.1, 1.0))
