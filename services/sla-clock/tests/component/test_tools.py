@@ -140,6 +140,21 @@ async def test_plan_says_what_would_change_and_changes_nothing(desk: Desk) -> No
     assert not desk.watch.of(sla.ClockRecalculated)
 
 
+async def test_what_a_plan_says_of_marks_is_what_applying_it_tells(desk: Desk) -> None:
+    late = Case(ago(2700))
+    await known(desk, late)
+    first = await desk.mark()
+    assert (first.clock, first.mark.name) == ("first_response", "70%")
+    (change,), _ = await planned(desk, yaml=STRICTER)
+    request = pb.ApplyPolicyRequest(request_id="request-1", yaml=STRICTER)
+    await (await desk.policies()).ApplyPolicy(request, timeout=5)
+    told = [await desk.mark() for _ in change.fires]
+    assert [one.mark.name for one in told] == list(change.fires) == ["80%", "100%", "150%"]
+    after = change.after
+    assert all(one.clock_due_time == told[0].clock_due_time for one in told)
+    assert after.marks[-2].due_time == told[1].mark.due_time
+
+
 async def test_plan_adds_and_drops_clocks(desk: Desk) -> None:
     await known(desk, Case(ago(60)))
     other = POLICY.replace("resolution: 10h, next_response: 1h", "pickup: 1h, next_response: 1h")
