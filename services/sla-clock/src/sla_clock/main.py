@@ -1,5 +1,6 @@
 """The composition root of sla-clock."""
 
+import gc
 import zoneinfo
 
 from chassis.bus import Bus
@@ -55,6 +56,17 @@ async def build(app: App, settings: Settings) -> None:
         app.spawn("compare", compare_tickets(works, await app.open(desk), settings.compare_seconds))
 
 
+async def build_process(app: App, settings: Settings) -> None:
+    """The same for a process of its own, which spares the collector what stays for good.
+
+    Walking through it again and again took a fifth of the time of firing.
+    """
+    await build(app, settings)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def main() -> None:
     """Entry of `python -m sla_clock`."""
-    run("sla-clock", Settings, build, migrations="sla_clock.migrations")
+    run("sla-clock", Settings, build_process, migrations="sla_clock.migrations")

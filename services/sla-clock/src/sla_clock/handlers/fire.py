@@ -90,11 +90,11 @@ async def _draft(
     works: Works, sleepers: Sequence[Sleeper], instants: Mapping[UUID, tuple[int, int]]
 ) -> _Draft:
     """What is due for these tickets by their instants, short of their horizons."""
-    ahead = [(one, Ahead(one.ahead)) for one in sleepers if one.ahead is not None]
-    policies = await works.book.versions(works.db, {each.header.version for _, each in ahead})
+    policies = await works.book.versions(works.db, {one.policy_version for one in sleepers})
     draft = _Draft(moment(max((now for now, _ in instants.values()), default=0)), policies)
-    for one, each in ahead:
-        draft.add(one, each, *instants[one.ticket_id])
+    for one in sleepers:
+        if one.ahead is not None:
+            draft.add(one, Ahead(one.ahead), *instants[one.ticket_id])
     draft.marks.sort(key=lambda pair: pair[0].at)
     return draft
 

@@ -19,6 +19,7 @@ class Sleeper(NamedTuple):
     ticket_id: UUID
     revision: int
     fired_until: datetime | None
+    policy_version: int
     ahead: bytes | None
     ref: bytes
     trace: str
@@ -42,7 +43,7 @@ class Entered:
     places: frozenset[int] | None
 
 
-_COLUMNS = "wake.ticket_id, wake.revision, wake.fired_until, known.ahead, known.ref, known.trace"
+_COLUMNS = "wake.ticket_id, wake.revision, wake.fired_until, known.policy_version, known.ahead, known.ref, known.trace"
 _CLAIMED = (
     f"select {_COLUMNS} from unnest($1::uuid[]) as claimed(ticket_id)"
     " join wake using (ticket_id) join ticket_clock known using (ticket_id)"
