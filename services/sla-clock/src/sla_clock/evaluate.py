@@ -295,10 +295,16 @@ def _holidays(value: object, week: Week) -> DatedDays:
     if isinstance(value, dict):
         named = {_date("holidays", on): Day(str(name)) for on, name in value.items()}
     elif isinstance(value, list):
-        named = {_date(f"holidays[{at}]", on): Day("holiday") for at, on in enumerate(value)}
+        named = dict(_holiday(f"holidays[{at}]", item) for at, item in enumerate(value))
     else:
         raise Unclear("holidays: is neither a list of dates nor a country")
     return lambda year: {on: day for on, day in named.items() if on.year == year}
+
+
+def _holiday(key: str, value: object) -> tuple[date, Day]:
+    if isinstance(value, dict):
+        return _date(key, value.get("date")), Day(str(value.get("name", "holiday")))
+    return _date(key, value), Day("holiday")
 
 
 def _overrides(value: object) -> Iterator[tuple[date, Day]]:

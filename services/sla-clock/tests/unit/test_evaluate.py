@@ -89,7 +89,7 @@ def test_nights_and_whole_days_are_hours_too() -> None:
 
 
 def test_holidays_are_dates_named_dates_or_a_country() -> None:
-    for holidays in (["2026-11-23"], {"2026-11-23": "Day off"}):
+    for holidays in (["2026-11-23"], {"2026-11-23": "Day off"}, [{"date": "2026-11-23", "name": "Day off"}]):
         assert due(holidays=holidays, duration_s=7200) == "2026-11-24T10:00:00+03:00"
     for country in ("RU", {"country": "RU"}):
         new_year = {"holidays": country, "start": "2026-12-30T17:00:00+03:00"}
