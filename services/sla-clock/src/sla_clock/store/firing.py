@@ -43,7 +43,7 @@ class Entered:
     places: frozenset[int] | None
 
 
-_COLUMNS = "wake.ticket_id, wake.revision, wake.fired_until, known.policy_version, known.ahead, known.ref, known.trace"
+_COLUMNS = "wake.ticket_id, wake.revision, wake.fired_until, known.policy_version, ahead, ref, trace"
 _CLAIMED = (
     f"select {_COLUMNS} from unnest($1::uuid[]) as claimed(ticket_id)"
     " join wake using (ticket_id) join ticket_clock known using (ticket_id)"
