@@ -40,6 +40,7 @@ _EDIT_SECONDS = 2.0
 # Longer than one attempt to send takes: who entered the batch is no longer at it.
 _UNSENT = timedelta(seconds=6)
 _STREAM_SECONDS = 30.0
+_PATROL_SHARE = 0.005
 
 
 async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
@@ -113,11 +114,11 @@ async def arm_timers(works: Works) -> None:
             log.warning("timers not set", timers=len(wakes), error=type(error).__name__)
 
 
-async def tend(works: Works, sweep_seconds: float, reconcile_seconds: float) -> None:
+async def tend(works: Works, sweep_seconds: float) -> None:
     """Every few seconds: sweep what is overdue, send what is unsent, mend the index if lost."""
     clock = asyncio.get_running_loop().time
-    mend_at = stream_at = 0.0
-    connection = works.bus.connections
+    stream_at = 0.0
+    connection, filled = works.bus.connections, False
     while going():
         with suppress(Unavailable, nats.errors.Error, TimeoutError):
             while await resend(works, _UNSENT):
@@ -127,12 +128,20 @@ async def tend(works: Works, sweep_seconds: float, reconcile_seconds: float) -> 
                 await check_stream(works)
             await _measure(works)
         with suppress(Unavailable, *AWAY):
-            if clock() >= mend_at or not await works.timers.known():
+            if not filled or not await works.timers.known():
                 await reconcile(works)
-                mend_at = clock() + reconcile_seconds
+                filled = True
             else:
                 await remind(works, GRACE_SECONDS)
         await asyncio.sleep(sweep_seconds)
+
+
+async def patrol(works: Works, reconcile_seconds: float) -> None:
+    """Compare timers and database again and again, so slowly that a million of them take little of a core."""
+    while going():
+        await asyncio.sleep(reconcile_seconds)
+        with suppress(Unavailable, *AWAY):
+            await reconcile(works, _PATROL_SHARE)
 
 
 async def follow_policy(works: Works) -> None:
@@ -142,8 +151,8 @@ async def follow_policy(works: Works) -> None:
         looked_at = 0
         try:
             looked_at = await recalculate(works, _RECALCULATED)
-        except Unavailable as error:
-            log.warning("recalculation waits", error=str(error))
+        except (Unavailable, TimeoutError) as error:
+            log.warning("recalculation waits", error=str(error) or type(error).__name__)
         with suppress(TimeoutError):
             # Marks come first: who waits for this loop or for the database gets a turn.
             async with asyncio.timeout(_REST_SECONDS if looked_at else _EDIT_SECONDS):
@@ -162,7 +171,7 @@ async def compare_tickets(works: Works, pipe: grpc.aio.Channel, every_seconds: f
             delay = _BACKOFF_SECONDS
             log.info("compared with tickets", missing=found.missing, stale=found.stale, orphan=found.orphan)
             wait = 0 if found.full else wait
-        except (grpc.aio.AioRpcError, Unavailable) as error:
+        except (grpc.aio.AioRpcError, Unavailable, TimeoutError) as error:
             log.warning("tickets not compared", error=str(error)[:300], again_seconds=delay)
             wait, delay = delay, min(2 * delay, _BACKOFF_LIMIT)
         with suppress(TimeoutError):

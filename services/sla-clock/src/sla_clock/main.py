@@ -14,7 +14,7 @@ from sla_clock.handlers.policies import seed
 from sla_clock.handlers.publish import note_sent
 from sla_clock.handlers.recalculate import note_data
 from sla_clock.handlers.works import Works
-from sla_clock.loop import arm_timers, compare_tickets, fire_timers, follow_policy, tend
+from sla_clock.loop import arm_timers, compare_tickets, fire_timers, follow_policy, patrol, tend
 from sla_clock.settings import Settings
 from sla_clock.timers import Timers
 from tickdesk.sla.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
@@ -48,7 +48,8 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("hear", timers.listen())
     app.spawn("arm", arm_timers(works))
     app.spawn("note", note_sent(works))
-    app.spawn("tend", tend(works, settings.sweep_seconds, settings.reconcile_seconds))
+    app.spawn("tend", tend(works, settings.sweep_seconds))
+    app.spawn("patrol", patrol(works, settings.reconcile_seconds))
     app.spawn("policy", follow_policy(works))
     app.spawn("relay", relay_outbox(db, bus))
     desk = tickets_channel(settings)

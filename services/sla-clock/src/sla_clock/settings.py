@@ -45,7 +45,9 @@ class Settings(ChassisSettings):
         500, ge=1, le=2000, description="About how many tickets' marks are fired at once by a lane."
     )
     reconcile_seconds: float = Field(
-        600, gt=0, description="How often all timers are compared with the database."
+        60,
+        gt=0,
+        description="Rest between two comparisons of all timers with the database; each is done slowly.",
     )
     sweep_seconds: float = Field(
         5, gt=0, description="How often overdue marks and unpublished events are looked for in the database."

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -37,7 +37,7 @@ _CHANNEL = "sla:sooner"
 _NEAR_SECONDS = 10.0
 _FAR = 1 << 62
 _SECONDS = 2.0
-_SCAN_SECONDS = 10.0
+_SCANNED = 500
 _LISTEN_AGAIN_SECONDS = 1.0
 _Client: TypeAlias = "redis.Redis | redis.RedisCluster"
 
@@ -139,10 +139,17 @@ class Timers:
                 if message["type"] == "message":
                     self._sooner(int(message["data"]))
 
-    async def scan(self, shard: int) -> list[UUID]:
-        """All tickets that have a timer in the shard."""
-        async with asyncio.timeout(_SCAN_SECONDS):
-            return [UUID(bytes=one) async for one, _ in self._redis.zscan_iter(_due(shard), count=1000)]
+    async def scan(self, shard: int) -> AsyncIterator[list[UUID]]:
+        """All tickets that have a timer in the shard, page by page; one may come twice."""
+        cursor = 0
+        while going():
+            async with asyncio.timeout(_SECONDS):
+                answer: Any = await self._redis.zscan(_due(shard), cursor, count=_SCANNED)
+            cursor, found = answer
+            if found:
+                yield [UUID(bytes=one) for one, _ in found]
+            if not cursor:
+                return
 
     async def remove(self, shard: int, tickets: Sequence[UUID]) -> None:
         """Take timers away that belong to nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from sla_clock.calendar import MICROS, micros
 from sla_clock.domain import State
 from sla_clock.handlers.fire import fire_claimed
 from sla_clock.handlers.follow import follow
-from sla_clock.handlers.mend import reconcile
+from sla_clock.handlers.mend import Pace, reconcile
 from sla_clock.handlers.policies import apply_policy
 from sla_clock.handlers.publish import Batch, check_stream, deliver, resend, send
 from sla_clock.handlers.works import Works
@@ -330,3 +331,15 @@ async def test_a_restart_fires_what_fell_due_meanwhile(
         breach = told[names.index("100%")]
         assert breach.lateness.ToMicroseconds() >= 300_000
         assert abs(breach.mark.due_time.ToMicroseconds() - micros(due)) < 1000
+
+
+async def test_the_patrol_rests_for_most_of_its_time() -> None:
+    """A million timers are compared without end, on a small share of a core."""
+    pace = Pace(0.1)
+    began = time.monotonic()
+    while time.monotonic() < began + 0.02:
+        pass
+    worked = time.monotonic()
+    await pace.rest()
+    assert time.monotonic() - worked >= 9 * 0.02
+    assert Pace(1.0).page > pace.page

@@ -203,7 +203,7 @@ async def test_a_server_that_lost_everything_is_noticed_and_serves_on(timers: Ti
     await timers._redis.script_flush()
     assert not await timers.known()
     await timers.apply([Wake(ticket, 1, now() - 2000)])
-    assert await timers.scan(shard_of(ticket)) == [ticket]
+    assert [page async for page in timers.scan(shard_of(ticket))] == [[ticket]]
     await timers.remove(shard_of(ticket), [ticket])
     assert await timers.armed() == 0
 
@@ -247,6 +247,6 @@ async def test_a_cluster_serves_as_well_since_no_call_crosses_slots(cluster_url:
         assert await lane.settle(claims, [Wake(one, 2, None) for one in tickets[1:]]) == 99
         assert await timers.repair([Wake(tickets[0], 3, now() + MICROS)]) == (0, 1)
         assert await timers.armed() == 1
-        assert await timers.scan(shard_of(tickets[0])) == [tickets[0]]
+        assert [page async for page in timers.scan(shard_of(tickets[0]))] == [[tickets[0]]]
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,14 +16,16 @@ from sla_clock.timers import SHARDS, Wake
 
 log = telemetry.logger(__name__)
 
-_PAGE = 5000
+_PAGE, _SMALL_PAGE = 5000, 500
 
 
-async def reconcile(works: Works) -> tuple[int, int, int]:
+async def reconcile(works: Works, share: float = 1.0) -> tuple[int, int, int]:
     """Make the index say what the database says; how many timers were missing, moved and orphan.
 
+    It works for that share of the time and rests between its pages for the remainder.
     Raises RedisError while Redis is away.
     """
+    pace = Pace(share)
     started = time.monotonic()
     if not await works.timers.known():
         works.timers.filling = True
@@ -35,14 +38,15 @@ async def reconcile(works: Works) -> tuple[int, int, int]:
     after: UUID | None = None
     while going():
         async with works.db.tx() as tx:
-            page = await wakes.armed_tickets(tx, after, _PAGE)
+            page = await wakes.armed_tickets(tx, after, pace.page)
         found = await _repair(works, page)
         missing, moved = missing + found[0], moved + found[1]
-        if len(page) < _PAGE:
+        if len(page) < pace.page:
             break
         after = page[-1][0]
+        await pace.rest()
     works.timers.filling = False
-    orphans = await _remove_orphans(works)
+    orphans = await _remove_orphans(works, pace)
     ARMED.set(await works.timers.armed())
     for kind, count in (("missing", missing), ("moved", moved), ("orphan", orphans)):
         DRIFT.labels(kind).inc(count)
@@ -68,14 +72,27 @@ async def _repair(works: Works, page: Sequence[tuple[UUID, int, int]]) -> tuple[
     return await works.timers.repair([Wake(*one) for one in page])
 
 
-async def _remove_orphans(works: Works) -> int:
+async def _remove_orphans(works: Works, pace: Pace) -> int:
     count = 0
     for shard in range(SHARDS):
-        timed = await works.timers.scan(shard)
-        if not timed:
-            continue
-        async with works.db.tx() as tx:
-            orphans = await wakes.unarmed(tx, timed)
-        await works.timers.remove(shard, orphans)
-        count += len(orphans)
+        async for timed in works.timers.scan(shard):
+            async with works.db.tx() as tx:
+                orphans = await wakes.unarmed(tx, timed)
+            await works.timers.remove(shard, orphans)
+            count += len(orphans)
+            await pace.rest()
     return count
+
+
+class Pace:
+    """Rests between pages of work, so that the work takes no more than its share of the time."""
+
+    def __init__(self, share: float) -> None:
+        self.page = _PAGE if share == 1.0 else _SMALL_PAGE
+        self._rests = 1 / share - 1
+        self._since = time.monotonic()
+
+    async def rest(self) -> None:
+        """Called after each page."""
+        await asyncio.sleep((time.monotonic() - self._since) * self._rests)
+        self._since = time.monotonic()
