@@ -75,7 +75,9 @@ async def test_a_flushed_index_is_rebuilt_from_the_database(desk: Desk, valkey_u
     assert len(names) == len(set(names))
 
 
-async def test_an_index_that_is_being_filled_is_told_and_takes_nobody_out_of_service(works: Works) -> None:
+async def test_an_index_that_is_being_filled_is_told_and_takes_nobody_out_of_service(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """faults 7: readiness tells."""
     assert not await works.timers.filled()
     await reconcile(works)
@@ -88,11 +90,8 @@ async def test_an_index_that_is_being_filled_is_told_and_takes_nobody_out_of_ser
         seen.append(await works.timers.filled())
         return await page(*args)
 
-    wakes.armed_tickets = looking
-    try:
-        await reconcile(works)
-    finally:
-        wakes.armed_tickets = page
+    monkeypatch.setattr(wakes, "armed_tickets", looking)
+    await reconcile(works)
     assert seen == [False]
     assert await works.timers.filled()
 
@@ -209,7 +208,9 @@ async def test_two_workers_at_the_same_mark_at_once_tell_it_once(works: Works) -
     assert await _ledger(works, case) == ["100%", "80%"]
 
 
-async def test_of_tickets_read_together_one_that_changed_meanwhile_is_left_out(works: Works) -> None:
+async def test_of_tickets_read_together_one_that_changed_meanwhile_is_left_out(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A batch is not lost with one of its tickets."""
     cases = [Case(ago(11), CRITICAL) for _ in range(6)]
     for case in cases:
@@ -223,11 +224,8 @@ async def test_of_tickets_read_together_one_that_changed_meanwhile_is_left_out(w
             await follow(works, tx, cases[0].replied(ago(5)).ticket())
         return found
 
-    firing.read_claimed = read_then_paused
-    try:
-        batch, wakes = await fire_claimed(works, claims)
-    finally:
-        firing.read_claimed = read
+    monkeypatch.setattr(firing, "read_claimed", read_then_paused)
+    batch, wakes = await fire_claimed(works, claims)
     assert {str(mark.ticket_id) for mark in batch.marks} == {case.id for case in cases[1:]}
     assert {str(wake.ticket_id) for wake in wakes} == {case.id for case in cases[1:]}
     assert await _ledger(works, cases[0]) == []

@@ -112,7 +112,9 @@ async def test_a_stream_that_does_not_answer_holds_the_lanes_back(works: Works, 
         os.kill(nats_server.pid, signal.SIGCONT)
 
 
-async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(works: Works) -> None:
+async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Or the shards that it holds would wait for the end of its lease."""
     await followed(works, [Case(ago(7.5), CRITICAL)])
     publish, reached, go_on = works.bus.publish, asyncio.Event(), asyncio.Event()
@@ -122,7 +124,7 @@ async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(works: W
         await go_on.wait()
         return await publish(sent, timeout)
 
-    works.bus.publish = slowly  # type: ignore[method-assign]
+    monkeypatch.setattr(works.bus, "publish", slowly)
     lane = works.timers.lane()
     task = asyncio.create_task(fire_timers(works, lane, 0.1))  # noqa: TID251 - a process' loop
     await reached.wait()
