@@ -52,9 +52,17 @@ def tests_of(path: Path, tests: Path | None) -> Path:
     return tests or path.with_suffix(f".tests{path.suffix or '.yaml'}")
 
 
+def policies_among(paths: list[Path]) -> list[Path]:
+    """The files without those of golden cases, which `*.yaml` names too. Raises Problem when none is left."""
+    found = [path for path in paths if not path.stem.endswith(".tests")]
+    if not found:
+        raise bad_input(f"{paths[0]}: holds golden cases, no policy", "Name the policy they stand beside.")
+    return found
+
+
 def check(paths: list[Path], *, warnings: bool, as_json: bool) -> int:
     """Print what is wrong or doubtful; 1 when there is anything that counts."""
-    today = utcnow().date()
+    today, paths = utcnow().date(), policies_among(paths)
     texts = [(path, read_text(path)) for path in paths]
     found = [(path, one) for path, text in texts for one in lint(text, str(path), today=today)]
     if as_json:
@@ -91,6 +99,7 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 def test(paths: list[Path], tests: Path | None, *, as_json: bool) -> int:
     """Run the golden cases and print what did not hold; 1 when something did not."""
+    paths = policies_among(paths)
     if tests is not None and len(paths) > 1:
         raise bad_input("--tests belongs to one policy", "Name one FILE, or leave --tests out.")
     told = [_tried(path, tests_of(path, tests)) for path in paths]

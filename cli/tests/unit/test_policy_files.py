@@ -74,6 +74,14 @@ def test_lint_names_file_line_and_column_and_counts() -> None:
     assert (found["file"], found["line"], found["column"], found["severity"]) == ("bad.yaml", 4, 11, "error")
 
 
+def test_golden_cases_are_not_taken_for_policies() -> None:
+    assert typed("lint", "shop.yaml", "shop.tests.yaml") == "fine: 1 policy, nothing to say\n"
+    assert typed("test", "shop.yaml", "shop.tests.yaml").count("all passed") == 1
+    assert typed("lint", "shop.tests.yaml", code=2) == (
+        "error: shop.tests.yaml: holds golden cases, no policy\nName the policy they stand beside.\n"
+    )
+
+
 def test_warnings_count_unless_they_are_allowed() -> None:
     never = POLICY + "  - {name: never, targets: {first_response: 2h}}\n"
     Path("shop.yaml").write_text(never, encoding="utf-8")
