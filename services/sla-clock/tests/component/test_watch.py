@@ -266,9 +266,15 @@ async def test_what_an_older_transaction_holds_back_is_told_when_it_ends(
             async with db.tx() as tx:
                 page = await read_marks(tx, OLDEST, 10)
             assert (page.marks, page.held) == ([], True)
+
+        async def told() -> list[int]:
+            # Transactions of other databases of the server hold it back, too.
+            async with db.tx() as tx:
+                found = await read_marks(tx, page.after, 10)
+            assert all(after < found.after for _, after in found.marks)
+            return [row.batch for row, _ in found.marks]
+
+        assert len(await eventually(told)) == 1
         async with db.tx() as tx:
             now, following = await present(tx)
-            page = await read_marks(tx, page.after, 10)
-        assert [row.place for row, _ in page.marks] == [0]
-        assert not page.held
-        assert page.marks[0][1] < page.after <= now == Place(following, 0, 0)
+        assert page.after <= now <= Place(following, 0, 0)
