@@ -207,7 +207,6 @@ def test_a_csv_is_replayed_under_two_files_without_a_desk() -> None:
         (["lint", "bytes.yaml"], "bytes.yaml: is not text in UTF-8"),
         (["lint"], "FILE"),
         (["test", "shop.yaml", "shop.yaml", "--tests", "shop.tests.yaml"], "--tests belongs to one policy"),
-        (["test", "shop.tests.yaml"], "shop.tests.yaml:1:1: cases: 'cases' is not known here"),
         (["test", "shop.yaml", "--tests", "shop.yaml"], "shop.yaml:1:1: name: 'name' is not known here"),
         (["explain", "shop.yaml", "pickup"], "shop.tests.yaml: say which case, --case NAME; there are"),
         (
