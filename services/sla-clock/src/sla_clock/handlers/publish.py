@@ -18,10 +18,10 @@ from chassis.clock import utcnow
 from chassis.db import Tx
 from chassis.errors import Unavailable
 from chassis.going import going
-from sla_clock.calendar import MICROS, micros
+from sla_clock.calendar import MICROS, micros, moment
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import LATENESS, REPUBLISHED
-from sla_clock.store import ledger
+from sla_clock.store import ledger, tickets
 from sla_clock.store.ledger import Mark, Sent
 from tickdesk.sla.v1.events_pb2 import MarkReached
 
@@ -121,7 +121,8 @@ async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
     """Send batches, oldest first, that have waited for the stream at least that long; how many were sent."""
     count = 0
     async with works.db.tx() as tx:
-        for number, fired_at in await ledger.lock_unsent(tx, tx.now - older, limit):
+        before = moment(await tickets.instant(tx)) - older
+        for number, fired_at in await ledger.lock_unsent(tx, before, limit):
             marks = await ledger.batch_marks(tx, number)
             sent = await send(works, Batch(number, fired_at, marks))
             if sent is None:
