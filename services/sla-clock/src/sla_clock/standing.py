@@ -95,8 +95,9 @@ def restand(clocks: Sequence[Clock], before: Standings, now: int) -> Standings:
                 told += [stood] if any(point.waits() for point in stood.points) else []
         told.append(_stand(clock, known.get((clock.name, clock.cycle)), now))
     kept = {clock.name for clock in clocks}
-    gone = [one for one in before if one.name not in kept and one.told and one.cycle == newest[one.name]]
-    return (*told, *(one.dropped() for one in gone))
+    last = [one for one in before if one.name not in kept and one.cycle == newest[one.name]]
+    # What was told of earlier cycles is known only by this one's having come after them.
+    return (*told, *(one.dropped() for one in last if one.told or one.cycle > 1))
 
 
 def _stand(clock: Clock, old: Standing | None, now: int) -> Standing:

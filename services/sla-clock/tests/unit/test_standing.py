@@ -12,7 +12,7 @@ from sla_clock.hours import ALWAYS
 from sla_clock.policy import RULES, Policy, Row, clocks, default_marks
 from sla_clock.standing import Standing, Standings, Turn, changes, fire, next_wake, restand
 
-from .stories import MERGED, REOPENED, REPLY, RESOLVED, created, status, story
+from .stories import MERGED, MESSAGE, REOPENED, REPLY, RESOLVED, created, status, story
 from .test_domain import timelines
 from .times import HOUR, a_calendar, at
 
@@ -186,3 +186,14 @@ def test_what_was_told_is_known_of_standings_that_an_earlier_version_kept() -> N
     _, told = fired_names(stood([START], a_policy()), "2026-11-20 16:00")
     assert Standing.load(told[0].dump()) == told[0]
     assert Standing.load(told[0].dump()[:8]) == told[0]
+
+
+def test_earlier_cycles_of_a_clock_that_was_away_are_not_told_again() -> None:
+    both, one = a_policy(next_response=1), a_policy()
+    asked = [START, ("2026-11-20 09:10", REPLY), ("2026-11-20 09:20", MESSAGE)]
+    _, told = fired_names(stood(asked, both), "2026-11-20 11:00")
+    facts = [*asked, ("2026-11-20 11:00", REPLY), ("2026-11-20 11:30", MESSAGE)]
+    second = stood(facts, both, told, "2026-11-20 11:30")
+    without = restand(clocks(story(*facts), one), second, at("2026-11-20 11:35"))
+    again = restand(clocks(story(*facts), both), without, at("2026-11-20 11:40"))
+    assert [(each.name, each.cycle) for each in again] == [("next_response", 2), ("resolution", 1)]
