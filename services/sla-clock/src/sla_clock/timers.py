@@ -38,6 +38,8 @@ _NEAR_SECONDS = 10.0
 _FAR = 1 << 62
 _SECONDS = 2.0
 _SCANNED = 500
+# Arguments of one script call, three a timer: a server that runs a script does nothing else.
+_PACKED = 1000
 _LISTEN_AGAIN_SECONDS = 1.0
 _Client: TypeAlias = "redis.Redis | redis.RedisCluster"
 
@@ -78,6 +80,7 @@ class Timers:
 
     def __init__(self, url: str, *, lease_seconds: float) -> None:
         self._redis = _client(url)
+        self._clustered = isinstance(self._redis, redis.RedisCluster)
         self._lease_ms = int(lease_seconds * 1000)
         self.filling = True
         self._shas: dict[str, str] = {}
@@ -174,7 +177,7 @@ class Timers:
         await self._execute([("HSET", _rev(shard), "epoch", 1) for shard in range(SHARDS)])
 
     async def run(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
-        """Run a script on many shards in one round trip."""
+        """Run a script on many shards in one round trip; their answers in the order of the calls."""
         if not calls:
             return []
         try:
@@ -187,8 +190,24 @@ class Timers:
             return await self._run(name, calls)
 
     async def _run(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
-        sha = self._shas[name]
-        return await self._execute([("EVALSHA", sha, 2, _due(n), _rev(n), *args) for n, args in calls])
+        sha, commands = self._shas[name], []
+        for pack in self._packs(calls):
+            keys = [key for shard, _ in pack for key in (_due(shard), _rev(shard))]
+            args = [each for _, given in pack for each in (len(given), *given)]
+            commands.append(("EVALSHA", sha, len(keys), *keys, *args))
+        return [answer for answers in await self._execute(commands) for answer in answers]
+
+    def _packs(self, calls: Sequence[tuple[int, list[Any]]]) -> Iterable[Sequence[tuple[int, list[Any]]]]:
+        """Calls that go together: each alone in a cluster, else so many that the server is not held up."""
+        pack: list[tuple[int, list[Any]]] = []
+        size = 0
+        for call in calls:
+            if pack and (self._clustered or size + len(call[1]) > _PACKED):
+                yield pack
+                pack, size = [], 0
+            pack.append(call)
+            size += len(call[1])
+        yield pack
 
     async def _execute(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
         pipe = self._redis.pipeline(transaction=False)

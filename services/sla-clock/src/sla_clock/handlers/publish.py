@@ -75,6 +75,9 @@ async def send(works: Works, batch: Batch) -> Sent | None:
     if len(numbers) < len(batch.marks):
         log.warning("marks not taken by the stream", marks=len(batch.marks) - len(numbers))
         return None
+    if works.compared != works.bus.connections:
+        # Some may have been stored behind a new connection, before what it lost was looked for.
+        return None
     return Sent(batch.number, min(numbers), max(numbers))
 
 
@@ -108,18 +111,22 @@ async def note_sent(works: Works) -> None:
     while going():
         await works.to_note.wait()
         works.to_note.clear()
-        sent, works.sent = works.sent, []
         try:
-            async with works.db.tx() as tx:
+            # A comparison sees what was noted, or takes it away before it is.
+            async with works.comparing, works.db.tx() as tx:
+                sent, works.sent = works.sent, []
                 await ledger.batches_sent(tx, sent, tx.now)
         except Unavailable as error:
-            log.warning("sent batches not noted", batches=len(sent), error=str(error))
+            log.warning("sent batches not noted, they are sent again", error=str(error))
         await asyncio.sleep(_NOTE_SECONDS)
 
 
 async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
-    """Send batches, oldest first, that have waited for the stream at least that long; how many were sent."""
-    count = 0
+    """Send batches, oldest first, that have waited for the stream at least that long; how many were sent.
+
+    Raises Unavailable, and notes nothing, when the connection was made again meanwhile.
+    """
+    count, connection = 0, works.bus.connections
     async with works.db.tx() as tx:
         before = moment(await tickets.instant(tx)) - older
         for number, fired_at in await ledger.lock_unsent(tx, before, limit):
@@ -130,6 +137,8 @@ async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
             await ledger.batches_sent(tx, [sent], utcnow())
             REPUBLISHED.inc(len(marks))
             count += 1
+        if connection != works.bus.connections:
+            raise Unavailable("the connection was made again while marks were sent again")
     return count
 
 
