@@ -227,7 +227,8 @@ class Calendar:
         # Days more on both sides: the local year differs from the UTC one around New Year, and the shift
         # of 31 December may close in January.
         first, last = moment(start - _EDGE).year, moment(end + _EDGE).year
-        if table is not _NOTHING:
+        # Years far from those that are compiled start anew: thousands may lie between.
+        if table is not _NOTHING and first - table.last <= EMPTY_YEARS and table.first - last <= EMPTY_YEARS:
             first, last = min(first, table.first), max(last, table.last)
         return self._compile(first, last)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from zoneinfo import ZoneInfo
 
 from chassis.errors import DeskError
@@ -20,9 +21,28 @@ from sla_clock.hours import ALWAYS, DatedDays, Day, Shift, Week, no_days, shift,
 MAX_LINE = 1_048_576
 """Bytes of the longest question."""
 
+
+class Unclear(Exception):
+    """What is wrong with a question; the text begins with the key that it speaks of."""
+
+
+def _number(text: str) -> object:
+    """The number; the text itself where it is none that can be counted with."""
+    try:
+        read = Decimal(text)
+    except ArithmeticError:
+        return text
+    return read if read.is_finite() else text
+
+
+def _plain(number: Decimal) -> object:
+    told = float(number)
+    return told if isfinite(told) else str(number)
+
+
 # Made once: the shortcuts of the module make new ones for every line.
-_READER = json.JSONDecoder(parse_float=Decimal)
-_WRITER = json.JSONEncoder(default=float)
+_READER = json.JSONDecoder(parse_float=_number, parse_constant=str)
+_WRITER = json.JSONEncoder(default=_plain)
 _DEEP = "the line is nested too deeply"
 _KEPT = 512
 _YEARS = range(1901, 9901)
@@ -33,10 +53,6 @@ _ROUND_THE_CLOCK = ("always", "24/7")
 
 Pause = tuple[int, int | None]
 """When it begins and ends; None when it goes on."""
-
-
-class Unclear(Exception):
-    """What is wrong with a question; the text begins with the key that it speaks of."""
 
 
 def answer(line: bytes, number: int) -> bytes:
@@ -64,7 +80,8 @@ def _question(line: bytes) -> Mapping[str, object]:
     if len(line) > MAX_LINE:
         raise Unclear(f"the line is longer than {MAX_LINE} bytes")
     try:
-        question = _READER.decode(line.decode())
+        # Some editors and shells put a byte order mark before the first line.
+        question = _READER.decode(line.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise Unclear("the line is not UTF-8") from None
     except ValueError as error:
@@ -126,14 +143,6 @@ def _duration(value: object) -> int:
     if value > _LONGEST:
         raise Unclear(f"duration_s: is more than {HORIZON_YEARS} years of working time")
     return int((Decimal(value) * MICROS).to_integral_value())
-
-
-def _number(text: str) -> object:
-    try:
-        read = Decimal(text)
-    except ArithmeticError:
-        return text
-    return read if read.is_finite() else text
 
 
 def _seconds(duration: int) -> int | float:

@@ -173,6 +173,19 @@ def test_a_target_beyond_a_century_is_refused_instead_of_walked() -> None:
         a_calendar(((),) * 6 + (shifts("09:00-09:30"),)).add(at("2026-01-01"), 10_000 * HOUR)
 
 
+def test_centuries_between_two_questions_are_not_compiled() -> None:
+    asked: list[int] = []
+
+    def days(year: int) -> dict[date, Day]:
+        asked.append(year)
+        return {}
+
+    calendar = Calendar("test", zone(MOSCOW), ALWAYS, days)
+    near, far = at("2026-11-20 10:00"), at("2826-11-20 10:00")
+    assert [calendar.add(start, HOUR) - start for start in (near, far, near, far)] == [HOUR] * 4
+    assert sorted(asked) == [2026, 2826]
+
+
 def test_spans_are_the_working_intervals_cut_to_the_asked_ones() -> None:
     start, end = at("2026-11-20 17:00", MOSCOW), at("2026-11-23 10:00", MOSCOW)
     spans = [(shown(a, MOSCOW), shown(b, MOSCOW)) for a, b in OFFICE.spans(start, end)]

@@ -218,6 +218,17 @@ def test_a_line_that_is_no_question_is_answered_with_its_number(line: bytes, err
     assert json.loads(answer(line, 7)) == {"id": None, "error": error, "line": 7}
 
 
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it() -> None:
+    question = json.dumps({"id": 1, "weekly": "24/7", "start": FRIDAY, "end": FRIDAY})
+    assert json.loads(answer(b"\xef\xbb\xbf" + question.encode(), 1)) == {"id": 1, "elapsed_s": 0}
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", "1e9999999999999999999"])
+def test_numbers_beyond_counting_stop_nothing_and_are_no_numbers_of_an_answer(number: str) -> None:
+    told = answer(f'{{"id": {number}, "weekly": "24/7", "duration_s": {number}}}'.encode(), 1)
+    assert json.loads(told, parse_constant=pytest.fail)["id"] in (number, number.replace("e", "E+"))
+
+
 def test_any_id_comes_back_as_it_was() -> None:
     for identity in ("Привет", 1.5, None, {"a": [1]}, "\ud800", True):
         assert ask(id=identity, duration_s=1)["id"] == identity
