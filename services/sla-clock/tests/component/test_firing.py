@@ -74,6 +74,16 @@ async def entered(works: Works) -> int:
         return await tx.conn.scalar(sa.select(sa.func.count(ledger_table.c.ticket_id.distinct()))) or 0
 
 
+async def test_policies_of_one_batch_are_all_at_hand_however_few_are_remembered(works: Works) -> None:
+    """After an outage tickets of any versions may be due together."""
+    for number in range(40):
+        async with works.db.tx() as tx:
+            await apply_policy(works, tx, f"{POLICY}# {number}\n")
+    assert (await works.book.versions(works.db, {41})).keys() == {41}
+    found = await works.book.versions(works.db, set(range(42)))
+    assert [found[number].version for number in range(42)] == list(range(42))
+
+
 async def test_within_a_shard_marks_leave_in_the_order_of_their_instants(works: Works) -> None:
     """Also when a claim takes only a part of what is due, and its tickets have later marks due as well."""
     shard = [str(UUID(int=64 * number + 5)) for number in range(24)]

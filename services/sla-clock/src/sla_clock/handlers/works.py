@@ -37,11 +37,13 @@ class PolicyBook:
         return await self.version(tx, await policies.policy_version(tx))
 
     async def versions(self, db: Database, numbers: set[int]) -> Mapping[int, Policy]:
-        """At least these versions, out of memory if they were read before. Raises NotFound."""
-        for number in numbers - self._read.keys():
+        """These versions, out of memory if they were read before. Raises NotFound."""
+        found = {number: self._read[number] for number in numbers & self._read.keys()}
+        # Reading one may put another out of memory, which is why they are gathered here.
+        for number in numbers - found.keys():
             async with db.tx() as tx:
-                await self.version(tx, number)
-        return self._read
+                found[number] = await self.version(tx, number)
+        return found
 
     async def version(self, tx: Tx, number: int) -> Policy:
         """One version. Raises NotFound."""
