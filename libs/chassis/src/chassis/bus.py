@@ -145,7 +145,6 @@ class Bus:
         self, url: str | SecretStr, service: str, *, replicas: int = 1, startup_seconds: float = 30
     ) -> None:
         self.service = service
-        self.connections = 0
         self._url = url.get_secret_value() if isinstance(url, SecretStr) else url
         self._replicas = replicas
         self._startup_seconds = startup_seconds
@@ -179,7 +178,6 @@ class Bus:
         except TimeoutError as error:
             await self._client.close()
             raise Unavailable(f"NATS did not answer within {self._startup_seconds:g} s") from error
-        self.connections += 1
         self._reply = self._client.new_inbox()
         await self._client.subscribe(f"{self._reply}.*.*", cb=self._on_ack)
         return self
@@ -193,6 +191,11 @@ class Bus:
         except (TimeoutError, nats.errors.Error, OSError):
             log.warning("bus closed without a last flush")
         await self._client.close()
+
+    @property
+    def connections(self) -> int:
+        """How often the connection was made; grows before anything is sent over a new one."""
+        return 1 + self._client.stats["reconnects"]
 
     @property
     def js(self) -> JetStreamContext:
@@ -324,7 +327,6 @@ class Bus:
     async def _on_connect(self) -> None:
         # The server may have come back with another store: look at the streams again.
         self._known.clear()
-        self.connections += 1
         log.info("nats connected again")
         for callback in self._on_connects:
             callback()

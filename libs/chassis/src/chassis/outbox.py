@@ -220,10 +220,16 @@ async def _driver(tx: Tx) -> Any:
 @asynccontextmanager
 async def _together() -> AsyncIterator[asyncio.TaskGroup]:
     """Tasks that end together; the first failure is raised as it is."""
+    task = asyncio.current_task()
+    cancelling = task.cancelling() if task else 0
     try:
         async with asyncio.TaskGroup() as group:
             yield group
     except BaseExceptionGroup as failed:
+        # Before Python 3.13 a group that is being left when a task fails does not take its cancellation
+        # of the parent back, and the parent's loop would think that it was asked to stop.
+        while task and task.cancelling() > cancelling:
+            task.uncancel()
         raise failed.exceptions[0] from None
 
 

@@ -98,11 +98,17 @@ class App:
             self._consumers.append(Consumer(bus, db, stream, group))
 
     def spawn(self, name: str, loop: Coroutine[Any, Any, object]) -> None:
-        """Run a loop until the drain, which cancels it. An exception in it ends the process."""
+        """Run a loop until the drain, which cancels it. Its end before that ends the process."""
         if self._group is None:
             self._loops.append((name, loop))
         else:
-            self._tasks.append(self._group.create_task(loop, name=name))
+            self._tasks.append(self._group.create_task(self._last(name, loop), name=name))
+
+    async def _last(self, name: str, loop: Coroutine[Any, Any, object]) -> None:
+        await loop
+        if not self.draining:
+            # A service that goes on without one of its loops looks well and does half its work.
+            raise RuntimeError(f"the loop {name} ended by itself")
 
     def on_ready(self, check: Check, *, vital: bool = True) -> None:
         """Add a check to /readyz: it fails by raising or returning False, and has the name of its class.

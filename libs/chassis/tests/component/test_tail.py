@@ -51,7 +51,7 @@ async def test_what_goes_over_a_new_connection_is_not_noted_before_its_stream_wa
         await bus.js.delete_stream("PROBE")
         bus._known.clear()
         await bus.ensure_stream("PROBE")
-        bus.connections += 1
+        bus.client.stats["reconnects"] += 1
         setattr(bus, "publish", publish)  # noqa: B010 - a method on purpose
         await refill(bus, [f"another writer's {n}" for n in range(12)])
         return await publish(*asked)

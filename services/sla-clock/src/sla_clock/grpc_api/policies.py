@@ -33,8 +33,8 @@ PERMITTED: dict[str, frozenset[str]] = {
     "GetPolicy": _STAFF,
     "ListPolicies": _STAFF,
     "GetRecalculation": _STAFF,
-    "LintPolicy": _STAFF,
-    "TestPolicy": _STAFF,
+    "LintPolicy": _LEADS,
+    "TestPolicy": _LEADS,
     "PlanPolicy": _LEADS,
     "SimulatePolicy": _LEADS,
 }

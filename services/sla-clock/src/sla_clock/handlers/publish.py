@@ -87,6 +87,8 @@ async def _compare(works: Works) -> None:
     A stream that has lost its tail hands the lost numbers out again, and what is new would hide the loss.
     """
     connection = works.bus.connections
+    if works.compared == connection:
+        return
     async with works.comparing:
         if works.compared == connection:
             return
@@ -167,10 +169,10 @@ async def check_stream(works: Works) -> int:
 
 
 async def _holds(works: Works, tx: Tx, number: int) -> bool:
-    """Whether the stream has the event of our ledger under that number."""
+    """Whether the stream knows the event of our ledger under that number, though it may have been deleted."""
     try:
         message = await works.bus.js.get_msg(STREAM, number)
     except nats.js.errors.NotFoundError:
-        return False
+        return await works.bus.last_sequence(STREAM) >= number
     event = (message.headers or {}).get("Tickdesk-Event-Id")
     return event in {row.event_id for row in await ledger.numbered_marks(tx, number)}
