@@ -29,7 +29,7 @@ ROLLBACKS = Counter("tickdesk_stream_rollback_total", "Times a stream was found 
 
 # One relay at a time in a database: two would overtake each other within a key.
 _RELAY_LOCK = 0x6F757462
-_BATCH, _WINDOW = 1000, 250
+_BATCH, _WINDOW = 2000, 500
 _POLL_SECONDS = 1.0
 _BUSY_SECONDS = 0.02
 _CHECK_SECONDS = 30.0

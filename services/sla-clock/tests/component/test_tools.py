@@ -321,7 +321,7 @@ async def test_a_simulation_keeps_its_deadline(desk: Desk) -> None:
 
 
 async def test_lint_tells_faults_and_is_not_itself_refused(desk: Desk) -> None:
-    stub = await desk.policies("agent-token")
+    stub = await desk.policies()
     assert not (await stub.LintPolicy(pb.LintPolicyRequest(yaml=POLICY), timeout=5)).findings
     (found,) = (await stub.LintPolicy(pb.LintPolicyRequest(yaml=BAD), timeout=5)).findings
     assert (found.severity, found.check, found.line, found.column, found.path) == (
@@ -346,7 +346,7 @@ cases:
 
 
 async def test_golden_cases_pass_or_say_what_was_wanted_and_got(desk: Desk) -> None:
-    stub = await desk.policies("agent-token")
+    stub = await desk.policies()
     told = await stub.TestPolicy(pb.TestPolicyRequest(yaml=POLICY, tests=TESTS), timeout=5)
     assert (told.passed, told.failed) == (1, 1)
     good, bad = told.cases
@@ -381,7 +381,7 @@ async def test_versions_are_listed_newest_first_in_pages(desk: Desk) -> None:
     assert (await refused(reader.ListPolicies(request, timeout=5)))[2] == "PAGE_TOKEN_INVALID"
 
 
-@pytest.mark.parametrize("name", ["PlanPolicy", "SimulatePolicy"])
+@pytest.mark.parametrize("name", ["LintPolicy", "PlanPolicy", "SimulatePolicy"])
 async def test_an_agent_may_not_try_policies_on_the_whole_desk(desk: Desk, name: str) -> None:
     stub = await desk.policies("agent-token")
     request = getattr(pb, f"{name}Request")(yaml=POLICY)
