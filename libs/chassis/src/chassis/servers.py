@@ -255,7 +255,8 @@ def birth(pid: int) -> str:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         state, *rest = stat.rpartition(")")[2].split()
-        return "" if state == "Z" else rest[18]
+        # A first thread that has ended while others have not is no ended process yet.
+        return "" if state == "Z" and int(rest[16]) <= 1 else rest[18]
     except OSError:
         if Path("/proc/self").exists():
             return ""
