@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import grpc
+import grpc.aio
+
 from tickdesk.intake.v1.intake_service_pb2 import ListMessagesRequest
 from tickdesk.notifier.v1.notifier_service_pb2 import ListDeliveriesRequest
 from tickdesk.sla.v1.clock_pb2 import CLOCK_STATE_RUNNING
@@ -82,7 +85,13 @@ async def tickets(client: Client) -> list[Ticket]:
 
 
 async def _has_clock(client: Client, ticket: Ticket) -> bool:
-    answer = await client.sla.GetClocks(GetClocksRequest(ticket_id=ticket.id), timeout=SECONDS)
+    try:
+        answer = await client.sla.GetClocks(GetClocksRequest(ticket_id=ticket.id), timeout=SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            # Its first event is still on its way.
+            return False
+        raise
     return any(clock.state == CLOCK_STATE_RUNNING for clock in answer.clocks)
 
 

@@ -1,7 +1,6 @@
 """An intake with its listeners, a client that speaks LMTP and SMTP word by word, builders of mail."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pytest
 from chassis.bus import Bus
 from chassis.rpc import channel
 from chassis.run import running
+from chassis.servers import free_port
 from chassis.sign import sign
 from chassis.testing import EventWatch, events, open_bus
 from intake.main import build
@@ -135,12 +135,6 @@ class Running:
 
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

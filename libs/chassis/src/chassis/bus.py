@@ -246,16 +246,19 @@ class Bus:
             self._known.discard(stream)
             return 0
 
-    async def lost(self, stream: str, number: int, event_id: str) -> bool:
-        """Whether a stream no longer knows that it stored this event under this number: it went back in time.
+    async def stored(self, stream: str, number: int) -> str | None:
+        """The id of the event that a stream stores under a number; empty when it was deleted or grew too old.
 
-        An event that was deleted or grew too old is not lost; its number stays behind the stream's last one.
+        None when the stream has never come so far: if it once acknowledged that number, it went back in time.
         """
+        # First: asked behind a message that was not found, others could have filled the number by then.
+        if await self.last_sequence(stream) < number:
+            return None
         try:
             found = await self._js.get_msg(stream, number)
         except NotFoundError:
-            return await self.last_sequence(stream) < number
-        return (found.headers or {}).get("Tickdesk-Event-Id") != event_id
+            return ""
+        return str((found.headers or {}).get("Tickdesk-Event-Id"))
 
     async def publish(self, events: Sequence[Outgoing], timeout: float = 5.0) -> list[Ack | Exception]:
         """Publish events in order, many in flight; return for each its acknowledgement or what went wrong."""

@@ -4,6 +4,7 @@ import atexit
 import ctypes
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ __all__ = [
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
+_FIRST_PORT = 10_240
 
 
 @dataclass(slots=True)
@@ -234,10 +236,23 @@ def start_valkey(folder: Path, *, port: int = 0, durable: bool = False, detached
 
 
 def free_port() -> int:
-    """Return a loopback port nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a loopback port nobody listens on now, outside the range that outgoing connections use.
+
+    One of those could take it before the server starts, or while a killed one is away.
+    """
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_ephemeral() - _FIRST_PORT)
+        if _is_free(port):
+            return port
+
+
+def _ephemeral() -> int:
+    """The lowest port that the system gives to outgoing connections."""
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        lowest = 32768
+    return lowest if lowest > _FIRST_PORT + 1000 else 32768
 
 
 def _is_free(port: int) -> bool:

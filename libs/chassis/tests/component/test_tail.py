@@ -64,6 +64,22 @@ async def test_what_goes_over_a_new_connection_is_not_noted_before_its_stream_wa
     assert len(await rows(db, "select 1 from outbox where published_at is null")) == 0
 
 
+async def test_a_number_that_another_writer_fills_between_two_questions_is_lost_all_the_same(
+    bus: Bus,
+) -> None:
+    await bus.ensure_stream("PROBE")
+    ask = bus.js.stream_info
+
+    async def ask_and_fill(stream: str) -> Any:
+        found = await ask(stream)
+        await refill(bus, [f"another writer's {n}" for n in range(9)])
+        return found
+
+    setattr(bus.js, "stream_info", ask_and_fill)  # noqa: B010 - a method on purpose
+    assert await bus.stored("PROBE", 5) is None
+    assert await bus.stored("PROBE", 5) == "another writer's 4"
+
+
 async def test_events_that_an_operator_purged_are_not_lost(db: Database, bus: Bus) -> None:
     relay = Relay(db, bus)
     await emit(db, *(Happened(n=n) for n in range(10)))

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chassis.servers import free_port
 from chassis.testing import events, eventually, open_bus
-from services.intake.tests.conftest import KEYS, a_mail, free_port, mail_client
+from services.intake.tests.conftest import KEYS, a_mail, mail_client
 from tickdesk.intake.v1.events_pb2 import MessageReceived
 
 MAILS = 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -17,7 +18,7 @@ from chassis.going import going
 from sla_clock.handlers.compare import compare
 from sla_clock.handlers.fire import fire_claimed, fire_overdue
 from sla_clock.handlers.mend import reconcile, remind
-from sla_clock.handlers.publish import check_stream, deliver, resend
+from sla_clock.handlers.publish import check_notes, check_stream, deliver, resend
 from sla_clock.handlers.recalculate import recalculate
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLAIMED, DUE_SOON, INDEX_UP, LANES_BUSY, OUTDATED, POLICY, REFUSED
@@ -40,6 +41,8 @@ _EDIT_SECONDS = 2.0
 # Longer than one attempt to send takes: who entered the batch is no longer at it.
 _UNSENT = timedelta(seconds=6)
 _STREAM_SECONDS = 30.0
+# Longer than any statement may run, the note of a batch among them.
+_NOTES_SECONDS = 30.0
 _PATROL_SHARE = 0.005
 
 
@@ -117,15 +120,20 @@ async def arm_timers(works: Works) -> None:
 async def tend(works: Works, sweep_seconds: float) -> None:
     """Every few seconds: sweep what is overdue, send what is unsent, mend the index if lost."""
     clock = asyncio.get_running_loop().time
-    stream_at = 0.0
+    stream_at, notes_at = 0.0, clock() + _NOTES_SECONDS
     connection, filled = works.bus.connections, False
     while going():
         with suppress(Unavailable, nats.errors.Error, TimeoutError):
             while await resend(works, _UNSENT):
                 pass
-            if clock() >= stream_at or connection != works.bus.connections:
-                stream_at, connection = clock() + _STREAM_SECONDS, works.bus.connections
+            if connection != works.bus.connections:
+                connection, stream_at, notes_at = works.bus.connections, 0.0, clock() + _NOTES_SECONDS
+            if clock() >= stream_at:
+                stream_at = clock() + _STREAM_SECONDS
                 await check_stream(works)
+            if clock() >= notes_at:
+                await check_notes(works, timedelta(seconds=3 * _NOTES_SECONDS))
+                notes_at = math.inf
             await _measure(works)
         with suppress(Unavailable, *AWAY):
             if not filled or not await works.timers.known():

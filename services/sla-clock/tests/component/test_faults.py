@@ -24,11 +24,11 @@ from sla_clock.handlers.fire import fire_claimed
 from sla_clock.handlers.follow import follow
 from sla_clock.handlers.mend import Pace, reconcile
 from sla_clock.handlers.policies import apply_policy
-from sla_clock.handlers.publish import Batch, check_stream, deliver, resend, send
+from sla_clock.handlers.publish import Batch, check_notes, check_stream, deliver, resend, send
 from sla_clock.handlers.works import Works
 from sla_clock.store import firing, ledger, tickets, wakes
 from sla_clock.store.firing import Sleeper, read_claimed
-from sla_clock.store.ledger import MarkFilter
+from sla_clock.store.ledger import MarkFilter, Sent
 from sla_clock.timers import Claim, Timers, Wake
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
@@ -149,8 +149,7 @@ async def _claimed_twice(works: Works) -> tuple[list[Claim], list[Claim]]:
 async def _delivered(works: Works, batch: Batch) -> None:
     sent = await send(works, batch)
     assert sent is not None
-    async with works.db.tx() as tx:
-        await ledger.batches_sent(tx, [sent], tx.now)
+    await _note(works, sent)
 
 
 async def _ledger(works: Works, case: Case) -> list[str]:
@@ -284,15 +283,57 @@ async def test_marks_that_the_stream_has_lost_are_sent_again(works: Works) -> No
     assert await check_stream(works) == 0
     state = (await works.bus.js.stream_info("SLA")).state
     assert state.last_seq == 4
-    await works.bus.js.delete_stream("SLA")
-    works.bus._known.clear()
-    await works.bus.ensure_stream("SLA")
+    await _emptied(works)
     assert await check_stream(works) == 2
     async with events(works.bus, sla.MarkReached) as watch:
         assert await resend(works, timedelta(0)) == 2
         await eventually(lambda: len(watch.seen) == 4)
         assert {one.ticket.id for one in watch.of(sla.MarkReached)} == {first.id, lost.id}
     assert await check_stream(works) == 0
+
+
+async def _sent(works: Works, tickets: int) -> Sent:
+    """A batch of so many tickets that the stream has stored and nobody has noted."""
+    for _ in range(tickets):
+        await _followed(works, Case(ago(11), CRITICAL))
+    batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
+    sent = await send(works, batch)
+    assert sent is not None
+    return sent
+
+
+async def _note(works: Works, *sent: Sent) -> None:
+    async with works.db.tx() as tx:
+        await ledger.batches_sent(tx, list(sent), tx.now)
+
+
+async def _emptied(works: Works) -> None:
+    """The stream goes back to its beginning."""
+    await works.bus.js.delete_stream("SLA")
+    works.bus._known.clear()
+    await works.bus.ensure_stream("SLA")
+
+
+async def test_a_note_that_is_written_behind_the_comparison_does_not_hide_a_loss(works: Works) -> None:
+    """faults 10: one replica notes what the stream has lost, the other has sent more since."""
+    late = await _sent(works, 1)
+    await _emptied(works)
+    await _note(works, late, await _sent(works, 2))
+    assert await check_stream(works) == 0, "the newest number looks well"
+    assert await check_notes(works, timedelta(minutes=1)) == 1
+    assert await resend(works, timedelta(0)) == 1
+    assert await check_notes(works, timedelta(minutes=1)) == 0
+    assert (await works.bus.js.stream_info("SLA")).state.messages == 6
+
+
+async def test_of_two_batches_under_one_number_one_was_lost(works: Works) -> None:
+    """faults 10."""
+    late = await _sent(works, 1)
+    await _emptied(works)
+    await _note(works, late, await _sent(works, 1))
+    assert await check_stream(works) == 2
+    assert await resend(works, timedelta(0)) == 2
+    assert (await works.bus.js.stream_info("SLA")).state.messages == 4
 
 
 async def test_the_index_is_mended_both_ways(works: Works) -> None:

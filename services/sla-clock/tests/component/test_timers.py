@@ -14,7 +14,7 @@ import redis.asyncio as redis
 
 from chassis.clock import utcnow, uuid7
 from chassis.recipes import VALKEY, Instance
-from chassis.servers import Server
+from chassis.servers import Server, free_port
 from chassis.testing import eventually
 from sla_clock.calendar import MICROS, micros
 from sla_clock.timers import Claim, Lane, Timers, Wake, shard_of
@@ -230,7 +230,8 @@ async def cluster_url(tmp_server_folder: Path) -> AsyncIterator[str]:
 
 
 def _clustered(server: Instance) -> list[str]:
-    return [*VALKEY.command(server), "--cluster-enabled", "yes"]
+    # By itself it takes the port 10,000 higher, which there may not be.
+    return [*VALKEY.command(server), "--cluster-enabled", "yes", "--cluster-port", str(free_port())]
 
 
 async def _has_all_slots(client: Any) -> bool:

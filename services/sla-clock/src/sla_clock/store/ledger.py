@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha1
@@ -171,11 +172,27 @@ async def number_from(tx: Tx, number: int) -> int:
     return int((await tx.execute(query)).scalar_one())
 
 
-async def numbered_marks(tx: Tx, number: int) -> list[LedgerRow]:
-    """The marks of batches with this `last_seq`."""
+async def ends_with(tx: Tx, number: int, event_id: str) -> bool:
+    """Whether every batch with this `last_seq` holds that event: one that does not was lost before."""
     joined = ledger_table.join(batch_table, batch_table.c.id == ledger_table.c.batch)
     query = sa.select(*LEDGER_COLUMNS).select_from(joined).where(batch_table.c.last_seq == number)
-    return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()]
+    batches: dict[int, set[str]] = {}
+    for found in (await tx.execute(query)).mappings():
+        batches.setdefault(found["batch"], set()).add(LedgerRow(**found).event_id)
+    return all(event_id in ids for ids in batches.values())
+
+
+async def noted_since(tx: Tx, since: datetime) -> list[tuple[int, int]]:
+    """Batches noted as sent since then, each with its `last_seq`."""
+    noted = sa.and_(batch_table.c.last_seq.is_not(None), batch_table.c.published_at >= since)
+    query = sa.select(batch_table.c.id, batch_table.c.last_seq).where(noted)
+    return [(found.id, found.last_seq) for found in await tx.execute(query)]
+
+
+async def unsend(tx: Tx, batches: Sequence[int]) -> None:
+    """These batches count as unpublished again."""
+    lost = sa.update(batch_table).where(batch_table.c.id.in_(batches))
+    await tx.execute(lost.values(published_at=None, first_seq=None, last_seq=None))
 
 
 async def forget_sent(tx: Tx, number: int) -> int:
