@@ -5,14 +5,14 @@ from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import nats.errors
 import orjson
 from google.protobuf.message import Message
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 from prometheus_client import Counter
@@ -53,8 +53,7 @@ class Subscription(Generic[M]):
         return self.event_type.DESCRIPTOR.full_name
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One event on its way into a stream."""
 
     subject: str
@@ -72,7 +71,7 @@ class Outgoing:
             "Nats-Msg-Id": self.message_id or self.event_id,
             "Tickdesk-Event-Id": self.event_id,
             "Tickdesk-Key": self.key,
-            "Tickdesk-Time": self.time.isoformat(timespec="microseconds"),
+            "Tickdesk-Time": _written(self.time),
         }
 
     def command(self, reply: str) -> tuple[bytes, int]:
@@ -92,8 +91,13 @@ def _head(fields: Mapping[str, str]) -> str:
     return "".join(("NATS/1.0\r\n", *[f"{name}: {value}\r\n" for name, value in fields.items()], "\r\n"))
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+@lru_cache(maxsize=256)
+def _written(time: datetime) -> str:
+    """An instant as headers have it; events that are emitted together share it."""
+    return time.isoformat(timespec="microseconds")
+
+
+class Ack(NamedTuple):
     """The stream has stored an event; `duplicate` when it already had that id."""
 
     sequence: int
@@ -117,11 +121,28 @@ class _Window:
 
 
 class _Client(Client):
-    """The NATS client, able to send many commands in one go.
+    """The NATS client, able to send many commands in one go, and to take acknowledgements out of turn.
 
     Its own `publish` checks and copies every header by itself, which costs as much as all the rest of an
-    event's way. The two methods used here are not public: tests of this module hold them.
+    event's way; so does handing each acknowledgement to a task through a queue. The methods used here are
+    not public: tests of this module hold them.
     """
+
+    def __init__(self, on_ack: Callable[[str, bytes, bytes], None]) -> None:
+        super().__init__()
+        self._on_ack = on_ack
+        self._acks = b" "
+
+    async def take_acks(self, prefix: str) -> None:
+        """Call `on_ack` with subject, body and headers of each message to `<prefix>.<one>.<two>`."""
+        self._acks = f"{prefix}.".encode()
+        await self.subscribe(f"{prefix}.*.*")
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        if subject.startswith(self._acks):
+            self._on_ack(subject.decode(), data, headers)
+        else:
+            await super()._process_msg(sid, subject, reply, data, headers)
 
     async def send(self, commands: bytes) -> None:
         """Write commands as they are; waits while too much is unsent."""
@@ -150,7 +171,7 @@ class Bus:
         self._startup_seconds = startup_seconds
         # An inbox prefix of its own lets NATS permissions keep one service from reading another's replies.
         self._inbox = f"_INBOX_{service.replace('-', '_')}"
-        self._client = _Client()
+        self._client = _Client(self._on_ack)
         self._js: JetStreamContext = self._client.jetstream(timeout=5)
         self._known: set[str] = set()
         self._on_connects: list[Callable[[], object]] = []
@@ -179,7 +200,7 @@ class Bus:
             await self._client.close()
             raise Unavailable(f"NATS did not answer within {self._startup_seconds:g} s") from error
         self._reply = self._client.new_inbox()
-        await self._client.subscribe(f"{self._reply}.*.*", cb=self._on_ack)
+        await self._client.take_acks(self._reply)
         return self
 
     async def __aexit__(
@@ -304,21 +325,16 @@ class Bus:
                 commands, size = [], 0
         await self._client.send(b"".join(commands))
 
-    async def _on_ack(self, msg: Msg) -> None:
-        token, index = msg.subject.rsplit(".", 2)[1:]
+    def _on_ack(self, subject: str, body: bytes, headers: bytes) -> None:
+        token, index = subject.rsplit(".", 2)[1:]
         window = self._windows.get(token)
         if window is not None:
-            window.note(int(index), self._parse_ack(msg))
+            window.note(int(index), self._refused() if headers else _parse_ack(body))
 
-    def _parse_ack(self, msg: Msg) -> Ack | Exception:
-        if msg.headers and msg.headers.get("Status") == "503":
-            self._known.clear()
-            return Unavailable("no stream takes this subject", reason="NATS_UNAVAILABLE")
-        answer = orjson.loads(msg.data)
-        if "error" in answer:
-            detail = answer["error"]
-            return APIError(detail.get("code"), detail.get("description"), detail.get("err_code"))
-        return Ack(answer["seq"], bool(answer.get("duplicate")))
+    def _refused(self) -> Exception:
+        """An answer with headers comes from the server itself: nobody listens."""
+        self._known.clear()
+        return Unavailable("no stream takes this subject", reason="NATS_UNAVAILABLE")
 
     async def _on_error(self, error: Exception) -> None:
         FAULTS.labels(type(error).__name__).inc()
@@ -333,6 +349,14 @@ class Bus:
         log.info("nats connected again")
         for callback in self._on_connects:
             callback()
+
+
+def _parse_ack(body: bytes) -> Ack | Exception:
+    answer = orjson.loads(body)
+    if "error" in answer:
+        detail = answer["error"]
+        return APIError(detail.get("code"), detail.get("description"), detail.get("err_code"))
+    return Ack(answer["seq"], bool(answer.get("duplicate")))
 
 
 def by_stream(subscriptions: Iterable[Subscription[Any]]) -> dict[str, list[Subscription[Any]]]:

@@ -1,7 +1,7 @@
 """Dead letters: list them, send one back to its consumers, or drop it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from nats.js.api import RawStreamMsg
@@ -49,9 +49,10 @@ async def replay_letter(bus: Bus, number: int) -> DeadLetter:
     raw = await bus.js.get_msg(DEAD_LETTERS, number)
     kept = {name: text for name, text in (raw.headers or {}).items() if not name.startswith("Tickdesk-Dlq-")}
     await bus.ensure_stream(stream_of(letter.event))
-    again = Outgoing(letter.event, letter.payload, letter.event_id, letter.key, letter.time, kept)
     # The event keeps its id, for the inboxes, under a message id the stream has not seen.
-    ack = (await bus.publish([replace(again, message_id=f"replay/{number}/{letter.event_id}")]))[0]
+    once = f"replay/{number}/{letter.event_id}"
+    again = Outgoing(letter.event, letter.payload, letter.event_id, letter.key, letter.time, kept, once)
+    ack = (await bus.publish([again]))[0]
     if not isinstance(ack, Ack):
         raise Unavailable(f"the stream did not take the event: {ack}")
     await bus.js.delete_msg(DEAD_LETTERS, number)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha1
+from hashlib import blake2b
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_URL, UUID
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from chassis.db import Tx
 from sla_clock.calendar import micros
 from sla_clock.store.tables import batch_table, ledger_table
-
-_NAMESPACE = NAMESPACE_URL.bytes
 
 COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
@@ -65,14 +63,10 @@ class Mark(NamedTuple):
 
 
 def _event_id(ticket_id: UUID, clock: str, cycle: int, mark: str, generation: int) -> str:
-    return _name_id(f"tickdesk/sla/{ticket_id}/{clock}/{cycle}/{mark}/{generation}")
-
-
-def _name_id(name: str) -> str:
-    """The same as `str(uuid5(NAMESPACE_URL, name))`, several times as fast."""
-    text = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
+    """A UUID made of a name: of version 8, since this hash takes a third of the time of those of 3 and 5."""
+    name = f"tickdesk/sla/{ticket_id}/{clock}/{cycle}/{mark}/{generation}"
+    text = blake2b(name.encode(), digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-8{text[17:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True, slots=True)
