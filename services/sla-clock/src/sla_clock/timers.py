@@ -136,6 +136,9 @@ class Timers:
                 await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     async def _listen(self) -> None:
+        # A subscription does not ask a cluster for its nodes by itself.
+        async with asyncio.timeout(_SECONDS):
+            await self._redis.initialize()
         async with self._redis.pubsub() as heard:
             await heard.subscribe(_CHANNEL)
             async for message in heard.listen():
