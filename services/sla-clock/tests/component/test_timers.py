@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-import redis.asyncio as redis
 
 from chassis.clock import utcnow, uuid7
-from chassis.recipes import VALKEY, Instance
-from chassis.servers import Server, free_port
 from chassis.testing import eventually
 from sla_clock.calendar import MICROS, micros
 from sla_clock.timers import Claim, Lane, Timers, Wake, shard_of
+
+from .cluster import Cluster
 
 
 def now() -> int:
     return micros(utcnow())
 
 
+@pytest.fixture(params=["valkey_url", "redis_url", "valkey_cluster", "redis_cluster"])
+def index_url(request: pytest.FixtureRequest) -> str:
+    """Every test here is run on both servers, and on a cluster of three nodes of each."""
+    index = request.getfixturevalue(request.param)
+    return index.url if isinstance(index, Cluster) else str(index)
+
+
 @pytest.fixture
-async def timers(valkey_url: str) -> AsyncIterator[Timers]:
-    async with Timers(valkey_url, lease_seconds=30) as opened:
+async def timers(index_url: str) -> AsyncIterator[Timers]:
+    async with Timers(index_url, lease_seconds=30) as opened:
         yield opened
 
 
@@ -58,6 +62,7 @@ async def test_a_timer_never_rings_before_its_instant_by_the_servers_clock(
 
 
 async def waited(lane: Lane) -> list[Claim]:
+    """What the lane claims once it believes something to be due, which is as late as its last answer was."""
     claims = await lane.claim(10)
     while not claims:
         await lane.rest()
@@ -87,10 +92,10 @@ async def test_a_settle_is_refused_when_the_timer_was_moved_meanwhile(timers: Ti
 
 
 async def test_a_lease_that_ran_out_is_claimed_by_another_and_the_first_cannot_settle(
-    valkey_url: str,
+    index_url: str,
 ) -> None:
     ticket = uuid7()
-    async with Timers(valkey_url, lease_seconds=0.05) as one, Timers(valkey_url, lease_seconds=30) as two:
+    async with Timers(index_url, lease_seconds=0.05) as one, Timers(index_url, lease_seconds=30) as two:
         dead, alive = one.lane(), two.lane()
         await one.apply([Wake(ticket, 1, now() - 2000)])
         first = await dead.claim(10)
@@ -144,7 +149,7 @@ async def test_a_lane_looks_only_at_shards_whose_first_timer_rings(
         return await run(name, calls)
 
     monkeypatch.setattr(timers, "run", counted)
-    assert tickets_of(await lane.claim(10)) == {near}
+    assert tickets_of(await waited(lane)) == {near}
     assert asked == [1]
 
 
@@ -156,19 +161,17 @@ async def test_a_sooner_timer_ends_the_rest(timers: Timers) -> None:
         group.create_task(timers.apply([Wake(uuid7(), 1, now() - 2000)]))
 
 
-async def test_a_sooner_timer_that_another_process_sets_ends_the_rest(
-    timers: Timers, valkey_url: str
-) -> None:
+async def test_a_sooner_timer_that_another_process_sets_ends_the_rest(timers: Timers, index_url: str) -> None:
     lane = timers.lane(poll_seconds=60)
     ticket = uuid7()
-    async with Timers(valkey_url, lease_seconds=30) as other:
+    async with Timers(index_url, lease_seconds=30) as other:
         listening = asyncio.create_task(timers.listen())  # noqa: TID251 - a process' loop
         await eventually(lambda: _listeners(other))
         assert await lane.claim(10) == []
         await other.apply([Wake(ticket, 1, now() - 2000)])
         async with asyncio.timeout(5):
             await lane.rest()
-        assert tickets_of(await lane.claim(10)) == {ticket}
+        assert tickets_of(await waited(lane)) == {ticket}
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
 
@@ -215,42 +218,3 @@ async def test_one_lost_shard_is_noticed(timers: Timers) -> None:
     await timers.note_filling()
     await timers._redis.delete("{sla:07}:due", "{sla:07}:rev")
     assert not await timers.known()
-
-
-@pytest.fixture
-async def cluster_url(tmp_server_folder: Path) -> AsyncIterator[str]:
-    """A cluster of one node that has all slots."""
-    server = Server(replace(VALKEY, command=_clustered), tmp_server_folder / "cluster").start()
-    async with redis.Redis.from_url(server.url) as client:
-        node: Any = client
-        await node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        await eventually(lambda: _has_all_slots(client))
-    yield server.url.replace("redis://", "redis+cluster://").removesuffix("/0")
-    server.kill()
-
-
-def _clustered(server: Instance) -> list[str]:
-    # By itself it takes the port 10,000 higher, which there may not be.
-    return [*VALKEY.command(server), "--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-
-
-async def _has_all_slots(client: Any) -> bool:
-    return b"cluster_state:ok" in await client.execute_command("CLUSTER", "INFO")
-
-
-async def test_a_cluster_serves_as_well_since_no_call_crosses_slots(cluster_url: str) -> None:
-    tickets = [uuid7() for _ in range(100)]
-    async with Timers(cluster_url, lease_seconds=30) as timers:
-        lane = timers.lane()
-        listening = asyncio.create_task(timers.listen())  # noqa: TID251 - a process' loop
-        await timers.note_filling()
-        assert await timers.known()
-        await timers.apply([Wake(one, 1, now() - 2000) for one in tickets])
-        claims = await lane.claim(10)
-        assert tickets_of(claims) == set(tickets)
-        assert await lane.settle(claims, [Wake(one, 2, None) for one in tickets[1:]]) == 99
-        assert await timers.repair([Wake(tickets[0], 3, now() + MICROS)]) == (0, 1)
-        assert await timers.armed() == 1
-        assert [page async for page in timers.scan(shard_of(tickets[0]))] == [[tickets[0]]]
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
