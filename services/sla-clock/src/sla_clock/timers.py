@@ -183,22 +183,31 @@ class Timers:
         """Run a script on many shards in one round trip; their answers in the order of the calls."""
         if not calls:
             return []
-        try:
-            return await self._run(name, calls)
-        except (NoScriptError, KeyError):
-            # A restarted server has forgotten them.
-            for one, source in SCRIPTS.items():
-                async with asyncio.timeout(_SECONDS):
-                    self._shas[one] = await self._redis.script_load(source)
-            return await self._run(name, calls)
+        if name not in self._shas:
+            await self._load()
+        packs = list(self._packs(calls))
+        answers = await self._run(name, packs)
+        forgotten = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if forgotten:
+            # By a restarted server; the other nodes of a cluster have done their part, which is not lost.
+            await self._load()
+            again = await self._run(name, [packs[place] for place in forgotten])
+            for place, answer in zip(forgotten, again, strict=True):
+                answers[place] = answer
+        return [one for answer in _or_raise(answers) for one in answer]
 
-    async def _run(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
+    async def _load(self) -> None:
+        for name, source in SCRIPTS.items():
+            async with asyncio.timeout(_SECONDS):
+                self._shas[name] = await self._redis.script_load(source)
+
+    async def _run(self, name: str, packs: Iterable[Sequence[tuple[int, list[Any]]]]) -> list[Any]:
         sha, commands = self._shas[name], []
-        for pack in self._packs(calls):
+        for pack in packs:
             keys = [key for shard, _ in pack for key in (_due(shard), _rev(shard))]
             args = [each for _, given in pack for each in (len(given), *given)]
             commands.append(("EVALSHA", sha, len(keys), *keys, *args))
-        return [answer for answers in await self._execute(commands) for answer in answers]
+        return await self._ask(commands)
 
     def _packs(self, calls: Sequence[tuple[int, list[Any]]]) -> Iterable[Sequence[tuple[int, list[Any]]]]:
         """Calls that go together: each alone in a cluster, else so many that the server is not held up."""
@@ -213,11 +222,15 @@ class Timers:
         yield pack
 
     async def _execute(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        return _or_raise(await self._ask(commands))
+
+    async def _ask(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """The answers in one round trip, of which some may be errors."""
         pipe = self._redis.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)
         async with asyncio.timeout(_SECONDS):
-            return list(await pipe.execute())
+            return list(await pipe.execute(raise_on_error=False))
 
 
 class Lane:
@@ -322,6 +335,13 @@ def _client(url: str) -> _Client:
     if plus:
         return redis.RedisCluster.from_url(scheme + rest, **options)
     return redis.Redis.from_url(url, **options)
+
+
+def _or_raise(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
 
 
 def _by_shard(wakes: Iterable[Wake]) -> dict[int, list[Any]]:
