@@ -10,11 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chassis.errors import InvalidInput
-from sla_clock.calendar import micros, wall_instant
+from sla_clock.calendar import MICROS, micros, wall_instant
 from sla_clock.conditions import TEXTS
 from sla_clock.domain import Attributes, Clock, State, Timeline
 from sla_clock.durations import duration, said
-from sla_clock.hours import zone
+from sla_clock.hours import DAY, zone
 from sla_clock.policy import Policy, clocks
 from sla_clock.policyfile import KNOWN, NONE
 from sla_clock.steps import Story
@@ -25,6 +25,9 @@ MAX_CASES = 1000
 MAX_STEPS = 500
 FIRST_DAY = datetime(2026, 11, 16)  # noqa: DTZ001 - read in the zone of each case
 """A Monday: the weekday of a creation without a date is the first one from here on."""
+
+MAX_YEARS = 10
+"""From the creation to the last instant that is looked at: calendars are compiled for all of them."""
 
 LATEST = micros(datetime(2200, 1, 1, tzinfo=UTC))
 TICKET = Attributes(priority="normal", tier="standard", channel="email", line="l1")
@@ -208,7 +211,8 @@ def _case(spot: Spot, frame: _Frame) -> Case:
     if "then" in keys:
         _steps(keys["then"], story, tz)
     told = replace(ticket, priority=story.situation.priority, line=story.situation.line)
-    expected = tuple(_expectations(keys["expect"], frame.policy))
+    asked = _Asked(frame.policy, story.facts[0].at, tz)
+    expected = tuple(_expectations(keys["expect"], asked))
     if not expected:
         keys["expect"].wrong("say what is expected of at least one clock")
     return Case(keys["name"].text(), spot.line, Timeline(tuple(story.facts), told), tz, expected)
@@ -238,29 +242,53 @@ def _steps(spot: Spot, story: Story, tz: ZoneInfo) -> None:
             at = value.via(read_when).after(before, tz)
             if at < before:
                 value.wrong(f"{shown(at, tz)} lies before the step above it ({shown(before, tz)})")
+            _bounded(value, at, story.facts[0].at, tz)
             if at >= LATEST or len(story.facts) > MAX_STEPS:
                 value.wrong(f"a case has at most {MAX_STEPS} steps and ends before 2200")
             key.via(partial(story.step, at=at))
 
 
-def _expectations(spot: Spot, policy: Policy) -> Iterator[Expectation]:
-    for name, value in spot.keys(known=[rule.name for rule in policy.rules]).items():
+def _bounded(spot: Spot, at: int, created: int, tz: ZoneInfo) -> None:
+    if at - created > MAX_YEARS * 366 * DAY * MICROS:
+        spot.wrong(
+            f"{shown(at, tz)} is more than {MAX_YEARS} years after the case was created "
+            f"({shown(created, tz)}); write a nearer time, or create the case later"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What expectations are read against."""
+
+    policy: Policy
+    created: int
+    zone: ZoneInfo
+
+
+def _expectations(spot: Spot, asked: _Asked) -> Iterator[Expectation]:
+    for name, value in spot.keys(known=[rule.name for rule in asked.policy.rules]).items():
         for item in value.items():
-            yield _expectation(name, item, policy)
+            yield _expectation(name, item, asked)
 
 
-def _expectation(name: str, spot: Spot, policy: Policy) -> Expectation:
+def _expectation(name: str, spot: Spot, asked: _Asked) -> Expectation:
     if not spot.is_map():
         state = spot.one_of((NONE, *State))
         only = Want(spot.line, "state", state)
         return Expectation(name, spot.line, (only,), absent=state == NONE)
     keys = spot.keys(known=("at", "cycle", "marks", *LOOKS))
     cycle = keys.pop("cycle").via(_number) if "cycle" in keys else None
-    at = keys.pop("at").via(read_when) if "at" in keys else None
+    at = _moment(keys.pop("at"), asked) if "at" in keys else None
     marks = keys.pop("marks").entries() if "marks" in keys else []
-    wants = [_want(key, value, policy) for key, value in keys.items()]
+    wants = [_want(key, value, asked.policy) for key, value in keys.items()]
     wants += [_instant(mark, value) for _, mark, value in marks]
     return Expectation(name, spot.line, tuple(wants), cycle, at)
+
+
+def _moment(spot: Spot, asked: _Asked) -> When:
+    when = spot.via(read_when)
+    _bounded(spot, when.after(asked.created, asked.zone), asked.created, asked.zone)
+    return when
 
 
 def _want(key: str, spot: Spot, policy: Policy) -> Want:

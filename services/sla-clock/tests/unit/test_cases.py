@@ -220,7 +220,14 @@ def faults(text: str) -> list[str]:
         (
             "anna: Mon 09:04",
             "anna: 2199-12-31T23:00:00-05:00",
-            "6:23: cases[0].then[1].replied anna: a case has at most 500 steps and ends before 2200",
+            "6:23: cases[0].then[1].replied anna: Wed 2200-01-01 07:00 is more than 10 years after the case"
+            " was created (Fri 2026-11-20 18:50); write a nearer time, or create the case later",
+        ),
+        (
+            "{due: none, met: Mon 09:04, elapsed: 4m}",
+            "{at: 2100-01-01 09:00, state: met}",
+            "8:28: cases[0].expect.first_response.at: Fri 2100-01-01 09:00 is more than 10 years after the"
+            " case was created (Fri 2026-11-20 18:50); write a nearer time, or create the case later",
         ),
         (
             "{due: none, met: Mon 09:04, elapsed: 4m}",
@@ -280,6 +287,21 @@ def test_a_case_has_an_end_to_its_steps() -> None:
     then = "[" + ", ".join("customer: +1s" for _ in range(501)) + "]"
     assert faults(expecting("resolution: running", then))[0].endswith(
         "a case has at most 500 steps and ends before 2200"
+    )
+
+
+def test_a_case_ends_before_2200() -> None:
+    late = CASE.replace("Fri 18:50", "2199-12-30 18:50").replace("Mon 09:02", "+1h")
+    assert faults(late.replace("anna: Mon 09:04", "anna: 2199-12-31T23:00:00-05:00")) == [
+        "6:23: cases[0].then[1].replied anna: a case has at most 500 steps and ends before 2200"
+    ]
+
+
+def test_a_case_may_last_ten_years() -> None:
+    assert unmet(expecting("resolution: {at: +87840h, state: running}", "[customer: +87840h]")) == []
+    [fault] = faults(expecting("resolution: running", "[customer: +87840h, robot: +1s]"))
+    assert fault.startswith(
+        "2:82: cases[0].then[1].robot: Sun 2036-11-23 09:00:01 is more than 10 years after"
     )
 
 
