@@ -88,3 +88,10 @@ class Unavailable(DeskError):
 
     code = "UNAVAILABLE"
     default_reason = "UNAVAILABLE"
+
+
+class Exhausted(DeskError):
+    """There is no room left for it now, or it would take too much: later, or less of it, may work."""
+
+    code = "RESOURCE_EXHAUSTED"
+    default_reason = "EXHAUSTED"

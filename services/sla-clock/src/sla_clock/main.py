@@ -9,10 +9,12 @@ from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from sla_clock.consumers import subscriptions
 from sla_clock.grpc_api import clocks, policies
+from sla_clock.handlers.checking import Checks
 from sla_clock.handlers.compare import tickets_channel
 from sla_clock.handlers.policies import seed
 from sla_clock.handlers.publish import note_sent
 from sla_clock.handlers.recalculate import note_data
+from sla_clock.handlers.watch import Watches
 from sla_clock.handlers.works import Works
 from sla_clock.loop import arm_timers, compare_tickets, fire_timers, follow_policy, patrol, tend
 from sla_clock.settings import Settings
@@ -33,11 +35,12 @@ async def build(app: App, settings: Settings) -> None:
     works = Works(db, bus, timers, batch=settings.batch)
     await seed(works, settings.policy_path)
     await note_data(works)
-    sla = clocks.SlaApi(works, lambda: app.draining)
+    checks = Checks()
+    sla = clocks.SlaApi(works, checks, Watches(settings.max_watches), lambda: app.draining)
     app.serve_grpc(add_SlaServiceServicer_to_server, sla, clocks.NAME, permitted=clocks.PERMITTED)
     app.serve_grpc(
         add_PolicyServiceServicer_to_server,
-        policies.PolicyApi(works),
+        policies.PolicyApi(works, checks),
         policies.NAME,
         permitted=policies.PERMITTED,
     )

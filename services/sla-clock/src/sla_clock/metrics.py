@@ -47,6 +47,7 @@ REBUILD_SECONDS = Histogram(
 )
 INDEX_UP = Gauge("tickdesk_sla_timers_up", "1 while Redis answers; at 0 the database is swept instead.")
 DUE_SOON = Gauge("tickdesk_sla_due_clocks", "Running clocks due within so many minutes.", ["minutes"])
+WATCHES = Gauge("tickdesk_sla_watches", "Calls of WatchMarks that are open.")
 POLICY = Gauge("tickdesk_sla_policy_version", "Version of the policy in force; 0 without one.")
 POLICY_FILE_BAD = Gauge("tickdesk_sla_policy_file_bad", "1 when the policy file was refused at start.")
 OUTDATED = Gauge(

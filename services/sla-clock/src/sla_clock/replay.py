@@ -3,6 +3,7 @@
 The loop that fires marks has no part in this work. Both speak in pickles with their length before them: an
 order first; then to each page of tickets comes how many were looked at so far, and to an empty one the
 report. When the order brings its own CSV, every page is empty, and the report comes after the last row.
+An order may be a check as well: then its answer, or the error that it raises, comes to the first page.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import io
 import pickle
 import sys
 import zoneinfo
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
+from chassis.errors import DeskError
 from sla_clock import convert
+from sla_clock.checks import Check, Lint, Prove, Read
 from sla_clock.history import Skipped, read
 from sla_clock.hours import zone
 from sla_clock.policy import RULES, Policy
@@ -50,14 +53,10 @@ def main() -> None:
     """Serve one order."""
     zoneinfo.reset_tzpath(to=())
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    order = _read(source)
-    replay = _begin(order)
-    rows = read(io.StringIO(order.csv, newline=""), replay.tz) if order.csv else None
-    done = 0
+    order: Order | Check = _read(source)
+    answer = _check(order) if isinstance(order, Read | Lint | Prove) else _replay(order)
     while (page := _read(source)) is not None:
-        looked = _count_rows(replay, rows, order.queue) if rows else _count(replay, page)
-        done += looked
-        sink.write(framed(done if looked else replay.report))
+        sink.write(framed(answer(page)))
         sink.flush()
 
 
@@ -70,6 +69,29 @@ def framed(message: object) -> bytes:
 def _read(source: BinaryIO) -> Any:
     head = source.read(LENGTH)
     return pickle.loads(source.read(int.from_bytes(head))) if head else None
+
+
+def _check(check: Check) -> Callable[[Sequence[Life]], object]:
+    def answer(_: Sequence[Life]) -> object:
+        try:
+            return check.answer()
+        except DeskError as error:
+            return error
+
+    return answer
+
+
+def _replay(order: Order) -> Callable[[Sequence[Life]], object]:
+    replay, done = _begin(order), 0
+    rows = read(io.StringIO(order.csv, newline=""), replay.tz) if order.csv else None
+
+    def answer(page: Sequence[Life]) -> object:
+        nonlocal done
+        looked = _count_rows(replay, rows, order.queue) if rows else _count(replay, page)
+        done += looked
+        return done if looked else replay.report
+
+    return answer
 
 
 def _begin(order: Order) -> Replay:

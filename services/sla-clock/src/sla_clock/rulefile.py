@@ -38,8 +38,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 def read_name(spot: Spot) -> str:
     """A name of a policy, calendar, clock or ladder."""
-    name = str(spot.node.value)
-    if not _NAME.fullmatch(name):
+    name = spot.text()
+    # Read from a node, so that no blank around it is taken away.
+    if not _NAME.fullmatch(str(spot.node.value)):
         spot.wrong(f"{name!r} is not a name; use small letters, digits and _, at most 40")
     return name
 

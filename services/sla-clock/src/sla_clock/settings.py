@@ -1,8 +1,10 @@
 """Every knob of sla-clock."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ChassisSettings
@@ -52,3 +54,18 @@ class Settings(ChassisSettings):
     sweep_seconds: float = Field(
         5, gt=0, description="How often overdue marks and unpublished events are looked for in the database."
     )
+    max_watches: int = Field(
+        64,
+        ge=1,
+        description="Watches served at once; more get RESOURCE_EXHAUSTED. At most half of max_calls.",
+    )
+
+    @model_validator(mode="after")
+    def _leave_calls(self) -> Settings:
+        # A watch is a call that does not end: other calls need room beside all of them.
+        if self.max_watches > self.max_calls // 2:
+            raise ValueError(
+                f"max_watches must be at most half of max_calls ({self.max_calls}): lower it, "
+                "or raise max_calls"
+            )
+        return self

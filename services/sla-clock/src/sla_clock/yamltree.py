@@ -21,6 +21,9 @@ _SAID = {"but found another document": "another document begins here; a file hol
 MAX_LENGTH = 131_072
 """Characters of the longest file that is read."""
 
+MAX_TEXT = 4096
+"""Characters of the longest value."""
+
 MAX_DEPTH = 50
 """Brackets within brackets; a parser takes seconds over thousands of them."""
 
@@ -48,7 +51,12 @@ class Malformed(InvalidInput):
             reason=reason,
             violations=tuple(Violation(f"{f.line}:{f.column} {f.path}".strip(), f.text) for f in faults),
         )
+        self.file = file
         self.faults = tuple(faults)
+
+    def __reduce__(self) -> tuple[type[Malformed], tuple[str, str, Sequence[Fault]]]:
+        """Whole again in another process."""
+        return Malformed, (self.file, self.reason, self.faults)
 
 
 class Wrong(Exception):
@@ -97,6 +105,9 @@ class Spot:
         if not isinstance(self.node, ScalarNode):
             self.wrong("one value is wanted here, not a list or a mapping")
         value = str(self.node.value).strip()
+        # Complaints repeat it, and aliases repeat complaints.
+        if len(value) > MAX_TEXT:
+            self.wrong(f"the value is longer than {MAX_TEXT} characters")
         return value or self.wrong("a value is missing here")
 
     def is_map(self) -> bool:

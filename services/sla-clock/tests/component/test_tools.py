@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,6 +20,7 @@ from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk.sla.v1 import sla_service_pb2 as clocks_pb
 
 from .desk import POLICY, Case, Desk, ago, stamp
+from .processes import replays
 
 STRICTER = POLICY.replace("first_response: 1h", "first_response: 30m")
 BAD = POLICY.replace("zone: UTC", "zone: Mars/Base")
@@ -262,20 +262,6 @@ async def test_a_simulation_that_cannot_be_made_says_why(
 
 
 MANY = CSV + "".join(row(number) for number in range(20_000))
-
-
-def replays() -> list[int]:
-    """Processes that replay histories for this one."""
-    tasks = Path("/proc/self/task").iterdir()
-    children = [pid for task in tasks for pid in (task / "children").read_text().split()]
-    return [int(pid) for pid in children if b"sla_clock.replay" in command_of(pid)]
-
-
-def command_of(pid: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 async def test_other_calls_are_answered_while_a_simulation_runs_and_it_ends_when_nobody_listens(

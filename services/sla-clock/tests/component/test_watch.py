@@ -6,7 +6,8 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +15,13 @@ import grpc
 import grpc.aio
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr, ValidationError
 
 from chassis.clock import utcnow
 from chassis.db import Database, Tx
 from chassis.rpc import channel
 from chassis.testing import eventually
+from sla_clock.settings import Settings
 from sla_clock.store.ledger import LedgerRow
 from sla_clock.store.tables import batch_table, ledger_table
 from sla_clock.store.watching import OLDEST, Place, present, read_marks
@@ -28,7 +31,7 @@ from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.sla.v1 import sla_service_pb2 as pb
 from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 
-from .desk import Case, Desk, ago
+from .desk import Case, Desk, a_desk, ago
 
 CRITICAL = common.PRIORITY_CRITICAL
 Key = tuple[str, str, str]
@@ -151,6 +154,54 @@ async def test_a_watch_ends_cleanly_when_its_replica_goes_away(desk: Desk) -> No
     await desk.tell(Case(ago(11), CRITICAL))
     async with watching(desk, cursor=cursor) as call:
         assert len(await marks_of(call, 4)) == 4
+
+
+async def test_other_calls_are_answered_while_all_watches_are_open(
+    database: Callable[[str], str], nats_url: str, valkey_url: str, tmp_path: Path
+) -> None:
+    """A watch is a call that never ends: those of a few boards must not take all that a replica serves."""
+    url = database("sla_clock.migrations")
+    async with a_desk(url, nats_url, valkey_url, tmp_path, max_watches=4, max_calls=8) as desk:
+        async with AsyncExitStack() as stack:
+            calls = [await stack.enter_async_context(watching(desk)) for _ in range(4)]
+            for call in calls:
+                await call.read()
+            stub = await desk.stub()
+            for _ in range(8):
+                await refused_watch(stub)
+            asked = pb.ListMarksRequest(page_size=1)
+            told = await asyncio.gather(*(stub.ListMarks(asked, timeout=5) for _ in range(4)))
+            assert [one.total_size for one in told] == [0] * 4
+        assert await eventually(lambda: watched_again(desk))
+
+
+async def refused_watch(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.WatchMarks(pb.WatchMarksRequest(), timeout=5).read()
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.details() == (
+        "this replica serves 4 watches, as many as it may: end one, watch at another replica, "
+        "or raise max_watches"
+    )
+    trailing = dict(refused.value.trailing_metadata() or ())
+    assert b"WATCHES_EXHAUSTED" in trailing["grpc-status-details-bin"]
+
+
+async def watched_again(desk: Desk) -> bool:
+    async with watching(desk) as call:
+        try:
+            return await call.read() is not grpc.aio.EOF
+        except grpc.aio.AioRpcError:
+            return False
+
+
+@pytest.mark.parametrize(("watches", "calls"), [(64, 127), (1, 1), (129, 256)])
+def test_watches_leave_half_of_the_calls_to_others(watches: int, calls: int) -> None:
+    knobs: dict[str, Any] = {"max_watches": watches, "max_calls": calls}
+    with pytest.raises(
+        ValidationError, match=rf"max_watches must be at most half of max_calls \({calls}\): lower it"
+    ):
+        Settings(database_url=SecretStr("postgresql://x"), **knobs)
 
 
 SHAPE = 'cursor must be one that WatchMarks gave, "0" for the oldest mark kept, or empty for now on'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from chassis.errors import InvalidInput
@@ -32,6 +34,10 @@ from .policies import SMALL, changed, faults
         (
             "name: x\n---\nname: y",
             "2:1: another document begins here; a file holds one",
+        ),
+        (
+            changed("name: small", "name: " + "x" * 4097),
+            "1:7: name: the value is longer than 4096 characters",
         ),
         (
             "a: &a [*a]",
@@ -355,3 +361,14 @@ def test_aliases_may_repeat_what_stands_above_within_bounds() -> None:
     tags = ", ".join(f"t{number}" for number in range(1000))
     bomb = text + f"  - &row {{name: a, tags: [{tags}], targets: *all}}\n" + "  - *row\n" * 500
     assert faults(bomb) == ["1:1: the file has more than 100000 values, its aliases followed"]
+
+
+def test_faults_are_the_same_in_another_process() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load(SMALL.replace("Europe/Moscow", "Mars"), file="policy.yaml")
+    told = pickle.loads(pickle.dumps(caught.value))
+    assert (str(told), told.reason, told.violations) == (
+        str(caught.value),
+        caught.value.reason,
+        caught.value.violations,
+    )

@@ -96,7 +96,8 @@ class SlaServiceServicer:
 
     def ExplainClock(self, request, context):
         """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
-        Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
+        Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
+        takes longer than 20 s to read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,8 @@ class SlaServiceServicer:
         the order in which they fired; a mark is never skipped and may come again after a reconnection. The
         first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
         go on elsewhere from the last cursor.
-        Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+        Errors: INVALID_ARGUMENT (CURSOR_INVALID); RESOURCE_EXHAUSTED (WATCHES_EXHAUSTED): the replica serves as
+        many watches as it may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

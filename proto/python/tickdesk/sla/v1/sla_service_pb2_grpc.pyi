@@ -43,14 +43,16 @@ class SlaServiceStub:
     """Marks that were reached, newest first: the ledger."""
     ExplainClock: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]
     """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
-    Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
+    Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
+    takes longer than 20 s to read.
     """
     WatchMarks: _grpc.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]
     """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
     the order in which they fired; a mark is never skipped and may come again after a reconnection. The
     first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
     go on elsewhere from the last cursor.
-    Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+    Errors: INVALID_ARGUMENT (CURSOR_INVALID); RESOURCE_EXHAUSTED (WATCHES_EXHAUSTED): the replica serves as
+    many watches as it may.
     """
     Forecast: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ForecastRequest, _sla_service_pb2.ForecastResponse]
     """How many running clocks are overdue or fall due within 15, 60 and 240 minutes, by queue, line or assignee."""
@@ -70,14 +72,16 @@ class SlaServiceAsyncStub(SlaServiceStub):
     """Marks that were reached, newest first: the ledger."""
     ExplainClock: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]  # type: ignore[assignment]
     """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
-    Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
+    Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
+    takes longer than 20 s to read.
     """
     WatchMarks: _aio.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]  # type: ignore[assignment]
     """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
     the order in which they fired; a mark is never skipped and may come again after a reconnection. The
     first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
     go on elsewhere from the last cursor.
-    Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+    Errors: INVALID_ARGUMENT (CURSOR_INVALID); RESOURCE_EXHAUSTED (WATCHES_EXHAUSTED): the replica serves as
+    many watches as it may.
     """
     Forecast: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ForecastRequest, _sla_service_pb2.ForecastResponse]  # type: ignore[assignment]
     """How many running clocks are overdue or fall due within 15, 60 and 240 minutes, by queue, line or assignee."""
@@ -118,7 +122,8 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.ExplainClockResponse, _abc.Awaitable[_sla_service_pb2.ExplainClockResponse]]:
         """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
-        Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN).
+        Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
+        takes longer than 20 s to read.
         """
 
     @_abc_1.abstractmethod
@@ -131,7 +136,8 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         the order in which they fired; a mark is never skipped and may come again after a reconnection. The
         first answer is a heartbeat, others follow when nothing fires. A replica that goes away ends the call:
         go on elsewhere from the last cursor.
-        Errors: INVALID_ARGUMENT (CURSOR_INVALID).
+        Errors: INVALID_ARGUMENT (CURSOR_INVALID); RESOURCE_EXHAUSTED (WATCHES_EXHAUSTED): the replica serves as
+        many watches as it may.
         """
 
     @_abc_1.abstractmethod

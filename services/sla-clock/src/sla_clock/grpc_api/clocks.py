@@ -11,10 +11,11 @@ from chassis.errors import InvalidInput, Violation
 from sla_clock import convert, convert_policy
 from sla_clock.calendar import micros
 from sla_clock.explain import explain
+from sla_clock.handlers.checking import Checks
 from sla_clock.handlers.due import Due, due_clocks, next_clocks
 from sla_clock.handlers.follow import timeline_of
 from sla_clock.handlers.policies import check_policy
-from sla_clock.handlers.watch import Watched, watch_marks
+from sla_clock.handlers.watch import Watched, Watches, watch_marks
 from sla_clock.handlers.works import Works
 from sla_clock.policy import clocks
 from sla_clock.reckon import Length, Spent, spent
@@ -50,8 +51,10 @@ _GROUPS = {
 class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
     """Shows clocks and the ledger; watches end once `is_over`, as in a drain."""
 
-    def __init__(self, works: Works, is_over: Callable[[], bool]) -> None:
+    def __init__(self, works: Works, checks: Checks, watches: Watches, is_over: Callable[[], bool]) -> None:
         self._works = works
+        self._checks = checks
+        self._watches = watches
         self._is_over = is_over
 
     async def GetClocks(self, request: pb.GetClocksRequest, context: Any) -> pb.GetClocksResponse:
@@ -93,7 +96,11 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
 
     async def ExplainClock(self, request: pb.ExplainClockRequest, context: Any) -> pb.ExplainClockResponse:
         """See the contract."""
-        other = await check_policy(request.yaml) if request.yaml else None
+        other = None
+        if request.yaml:
+            # Read twice, since agents may send anything: first where it may take what time it likes.
+            await self._checks.read(request.yaml)
+            other = await check_policy(request.yaml)
         async with self._works.db.tx() as tx:
             row = await tickets.find_ticket(tx, UUID(request.ticket_id))
             policy = other or await self._works.book.version(tx, row.policy_version)
@@ -107,8 +114,9 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
     ) -> AsyncIterator[pb.WatchMarksResponse]:
         """See the contract."""
         wanted = Watched(_ticket_id(request), _action(request), request.queue)
-        async for row, cursor in watch_marks(self._works, request.cursor, wanted, self._is_over):
-            yield pb.WatchMarksResponse(mark=_mark(row) if row else None, cursor=cursor)
+        with self._watches.one():
+            async for row, cursor in watch_marks(self._works, request.cursor, wanted, self._is_over):
+                yield pb.WatchMarksResponse(mark=_mark(row) if row else None, cursor=cursor)
 
     async def Forecast(self, request: pb.ForecastRequest, context: Any) -> pb.ForecastResponse:
         """See the contract."""

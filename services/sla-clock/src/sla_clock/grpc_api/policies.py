@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from chassis.clock import utcnow
 from chassis.db import idempotent
-from sla_clock import cases, convert, convert_policy
+from sla_clock import convert, convert_policy
 from sla_clock.calendar import micros
-from sla_clock.handlers.policies import apply_policy, check_policy
+from sla_clock.handlers.checking import Checks
+from sla_clock.handlers.policies import apply_policy
 from sla_clock.handlers.recalculate import recalculation_message
 from sla_clock.handlers.tools import Planned, Progress, Trial, plan, simulate
 from sla_clock.handlers.works import Works
-from sla_clock.lint import lint
 from sla_clock.plan import Summary
 from sla_clock.store import policies
 from sla_clock.store.recalculations import get_recalculation
@@ -44,13 +42,14 @@ PERMITTED: dict[str, frozenset[str]] = {
 class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
     """Takes new policies and says what they do."""
 
-    def __init__(self, works: Works) -> None:
+    def __init__(self, works: Works, checks: Checks) -> None:
         self._works = works
+        self._checks = checks
 
     async def ApplyPolicy(self, request: pb.ApplyPolicyRequest, context: Any) -> pb.ApplyPolicyResponse:
         """See the contract."""
         if request.check_only:
-            return pb.ApplyPolicyResponse(name=(await check_policy(request.yaml)).name)
+            return pb.ApplyPolicyResponse(name=await self._checks.read(request.yaml))
         async with self._works.db.tx() as tx:
 
             async def work() -> pb.ApplyPolicyResponse:
@@ -93,14 +92,12 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
 
     async def LintPolicy(self, request: pb.LintPolicyRequest, context: Any) -> pb.LintPolicyResponse:
         """See the contract."""
-        found = await asyncio.to_thread(lint, request.yaml, today=utcnow().date())
+        found = await self._checks.lint(request.yaml)
         return pb.LintPolicyResponse(findings=map(convert_policy.finding, found))
 
     async def TestPolicy(self, request: pb.TestPolicyRequest, context: Any) -> pb.TestPolicyResponse:
         """See the contract."""
-        policy = await check_policy(request.yaml)
-        read = await asyncio.to_thread(cases.read, request.tests, policy, "tests.yaml")
-        told = await asyncio.to_thread(cases.run, policy, read)
+        told = await self._checks.test(request.yaml, request.tests)
         passed = sum(one.passed for one in told)
         results = map(convert_policy.case_result, told)
         return pb.TestPolicyResponse(cases=results, passed=passed, failed=len(told) - passed)

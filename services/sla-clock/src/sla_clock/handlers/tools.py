@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import io
-import pickle
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from chassis.errors import InvalidInput, Unavailable, Violation
+from chassis.errors import InvalidInput, Violation
 from sla_clock.calendar import micros
 from sla_clock.handlers.follow import timeline_of
 from sla_clock.handlers.policies import check_policy
+from sla_clock.handlers.replaying import replaying
 from sla_clock.handlers.works import Works
 from sla_clock.history import read
 from sla_clock.hours import zone
 from sla_clock.plan import Change, Summary, compare
 from sla_clock.policy import Policy, clocks
-from sla_clock.replay import LENGTH, Life, Order, framed
+from sla_clock.replay import Life, Order
 from sla_clock.simulate import Report
 from sla_clock.store import policies, tickets
 from sla_clock.store.lives import count_tickets, read_lives
@@ -116,7 +113,7 @@ async def simulate(works: Works, trial: Trial) -> AsyncIterator[Progress | Repor
     order, total = await _order(works, trial)
     yield Progress(0, total)
     # One at a time: each takes a whole core while it lasts.
-    async with works.replays, _replaying(order) as ask:
+    async with works.replays, replaying(order) as ask:
         after: UUID | None = None
         while True:
             page = [] if order.csv else await _lives(works, after, order.queue)
@@ -166,45 +163,3 @@ def _zone(name: str) -> Any:
 
 def _invalid(field: str, text: str) -> InvalidInput:
     return InvalidInput(f"{field}: {text}", violations=[Violation(field, text)])
-
-
-@asynccontextmanager
-async def _replaying(order: Order) -> AsyncIterator[Callable[[Sequence[Life]], Awaitable[int | Report]]]:
-    """A process that replays pages of tickets; it ends with this block, however that is left."""
-    command = (sys.executable, "-m", "sla_clock.replay")
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
-
-    async def ask(page: Sequence[Life]) -> int | Report:
-        await _send(process, page)
-        return await _answer(process)
-
-    try:
-        await _send(process, order)
-        yield ask
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def _send(process: Process, message: object) -> None:
-    assert process.stdin
-    process.stdin.write(framed(message))
-    try:
-        await process.stdin.drain()
-    except ConnectionError as error:
-        raise _ended() from error
-
-
-async def _answer(process: Process) -> int | Report:
-    assert process.stdout
-    try:
-        head = await process.stdout.readexactly(LENGTH)
-        told: int | Report = pickle.loads(await process.stdout.readexactly(int.from_bytes(head)))
-    except asyncio.IncompleteReadError as error:
-        raise _ended() from error
-    return told
-
-
-def _ended() -> Unavailable:
-    return Unavailable("the replay ended before its report, try again", reason="REPLAY_ENDED")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from chassis.errors import InvalidInput, Violation
+from chassis.errors import Exhausted, InvalidInput, Violation
 from chassis.going import going
 from sla_clock.handlers.works import Works
+from sla_clock.metrics import WATCHES
 from sla_clock.store.ledger import LedgerRow
 from sla_clock.store.watching import OLDEST, Place, present, read_marks
 from tickdesk.sla.v1.events_pb2 import MarkReached
@@ -34,6 +35,30 @@ class Watched:
         if self.ticket_id not in (None, row.ticket_id) or self.action not in ("", row.action):
             return False
         return not self.queue or MarkReached.FromString(row.payload).ticket.queue == self.queue
+
+
+class Watches:
+    """How many watches are open here. None ends by itself: without a bound they would take every call."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Room for one more. Raises Exhausted."""
+        if self._open >= self._most:
+            raise Exhausted(
+                f"this replica serves {self._most} watches, as many as it may: end one, watch at another "
+                "replica, or raise max_watches",
+                reason="WATCHES_EXHAUSTED",
+            )
+        self._open += 1
+        try:
+            with WATCHES.track_inprogress():
+                yield
+        finally:
+            self._open -= 1
 
 
 async def watch_marks(

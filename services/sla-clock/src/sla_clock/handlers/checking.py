@@ -1,0 +1,55 @@
+"""Lints, tests and reads policies that callers send, beside the process that fires marks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from chassis.clock import utcnow
+from chassis.errors import Exhausted
+from sla_clock.cases import CaseResult
+from sla_clock.checks import Check, Lint, Prove, Read
+from sla_clock.handlers.replaying import replaying
+from sla_clock.lint import Finding
+
+SECONDS = 20.0
+"""How long a check may take, the start of its process included. It takes its turn before that counts."""
+
+
+class Checks:
+    """One check at a time; simulations have a turn of their own, since they take minutes."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._turn = asyncio.Semaphore(1)
+
+    async def read(self, yaml: str) -> str:
+        """The name of a policy that can be put in force. Raises InvalidInput, Exhausted."""
+        name: str = await self._make(Read(yaml))
+        return name
+
+    async def lint(self, yaml: str) -> Sequence[Finding]:
+        """What is wrong or doubtful today. Raises InvalidInput, Exhausted."""
+        found: Sequence[Finding] = await self._make(Lint(yaml, utcnow().date()))
+        return found
+
+    async def test(self, yaml: str, tests: str) -> Sequence[CaseResult]:
+        """What comes of golden cases. Raises InvalidInput, Exhausted."""
+        told: Sequence[CaseResult] = await self._make(Prove(yaml, tests))
+        return told
+
+    async def _make(self, check: Check) -> Any:
+        async with self._turn:
+            limit = asyncio.timeout(self._seconds)
+            try:
+                async with limit, replaying(check) as ask:
+                    return await ask(())
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise Exhausted(
+                    f"the check took longer than {self._seconds:g} s and was ended: send fewer rows, "
+                    "calendars or cases, or nearer targets; `tickdesk policy` checks files without a limit",
+                    reason="CHECK_TOO_LONG",
+                ) from None

@@ -1,0 +1,117 @@
+"""Policies that anybody sends: checked beside the process that fires marks, one at a time, with an end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from chassis.errors import Exhausted, InvalidInput, Unavailable
+from chassis.testing import eventually
+from sla_clock import checks
+from sla_clock.handlers.checking import Checks
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.sla.v1 import policy_service_pb2 as pb
+from tickdesk.sla.v1 import sla_service_pb2 as clocks_pb
+from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub
+from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
+
+from .desk import POLICY, Case, Desk, ago
+from .processes import replays
+from .test_tools import BAD, MANY, STRICTER, TESTS, known
+
+STRETCHES = ", ".join(
+    f"{hour:02}:{minute}0-{hour:02}:{minute + 2}0" for hour in range(24) for minute in (0, 3)
+)
+SLOW = (
+    "name: slow\ncalendars:\n"
+    + "".join(f"  c{at}: {{zone: Europe/Moscow, hours: {{mon: [{STRETCHES}]}}}}\n" for at in range(100))
+    + "calendar: c0\ntargets:\n"
+    + "".join(f"  - {{name: r{at}, calendar: c{at}, targets: {{resolution: 5000h}}}}\n" for at in range(100))
+)
+"""Each calendar is compiled for a century, which takes seconds: all of them take minutes."""
+
+
+AGENT, LEAD = ((("authorization", f"Bearer {name}-token"),) for name in ("agent", "admin"))
+
+
+@pytest.mark.parametrize("way", ["LintPolicy", "TestPolicy", "ApplyPolicy", "ExplainClock"])
+async def test_a_policy_that_takes_minutes_to_read_is_read_beside_the_service(desk: Desk, way: str) -> None:
+    """Marks fire and calls are answered meanwhile; its process ends with the call."""
+    case = Case(ago(60))
+    await known(desk, case)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{desk.apps[0].grpc_port}") as pipe:
+        asked: dict[str, Any] = {
+            "LintPolicy": pb.LintPolicyRequest(yaml=SLOW),
+            "TestPolicy": pb.TestPolicyRequest(yaml=SLOW, tests=TESTS),
+            "ApplyPolicy": pb.ApplyPolicyRequest(request_id="request-1", yaml=SLOW, check_only=True),
+            "ExplainClock": clocks_pb.ExplainClockRequest(ticket_id=case.id, clock="resolution", yaml=SLOW),
+        }
+        clocks: Any = SlaServiceStub(pipe)
+        stub: Any = PolicyServiceStub(pipe)
+        chosen = clocks if way == "ExplainClock" else stub
+        who = AGENT if way == "ExplainClock" else LEAD
+        call = getattr(chosen, way)(asked[way], timeout=60, metadata=who)
+        await eventually(lambda: len(replays()) == 1)
+        urgent = Case(ago(6), common.PRIORITY_CRITICAL)
+        await desk.tell(urgent)
+        for _ in range(4):
+            assert (await desk.mark(15)).ticket.id == urgent.id
+        assert (await stub.GetPolicy(pb.GetPolicyRequest(), timeout=5, metadata=LEAD)).version == 1
+        assert len(replays()) == 1, "marks were told while it was read"
+        call.cancel()
+        await eventually(lambda: not replays())
+
+
+async def test_a_check_that_takes_too_long_is_ended_with_a_reason() -> None:
+    quick = Checks(0.5)
+    for check in (quick.lint(SLOW), quick.read(SLOW), quick.test(SLOW, TESTS)):
+        with pytest.raises(Exhausted) as told:
+            await check
+        assert told.value.message == (
+            "the check took longer than 0.5 s and was ended: send fewer rows, calendars or cases, or nearer "
+            "targets; `tickdesk policy` checks files without a limit"
+        )
+        assert (told.value.code, told.value.reason) == ("RESOURCE_EXHAUSTED", "CHECK_TOO_LONG")
+        assert not replays()
+
+
+async def test_a_lint_does_not_wait_for_a_simulation(desk: Desk) -> None:
+    stub = await desk.policies()
+    call = stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=MANY), timeout=60)
+    assert (await anext(aiter(call))).HasField("progress")
+    await eventually(lambda: len(replays()) == 1)
+    assert (await stub.LintPolicy(pb.LintPolicyRequest(yaml=BAD), timeout=20)).findings
+    assert not call.done()
+    assert len(replays()) == 1
+    call.cancel()
+    await eventually(lambda: not replays())
+
+
+async def test_a_check_that_dies_is_told_and_the_next_one_works() -> None:
+    own = Checks()
+
+    async def kill() -> None:
+        await eventually(lambda: len(replays()) == 1)
+        os.kill(replays()[0], signal.SIGKILL)
+
+    died, _ = await asyncio.gather(own.lint(SLOW), kill(), return_exceptions=True)
+    assert isinstance(died, Unavailable)
+    assert died.message == "the replay ended before its report, try again"
+    assert await own.read(POLICY) == "test"
+
+
+async def test_an_answer_that_no_client_takes_is_refused_in_words() -> None:
+    text = "x" * 4000
+    wants = f"[&a {{row: {text}}}" + ", *a" * 1000 + "]"
+    tests = f"cases: [{{name: many, created: Mon 09:00, expect: {{resolution: {wants}}}}}]"
+    with pytest.raises(InvalidInput) as told:
+        await Checks().test(POLICY, tests)
+    assert (told.value.reason, told.value.message) == (
+        "ANSWER_TOO_LONG",
+        f"the answer is longer than {checks.MAX_ANSWER} characters: mend what comes first, or send less",
+    )
