@@ -120,7 +120,7 @@ async def arm_timers(works: Works) -> None:
 async def tend(works: Works, sweep_seconds: float) -> None:
     """Every few seconds: sweep what is overdue, send what is unsent, mend the index if lost."""
     clock = asyncio.get_running_loop().time
-    stream_at, notes_at = 0.0, clock() + _NOTES_SECONDS
+    stream_at, notes_at = 0.0, math.inf
     connection, filled = works.bus.connections, False
     while going():
         with suppress(Unavailable, nats.errors.Error, TimeoutError):

@@ -179,8 +179,8 @@ async def check_notes(works: Works, newer: timedelta) -> int:
     for batch, number in noted:
         stored = await works.bus.stored(STREAM, number)
         async with works.db.tx() as tx:
-            marks = await ledger.batch_marks(tx, batch)
-        if stored != "" and stored not in {mark.event_id for mark in marks}:
+            ids = await ledger.batch_events(tx, batch)
+        if stored != "" and stored not in ids:
             lost.append(batch)
     if lost:
         async with works.db.tx() as tx:

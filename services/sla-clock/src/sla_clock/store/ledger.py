@@ -79,8 +79,7 @@ class MarkFilter:
 
 
 LEDGER_COLUMNS = [ledger_table.c[name] for name in LedgerRow._fields]
-
-
+_KEY = [ledger_table.c[name] for name in ("ticket_id", "clock", "cycle", "mark", "generation")]
 _SENT_COLUMNS = [
     ledger_table.c.due_at.label("at") if name == "at" else ledger_table.c[name] for name in Mark._fields
 ]
@@ -169,11 +168,18 @@ async def number_from(tx: Tx, number: int) -> int:
 async def ends_with(tx: Tx, number: int, event_id: str) -> bool:
     """Whether every batch with this `last_seq` holds that event: one that does not was lost before."""
     joined = ledger_table.join(batch_table, batch_table.c.id == ledger_table.c.batch)
-    query = sa.select(*LEDGER_COLUMNS).select_from(joined).where(batch_table.c.last_seq == number)
+    query = sa.select(ledger_table.c.batch, *_KEY).select_from(joined).where(batch_table.c.last_seq == number)
     batches: dict[int, set[str]] = {}
-    for found in (await tx.execute(query)).mappings():
-        batches.setdefault(found["batch"], set()).add(LedgerRow(**found).event_id)
+    for batch, *key in await tx.execute(query):
+        batches.setdefault(batch, set()).add(_event_id(*key))
     return all(event_id in ids for ids in batches.values())
+
+
+async def batch_events(tx: Tx, batch: int) -> set[str]:
+    """The ids of a batch's events, those of folded marks too."""
+    return {
+        _event_id(*key) for key in await tx.execute(sa.select(*_KEY).where(ledger_table.c.batch == batch))
+    }
 
 
 async def noted_since(tx: Tx, since: datetime) -> list[tuple[int, int]]:
