@@ -170,8 +170,9 @@ async def ends_with(tx: Tx, number: int, event_id: str) -> bool:
     joined = ledger_table.join(batch_table, batch_table.c.id == ledger_table.c.batch)
     query = sa.select(ledger_table.c.batch, *_KEY).select_from(joined).where(batch_table.c.last_seq == number)
     batches: dict[int, set[str]] = {}
-    for batch, *key in await tx.execute(query):
-        batches.setdefault(batch, set()).add(_event_id(*key))
+    for found in (await tx.execute(query)).mappings():
+        key = dict(found)
+        batches.setdefault(key.pop("batch"), set()).add(_event_id(**key))
     return all(event_id in ids for ids in batches.values())
 
 
