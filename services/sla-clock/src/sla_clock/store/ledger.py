@@ -178,9 +178,8 @@ async def ends_with(tx: Tx, number: int, event_id: str) -> bool:
 
 async def batch_events(tx: Tx, batch: int) -> set[str]:
     """The ids of a batch's events, those of folded marks too."""
-    return {
-        _event_id(*key) for key in await tx.execute(sa.select(*_KEY).where(ledger_table.c.batch == batch))
-    }
+    found = await tx.execute(sa.select(*_KEY).where(ledger_table.c.batch == batch))
+    return {_event_id(**key) for key in found.mappings()}
 
 
 async def noted_since(tx: Tx, since: datetime) -> list[tuple[int, int]]:
