@@ -17,6 +17,7 @@ from chassis.errors import DeskError
 from sla_clock.calendar import HORIZON_YEARS, MICROS, Calendar, NoWorkingTime, micros, moment, wall_instant
 from sla_clock.calendarfile import WEEKDAYS, holidays_of
 from sla_clock.hours import ALWAYS, DatedDays, Day, Shift, Week, no_days, shift, zone
+from sla_clock.yamltree import Malformed
 
 MAX_LINE = 1_048_576
 """Bytes of the longest question."""
@@ -47,8 +48,10 @@ _DEEP = "the line is nested too deeply"
 _KEPT = 512
 _YEARS = range(1901, 9901)
 _LONGEST = HORIZON_YEARS * 366 * 86_400
+"""Seconds of what is reckoned at once."""
 _PAIRS = (("from", "to"), ("start", "end"), ("opens", "closes"))
 _CLOSED = (None, "closed", "")
+_WRITE_HOURS = 'write ["09:00", "18:00"]'
 _ROUND_THE_CLOCK = ("always", "24/7")
 
 Pause = tuple[int, int | None]
@@ -101,6 +104,8 @@ def _answers(question: Mapping[str, object]) -> dict[str, object]:
         told["due"] = moment(due).astimezone(calendar.zone).isoformat()
     if question.get("end") is not None:
         end = _instant("end", question["end"], calendar.zone)
+        if end - start > _LONGEST * MICROS:
+            raise Unclear(f"end: is more than {HORIZON_YEARS} years after start; ask for a nearer end")
         told["elapsed_s"] = _seconds(worked_with(calendar, start, end, pauses))
     if not told:
         raise Unclear("duration_s: is missing, and so is end; give one of them, or both")
@@ -111,7 +116,11 @@ def due_with(calendar: Calendar, start: int, duration: int, pauses: list[Pause])
     """The first instant at which `duration` has been worked since `start` outside the merged pauses."""
     if duration == 0:
         return start
+    latest = start + _LONGEST * MICROS
     for begins, ends in pauses:
+        if begins > latest:
+            # No target reaches as far, and centuries would be compiled to learn it.
+            break
         worked = calendar.between(start, begins)
         if worked >= duration:
             break
@@ -284,11 +293,16 @@ def _is_pair(value: list[object]) -> bool:
 
 def _shift(key: str, value: object) -> Shift:
     if not isinstance(value, str):
-        opens, closes = _pair(key, value, 'stretch of hours; write ["09:00", "18:00"]')
+        opens, closes = _pair(key, value, f"stretch of hours; {_WRITE_HOURS}")
+        if closes is None:
+            raise Unclear(f"{key}: has no closing time; {_WRITE_HOURS}")
+        if not isinstance(opens, str) or not isinstance(closes, str):
+            raise Unclear(f"{key}: is not two times in quotes; {_WRITE_HOURS}")
         value = f"{opens}-{closes}"
     try:
         # "9:00" is clear enough.
-        return shift("-".join(part.strip().zfill(5) for part in value.split("-", 1)))
+        parts = [part.strip() for part in value.split("-", 1)]
+        return shift("-".join(part.zfill(5) if ":" in part else part for part in parts))
     except DeskError as error:
         raise Unclear(f"{key}: {error}") from None
 
@@ -299,8 +313,9 @@ def _holidays(value: object, week: Week) -> DatedDays:
     if isinstance(value, str) or (isinstance(value, dict) and "country" in value):
         try:
             return holidays_of(json.dumps(value), week)
-        except DeskError as error:
-            raise Unclear(f"holidays: {error}") from None
+        except Malformed as error:
+            fault = error.faults[0]
+            raise Unclear(f"{'.'.join(filter(None, ('holidays', fault.path)))}: {fault.text}") from None
     if isinstance(value, dict):
         named = {_date("holidays", on): Day(str(name)) for on, name in value.items()}
     elif isinstance(value, list):
@@ -326,7 +341,9 @@ def _overrides(value: object) -> Iterator[tuple[date, Day]]:
 
 
 def _date(key: str, value: object) -> date:
+    if not isinstance(value, str):
+        raise Unclear(f"{key}: is not a date in quotes; write 2026-12-31")
     try:
-        return date.fromisoformat(value if isinstance(value, str) else "")
+        return date.fromisoformat(value)
     except ValueError:
         raise Unclear(f"{key}: {value!r} is not a date; write 2026-12-31") from None

@@ -54,6 +54,8 @@ def shift(text: str) -> Shift:
     if not dash:
         raise _invalid("shift", f"{text!r} is not hours; write them as 09:00-18:00")
     opens, closes = _wall(opening), _wall(closing)
+    if opens == DAY:
+        raise _invalid("shift", f"{text!r} opens at 24:00, when its day is over; write 00:00 of the next day")
     if opens == closes:
         raise _invalid("shift", f"{text!r} opens and closes at once; round the clock is 00:00-24:00")
     return Shift(opens, closes if closes > opens else closes + DAY)

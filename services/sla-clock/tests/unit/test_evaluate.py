@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -171,6 +172,47 @@ def test_days_of_a_clock_change_count_real_seconds() -> None:
             {"weekly": {"mon": [["09:00", "12:00"], [1]]}},
             'weekly.mon[1]: is not a stretch of hours; write ["09:00", "18:00"]',
         ),
+        (
+            {"weekly": {"mon": [["24:00", "06:00"]]}},
+            "weekly.mon: '24:00-06:00' opens at 24:00, when its day is over; write 00:00 of the next day",
+        ),
+        (
+            {"weekly": {"mon": [[9, 18]]}},
+            'weekly.mon: is not two times in quotes; write ["09:00", "18:00"]',
+        ),
+        (
+            {"weekly": {"mon": [["09:00", 18]]}},
+            'weekly.mon: is not two times in quotes; write ["09:00", "18:00"]',
+        ),
+        (
+            {"weekly": {"mon": [[None, "18:00"]]}},
+            'weekly.mon: is not two times in quotes; write ["09:00", "18:00"]',
+        ),
+        (
+            {"weekly": {"mon": [{"from": "09:00"}]}},
+            'weekly.mon: has no closing time; write ["09:00", "18:00"]',
+        ),
+        (
+            {"overrides": {"2026-11-23": [["09:00", None]]}},
+            'overrides.2026-11-23: has no closing time; write ["09:00", "18:00"]',
+        ),
+        ({"weekly": {"mon": ["09:00-"]}}, "weekly.mon: '' is not a time of day; write it as 09:00"),
+        ({"weekly": {"mon": ["9-18"]}}, "weekly.mon: '9' is not a time of day; write it as 09:00"),
+        ({"holidays": "XX"}, "holidays: there are no holidays for 'XX'; use a two-letter code such as RU"),
+        (
+            {"holidays": {"country": "RU", "subdivision": "XX"}},
+            "holidays.subdivision: RU has no subdivision 'XX'",
+        ),
+        ({"holidays": [5]}, "holidays[0]: is not a date in quotes; write 2026-12-31"),
+        ({"holidays": [{"name": "x"}]}, "holidays[0]: is not a date in quotes; write 2026-12-31"),
+        (
+            {"end": "2127-12-31T00:00:00Z", "start": "2026-11-20T14:00:00Z"},
+            "end: is more than 100 years after start; ask for a nearer end",
+        ),
+        (
+            {"end": "9900-01-01T00:00:00Z", "start": "1901-01-01"},
+            "end: is more than 100 years after start; ask for a nearer end",
+        ),
         ({"holidays": ["x"]}, "holidays[0]: 'x' is not a date; write 2026-12-31"),
         ({"holidays": 5}, "holidays: is neither a list of dates nor a country"),
         ({"overrides": []}, "duration_s: is missing, and so is end; give one of them, or both"),
@@ -191,6 +233,27 @@ def test_days_of_a_clock_change_count_real_seconds() -> None:
 )
 def test_what_is_wrong_is_named_with_its_key(question: dict[str, object], error: str) -> None:
     assert ask(**question) == {"id": 1, "error": error}
+
+
+def test_a_century_may_be_asked_for() -> None:
+    asked = {"weekly": {"mon": ["09:00-09:01"]}, "start": "2001-01-01", "timezone": "UTC"}
+    assert elapsed(**asked, end="2101-01-01") == 60 * 5218
+
+
+def test_only_years_that_matter_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause of the year 9000 does not change what falls due tomorrow."""
+    compiled: list[int] = []
+    hours = Calendar._hours
+
+    def counted(calendar: Calendar, year: int) -> Iterator[tuple[int, int]]:
+        compiled.append(year)
+        return hours(calendar, year)
+
+    monkeypatch.setattr(Calendar, "_hours", counted)
+    pauses = [["2026-11-20T17:30:00+03:00", "2026-11-23T09:15:00+03:00"], ["9000-01-01", None]]
+    asked = {"weekly": {**OFFICE, "sun": [["01:23", "01:24"]]}, "pauses": pauses}
+    assert due(**asked, duration_s=3600) == "2026-11-23T09:45:00+03:00"
+    assert set(compiled) == {2026}
 
 
 def test_a_refusal_is_the_same_however_often_it_is_asked_for() -> None:
