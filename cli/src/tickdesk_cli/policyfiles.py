@@ -14,21 +14,26 @@ from sla_clock import cases
 from sla_clock.lint import Finding, Severity, lint
 from sla_clock.policy import Policy
 from sla_clock.policyfile import load
+from sla_clock.yamltree import MAX_LENGTH
 from tickdesk_cli.terminal import Problem, bad_input, console
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold magenta"}
 
 
 def read_text(path: Path) -> str:
-    """What stands in the file. Raises Problem (code 2) when it cannot be read."""
+    """What stands in the file. Raises Problem (code 2) when it cannot be read, or the desk would not."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_LENGTH + 1)
     except FileNotFoundError:
         raise bad_input(f"{path}: no such file") from None
     except UnicodeDecodeError:
         raise bad_input(f"{path}: is not text in UTF-8") from None
     except OSError as error:
         raise bad_input(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if len(text) > MAX_LENGTH:
+        raise bad_input(f"{path}: is longer than {MAX_LENGTH} characters", "Shorten it: no desk takes more.")
+    return text
 
 
 def read_policy(path: Path) -> Policy:

@@ -205,6 +205,18 @@ def test_a_csv_is_replayed_under_two_files_without_a_desk() -> None:
         (["lint", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["lint", "."], ".: is a directory"),
         (["lint", "bytes.yaml"], "bytes.yaml: is not text in UTF-8"),
+        (
+            ["lint", "long.yaml"],
+            "long.yaml: is longer than 131072 characters\nShorten it: no desk takes more.\n",
+        ),
+        (["lint", "/dev/zero"], "/dev/zero: is longer than 131072 characters"),
+        (["test", "long.yaml"], "long.yaml: is longer than 131072 characters"),
+        (["test", "shop.yaml", "--tests", "long.yaml"], "long.yaml: is longer than 131072 characters"),
+        (["apply", "long.yaml"], "long.yaml: is longer than 131072 characters"),
+        (
+            ["explain", "long.yaml", "pickup", "--case", "answered"],
+            "long.yaml: is longer than 131072 characters",
+        ),
         (["lint"], "FILE"),
         (["test", "shop.yaml", "shop.yaml", "--tests", "shop.tests.yaml"], "--tests belongs to one policy"),
         (["test", "shop.yaml", "--tests", "shop.yaml"], "shop.yaml:1:1: name: 'name' is not known here"),
@@ -268,4 +280,5 @@ def test_a_csv_is_replayed_under_two_files_without_a_desk() -> None:
 )
 def test_bad_input_is_told_in_words_with_exit_code_2(words: list[str], message: str) -> None:
     Path("bytes.yaml").write_bytes(b"name: \xff")
+    Path("long.yaml").write_text("#" * 131_073)
     assert message in typed(*words, code=2)
