@@ -11,15 +11,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import redis.asyncio as redis
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError
 
 from chassis import telemetry
 from chassis.going import going
 from sla_clock.calendar import MICROS
+from sla_clock.redisnodes import AWAY, SECONDS, ask, client, or_raise
 from sla_clock.timerscripts import SCRIPTS
 
 __all__ = ["AWAY", "SHARDS", "Claim", "Lane", "Timers", "Wake"]
@@ -29,19 +30,14 @@ log = telemetry.logger(__name__)
 SHARDS = 64
 """Fixed at install: another number would leave timers in sets that nobody looks at."""
 
-AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
-"""What methods raise while Redis is away; nothing is lost by that."""
-
 _CHANNEL = "sla:sooner"
 # Every process looks again by itself within this time, so later timers need not be told to others.
 _NEAR_SECONDS = 10.0
 _FAR = 1 << 62
-_SECONDS = 2.0
 _SCANNED = 500
 # Arguments of one script call, three a timer: a server that runs a script does nothing else.
 _PACKED = 1000
 _LISTEN_AGAIN_SECONDS = 1.0
-_Client: TypeAlias = "redis.Redis | redis.RedisCluster"
 
 
 class Wake(NamedTuple):
@@ -79,8 +75,7 @@ class Timers:
     """The index, at redis://, or in a cluster at redis+cluster://. Methods raise AWAY while it is away."""
 
     def __init__(self, url: str, *, lease_seconds: float) -> None:
-        self._redis = _client(url)
-        self._clustered = isinstance(self._redis, redis.RedisCluster)
+        self._redis = client(url)
         self._lease_ms = int(lease_seconds * 1000)
         self.filling = True
         self._shas: dict[str, str] = {}
@@ -101,12 +96,12 @@ class Timers:
     async def apply(self, wakes: Iterable[Wake]) -> None:
         """Set, move or remove timers; older revisions than the known ones change nothing."""
         wakes = tuple(wakes)
-        nows = await self.run("apply", list(_by_shard(wakes).items()))
+        nows = or_raise(await self.run("apply", list(_by_shard(wakes).items())))
         await self._tell(wakes, max(map(int, nows), default=0))
 
     async def repair(self, wakes: Sequence[Wake]) -> tuple[int, int]:
         """Set timers that are missing or stand where they should not; returns how many of each."""
-        found = await self.run("repair", list(_by_shard(wakes).items()))
+        found = or_raise(await self.run("repair", list(_by_shard(wakes).items())))
         await self._tell(wakes, max((one[2] for one in found), default=0))
         return sum(one[0] for one in found), sum(one[1] for one in found)
 
@@ -118,7 +113,7 @@ class Timers:
                 first = min(first, wake.at)
                 self._sooner(wake.at, shard_of(wake.ticket_id))
         if first < now * 1000 + _NEAR_SECONDS * MICROS:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(SECONDS):
                 await self._redis.publish(_CHANNEL, str(first))
 
     def _sooner(self, at: int, shard: int | None = None) -> None:
@@ -137,7 +132,7 @@ class Timers:
 
     async def _listen(self) -> None:
         # A subscription does not ask a cluster for its nodes by itself.
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(SECONDS):
             await self._redis.initialize()
         async with self._redis.pubsub() as heard:
             await heard.subscribe(_CHANNEL)
@@ -149,7 +144,7 @@ class Timers:
         """All tickets that have a timer in the shard, page by page; one may come twice."""
         cursor = 0
         while going():
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(SECONDS):
                 answer: Any = await self._redis.zscan(_due(shard), cursor, count=_SCANNED)
             cursor, found = answer
             if found:
@@ -161,15 +156,18 @@ class Timers:
         """Take timers away that belong to nothing."""
         if tickets:
             members = [one.bytes for one in tickets]
-            await self._execute([("ZREM", _due(shard), *members), ("HDEL", _rev(shard), *members)])
+            or_raise(
+                await ask(self._redis, [("ZREM", _due(shard), *members), ("HDEL", _rev(shard), *members)])
+            )
 
     async def armed(self) -> int:
         """How many timers there are."""
-        return sum(await self._execute([("ZCARD", _due(shard)) for shard in range(SHARDS)]))
+        return sum(or_raise(await ask(self._redis, [("ZCARD", _due(shard)) for shard in range(SHARDS)])))
 
     async def known(self) -> bool:
         """Whether this index was filled; False after a flush, on another server or with a node lost."""
-        return all(await self._execute([("HEXISTS", _rev(shard), "epoch") for shard in range(SHARDS)]))
+        asked = [("HEXISTS", _rev(shard), "epoch") for shard in range(SHARDS)]
+        return all(or_raise(await ask(self._redis, asked)))
 
     async def filled(self) -> bool:
         """Whether this process has seen the index filled since it started, or since it was lost."""
@@ -177,10 +175,10 @@ class Timers:
 
     async def note_filling(self) -> None:
         """Note that the index is being filled."""
-        await self._execute([("HSET", _rev(shard), "epoch", 1) for shard in range(SHARDS)])
+        or_raise(await ask(self._redis, [("HSET", _rev(shard), "epoch", 1) for shard in range(SHARDS)]))
 
     async def run(self, name: str, calls: Sequence[tuple[int, list[Any]]]) -> list[Any]:
-        """Run a script on many shards in one round trip; their answers in the order of the calls."""
+        """Run a script on many shards in one round trip; the answer, or error, of each call."""
         if not calls:
             return []
         if name not in self._shas:
@@ -192,13 +190,16 @@ class Timers:
             # By a restarted server; the other nodes of a cluster have done their part, which is not lost.
             await self._load()
             again = await self._run(name, [packs[place] for place in forgotten])
-            for place, answer in zip(forgotten, again, strict=True):
-                answers[place] = answer
-        return [one for answer in _or_raise(answers) for one in answer]
+            answers = [again.pop(0) if place in forgotten else one for place, one in enumerate(answers)]
+        return [
+            one
+            for pack, answer in zip(packs, answers, strict=True)
+            for one in ([answer] * len(pack) if isinstance(answer, Exception) else answer)
+        ]
 
     async def _load(self) -> None:
         for name, source in SCRIPTS.items():
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(SECONDS):
                 self._shas[name] = await self._redis.script_load(source)
 
     async def _run(self, name: str, packs: Iterable[Sequence[tuple[int, list[Any]]]]) -> list[Any]:
@@ -207,30 +208,19 @@ class Timers:
             keys = [key for shard, _ in pack for key in (_due(shard), _rev(shard))]
             args = [each for _, given in pack for each in (len(given), *given)]
             commands.append(("EVALSHA", sha, len(keys), *keys, *args))
-        return await self._ask(commands)
+        return await ask(self._redis, commands)
 
     def _packs(self, calls: Sequence[tuple[int, list[Any]]]) -> Iterable[Sequence[tuple[int, list[Any]]]]:
         """Calls that go together: each alone in a cluster, else so many that the server is not held up."""
         pack: list[tuple[int, list[Any]]] = []
         size = 0
         for call in calls:
-            if pack and (self._clustered or size + len(call[1]) > _PACKED):
+            if pack and (isinstance(self._redis, redis.RedisCluster) or size + len(call[1]) > _PACKED):
                 yield pack
                 pack, size = [], 0
             pack.append(call)
             size += len(call[1])
         yield pack
-
-    async def _execute(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
-        return _or_raise(await self._ask(commands))
-
-    async def _ask(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """The answers in one round trip, of which some may be errors."""
-        pipe = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command)
-        async with asyncio.timeout(_SECONDS):
-            return list(await pipe.execute(raise_on_error=False))
 
 
 class Lane:
@@ -249,6 +239,7 @@ class Lane:
         self._looks_at_all = 0.0
         self._behind = 0
         self._rests_until = _FAR
+        self._failure: Exception | None = None
         self._news = asyncio.Event()
 
     @property
@@ -257,7 +248,11 @@ class Lane:
         return 0 in self.shards
 
     async def claim(self, limit: int) -> list[Claim]:
-        """Lease what is due, at most `limit` a shard, in the shards that nobody else is firing."""
+        """Lease what is due, at most `limit` a shard, in the shards that nobody else is firing.
+
+        When only a part of a cluster answers, it is the next call that raises AWAY.
+        """
+        self._fail()
         self._rests_until = _FAR
         self._news.clear()
         shards = self._due_shards()
@@ -271,14 +266,26 @@ class Lane:
             self.sooner(0)
             raise
         claims = []
-        for shard, (now, head, *claimed) in zip(shards, replies, strict=True):
+        for shard, reply in zip(shards, replies, strict=True):
+            if isinstance(reply, Exception):
+                self._failure = reply
+                self.sooner(0, shard)
+                continue
+            now, head, *claimed = reply
             self._behind = int(now) - _monotonic()
             self._lower(int(head), shard)
             if claimed:
                 lease, horizon, ids = claimed
                 tickets = tuple(UUID(bytes=one) for one in ids)
                 claims.append(Claim(shard, lease, int(now), int(horizon), tickets))
+        if not claims:
+            self._fail()
         return claims
+
+    def _fail(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def _due_shards(self) -> Sequence[int]:
         if time.monotonic() >= self._looks_at_all:
@@ -294,7 +301,7 @@ class Lane:
         """
         by_shard = _by_shard(wakes)
         calls = [(claim.shard, [claim.lease, *by_shard.get(claim.shard, [])]) for claim in claims]
-        settled: int = sum(await self._timers.run("settle", calls))
+        settled: int = sum(or_raise(await self._timers.run("settle", calls)))
         for wake in wakes:
             if wake.at is not None:
                 self._lower(wake.at, shard_of(wake.ticket_id))
@@ -325,23 +332,6 @@ class Lane:
 
 def _monotonic() -> int:
     return time.monotonic_ns() // 1000
-
-
-def _client(url: str) -> _Client:
-    scheme, plus, rest = url.partition("+cluster")
-    # Deadlines are set here, not by the client: before Python 3.12 its way of timing a write can
-    # swallow a cancellation.
-    options: dict[str, Any] = {"socket_timeout": None, "socket_connect_timeout": 1.0}
-    if plus:
-        return redis.RedisCluster.from_url(scheme + rest, **options)
-    return redis.Redis.from_url(url, **options)
-
-
-def _or_raise(answers: list[Any]) -> list[Any]:
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    return answers
 
 
 def _by_shard(wakes: Iterable[Wake]) -> dict[int, list[Any]]:

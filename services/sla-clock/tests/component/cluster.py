@@ -61,6 +61,10 @@ class Cluster:
         told: bytes | str = await _ask(node, "CLUSTER", "INFO")
         return (told.decode() if isinstance(told, bytes) else told).split()
 
+    async def ask(self, number: int, *command: str) -> Any:
+        """The answer of one node to a command."""
+        return await _ask(self.nodes[number], *command)
+
     async def each(self, *command: str) -> list[Any]:
         """The answers of all nodes to one command."""
         return list(await asyncio.gather(*(_ask(node, *command) for node in self.nodes)))

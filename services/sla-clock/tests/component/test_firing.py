@@ -23,6 +23,7 @@ from sla_clock.handlers.policies import apply_policy
 from sla_clock.handlers.publish import note_sent
 from sla_clock.handlers.works import Works
 from sla_clock.loop import fire_timers
+from sla_clock.redisnodes import ask
 from sla_clock.store.tables import batch_table, ledger_table
 from sla_clock.timers import Timers
 from tickdesk.common.v1 import common_pb2 as common
@@ -144,9 +145,8 @@ async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     assert len(works.sent) == 1
-    assert not any(
-        await works.timers._execute([("HEXISTS", f"{{sla:{n:02}}}:rev", "held") for n in range(64)])
-    )
+    held = [("HEXISTS", f"{{sla:{n:02}}}:rev", "held") for n in range(64)]
+    assert not any(await ask(works.timers._redis, held))
 
 
 async def test_a_mark_says_what_let_it_fire(desk: Desk) -> None:
