@@ -17,7 +17,7 @@ class DeskError(Exception):
     """An expected failure. `message` is shown to the caller, so it names the field and the remedy."""
 
     code: ClassVar[str] = "INTERNAL"
-    default_reason: ClassVar[str] = "INTERNAL"
+    default_reason: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class DeskError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.reason = reason or self.default_reason
+        self.reason = reason or self.default_reason or self.code
         self.violations = tuple(violations)
         self.metadata = dict(metadata or {})
 
@@ -45,14 +45,12 @@ class NotFound(DeskError):
     """Nothing of that id exists, or the caller may not know that it does."""
 
     code = "NOT_FOUND"
-    default_reason = "NOT_FOUND"
 
 
 class AlreadyExists(DeskError):
     """Something else already has that id, name or request_id."""
 
     code = "ALREADY_EXISTS"
-    default_reason = "ALREADY_EXISTS"
 
 
 class Refused(DeskError):
@@ -80,18 +78,15 @@ class Unauthenticated(DeskError):
     """The caller is not known: no token, or a token nobody has."""
 
     code = "UNAUTHENTICATED"
-    default_reason = "UNAUTHENTICATED"
 
 
 class Unavailable(DeskError):
     """A dependency is away; the same call may work later. Consumers retry it without an end."""
 
     code = "UNAVAILABLE"
-    default_reason = "UNAVAILABLE"
 
 
 class Exhausted(DeskError):
     """There is no room left for it now, or it would take too much: later, or less of it, may work."""
 
     code = "RESOURCE_EXHAUSTED"
-    default_reason = "EXHAUSTED"

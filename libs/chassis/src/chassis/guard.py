@@ -166,7 +166,6 @@ class _Late(DeskError):
     """The caller's time is over."""
 
     code = "DEADLINE_EXCEEDED"
-    default_reason = "DEADLINE_EXCEEDED"
 
     def __init__(self) -> None:
         super().__init__("the deadline of the call has passed")
