@@ -47,7 +47,7 @@ _PATROL_SHARE = 0.005
 
 
 async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
-    """Claim, fire, send, settle, for ever. While Redis is away one lane asks the database instead."""
+    """Claim, fire, send, settle, for ever. While Redis is away it asks the database instead."""
     while going():
         try:
             await _fire_once(works, lane)
@@ -55,8 +55,7 @@ async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
         except AWAY as error:
             INDEX_UP.set(0)
             log.warning("timers away, sweeping the database", error=type(error).__name__)
-            if lane.first:
-                await _sweep(works)
+            await _sweep_once(works)
             await asyncio.sleep(poll_seconds)
         except Unavailable as error:
             log.warning("firing waits", error=str(error))
@@ -94,6 +93,13 @@ async def _unhurried(work: Coroutine[Any, Any, None]) -> None:
             async with asyncio.timeout(_LAST_SECONDS):
                 await task
         raise
+
+
+async def _sweep_once(works: Works) -> None:
+    """One lane for all, whichever comes first: of a cluster only its shards may be away."""
+    if not works.sweeping.locked():
+        async with works.sweeping:
+            await _sweep(works)
 
 
 async def _sweep(works: Works) -> None:

@@ -242,11 +242,6 @@ class Lane:
         self._failure: Exception | None = None
         self._news = asyncio.Event()
 
-    @property
-    def first(self) -> bool:
-        """Whether it is the first of its process."""
-        return 0 in self.shards
-
     async def claim(self, limit: int) -> list[Claim]:
         """Lease what is due, at most `limit` a shard, in the shards that nobody else is firing.
 

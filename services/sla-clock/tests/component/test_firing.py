@@ -149,6 +149,22 @@ async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(
     assert not any(await ask(works.timers._redis, held))
 
 
+async def test_any_lane_whose_index_is_away_asks_the_database(works: Works, valkey_server: Server) -> None:
+    """faults 8: in a cluster the first lane's shards may be on the nodes that live."""
+    await followed(works, [Case(ago(9.5), CRITICAL) for _ in range(3)])
+    valkey_server.kill()
+    last = asyncio.create_task(fire_timers(works, works.timers.lane(15, 16), 0.1))  # noqa: TID251 - a process
+    try:
+        await eventually(lambda: _all_entered(works, 3))
+    finally:
+        last.cancel()
+        await asyncio.gather(last, return_exceptions=True)
+
+
+async def _all_entered(works: Works, tickets: int) -> bool:
+    return await entered(works) == tickets
+
+
 async def test_a_mark_says_what_let_it_fire(desk: Desk) -> None:
     waited, late, moved = Case(ago(6.5), CRITICAL), Case(ago(13), CRITICAL), Case(ago(60))
     for case in (waited, late, moved):

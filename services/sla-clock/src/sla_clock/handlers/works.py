@@ -91,6 +91,7 @@ class Works:
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
     replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     index_lost: asyncio.Event = field(default_factory=asyncio.Event)
+    sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     fired: Bell = field(default_factory=Bell)
     data: str = field(default_factory=lambda: DATA)
 
