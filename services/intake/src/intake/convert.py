@@ -1,8 +1,6 @@
 """What was read of a message to the contract's messages, and page tokens."""
 
-import base64
 from datetime import UTC, datetime
-from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -87,23 +85,6 @@ def received(message: message_pb2.InboundMessage) -> events_pb2.MessageReceived:
 def _cut(text: str, excess: int) -> str:
     data = text.encode()
     return data[: max(0, len(data) - excess - 200)].decode("utf-8", "ignore")
-
-
-def page_token(last: message_pb2.InboundMessage) -> str:
-    """Where the next page begins."""
-    return base64.urlsafe_b64encode(UUID(last.id).bytes).decode().rstrip("=")
-
-
-def page_start(token: str) -> UUID | None:
-    """The place a page token names. Raises InvalidInput for one that we did not give."""
-    if not token:
-        return None
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(token + "=="))
-    except ValueError as error:
-        field = Violation("page_token", "must be the next_page_token of the last answer")
-        message = "page_token is not one of ours: start without it"
-        raise InvalidInput(message, violations=[field]) from error
 
 
 def page_of(

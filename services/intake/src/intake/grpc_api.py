@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chassis.db import Database, idempotent
 from chassis.errors import DeskError, NotFound, Unavailable
+from chassis.pages import page_start, page_token
 from intake import convert, handlers, metrics, store
 from intake.handlers import Desk
 from tickdesk.intake.v1 import intake_service_pb2, intake_service_pb2_grpc, message_pb2
@@ -60,14 +61,16 @@ class IntakeApi(intake_service_pb2_grpc.IntakeServiceServicer):
     ) -> intake_service_pb2.ListMessagesResponse:
         """See the contract."""
         size = request.page_size or _PAGE
-        before = convert.page_start(request.page_token)
+        filters = _filters(request)
+        scope = ("messages", filters)
+        before = page_start(request.page_token, scope, UUID)
         async with self._db.tx() as tx:
-            found, total = await store.list_messages(tx, _filters(request), before, size + 1)
+            found, total = await store.list_messages(tx, filters, before, size + 1)
             dropped = await store.duplicates(tx)
         page, more = convert.page_of(found, size)
         return intake_service_pb2.ListMessagesResponse(
             messages=page,
-            next_page_token=convert.page_token(page[-1]) if more else "",
+            next_page_token=page_token(scope, page[-1].id) if more else "",
             total_size=total,
             duplicates_dropped=dropped,
         )

@@ -147,6 +147,9 @@ async def test_messages_are_listed_newest_first_by_pages_and_filters(start: Star
         last = await desk.api.ListMessages(rest, timeout=5)
         inside = ListMessagesRequest(conversation_id=first.conversation_id)
         of_one = await desk.api.ListMessages(inside, timeout=5)
+        inside.page_token = page.next_page_token
+        with pytest.raises(grpc.aio.AioRpcError) as elsewhere:
+            await desk.api.ListMessages(inside, timeout=5)
         robots = await desk.api.ListMessages(
             ListMessagesRequest(author_kind=AUTHOR_KIND_AUTO_REPLY), timeout=5
         )
@@ -154,6 +157,7 @@ async def test_messages_are_listed_newest_first_by_pages_and_filters(start: Star
         recent = await desk.api.ListMessages(later, timeout=5)
     assert [each.id for each in page.messages] == [robot.id, second.id]
     assert [each.id for each in last.messages] == [first.id]
+    assert told(elsewhere)[1:] == ("PAGE_TOKEN_INVALID", ["page_token"])
     assert (page.total_size, last.next_page_token) == (3, "")
     assert [each.id for each in of_one.messages] == [second.id, first.id]
     assert [each.id for each in robots.messages] == [robot.id]
