@@ -1,16 +1,13 @@
 """Between notifier's own things and the messages of the contracts; pure."""
 
-import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from chassis.errors import InvalidInput, Violation
 from notifier.domain import Audience, Delivery, State, is_address
 from tickdesk.common.v1 import common_pb2
 from tickdesk.notifier.v1 import delivery_pb2
@@ -52,23 +49,6 @@ def state_name(value: delivery_pb2.DeliveryState.ValueType) -> str:
 def audience_name(value: delivery_pb2.Audience.ValueType) -> str:
     """The stored word of an audience."""
     return Audience[delivery_pb2.Audience.Name(value).removeprefix("AUDIENCE_")].value
-
-
-def page_token(last: Delivery) -> str:
-    """Where the next page begins."""
-    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()}/{last.id}".encode()).decode()
-
-
-def page_start(token: str) -> tuple[datetime, UUID] | None:
-    """The place a page token names. Raises InvalidInput for one that we did not give."""
-    if not token:
-        return None
-    try:
-        at, _, identity = base64.urlsafe_b64decode(token.encode()).decode().partition("/")
-        return datetime.fromisoformat(at), UUID(identity)
-    except ValueError as error:
-        field = Violation("page_token", "must be the next_page_token of the last answer")
-        raise InvalidInput("page_token is not one of ours: start without it", violations=[field]) from error
 
 
 def pick_language(*wishes: str) -> str:

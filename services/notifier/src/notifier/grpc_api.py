@@ -1,9 +1,11 @@
 """NotifierService over gRPC."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from chassis.db import Database, idempotent
+from chassis.pages import page_start, page_token
 from notifier import convert
 from notifier.domain import Rules
 from notifier.handlers import deliveries
@@ -41,13 +43,16 @@ class NotifierApi(notifier_service_pb2_grpc.NotifierServiceServicer):
     ) -> notifier_service_pb2.ListDeliveriesResponse:
         """See the contract."""
         size = request.page_size or _PAGE
-        after = convert.page_start(request.page_token)
+        filters = _filters(request)
+        scope = ("deliveries", filters)
+        after = page_start(request.page_token, scope, _place)
         async with self._db.tx() as tx:
-            found, total = await ledger.list_deliveries(tx, _filters(request), after, size + 1)
+            found, total = await ledger.list_deliveries(tx, filters, after, size + 1)
         page = found[:size]
+        ended = (page[-1].created_at.isoformat(), str(page[-1].id)) if len(found) > size else None
         return notifier_service_pb2.ListDeliveriesResponse(
             deliveries=map(convert.delivery_message, page),
-            next_page_token=convert.page_token(page[-1]) if len(found) > size else "",
+            next_page_token=page_token(scope, *ended) if ended else "",
             total_size=total,
         )
 
@@ -72,3 +77,8 @@ def _filters(request: notifier_service_pb2.ListDeliveriesRequest) -> dict[str, s
     if request.audience != delivery_pb2.AUDIENCE_UNSPECIFIED:
         filters["audience"] = convert.audience_name(request.audience)
     return {name: value for name, value in filters.items() if value}
+
+
+def _place(at: str, identity: str) -> tuple[datetime, UUID]:
+    """Where a page ended."""
+    return datetime.fromisoformat(at).astimezone(UTC), UUID(identity)

@@ -38,6 +38,13 @@ async def test_pages_hold_every_delivery_once_newest_first(start: Start) -> None
             assert page.total_size == 5
             if not token:
                 break
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await desk.api.ListDeliveries(LIST(page_size=2, page_token=token), timeout=5)
+            assert (refused.value.code(), refused.value.details()) == (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "page_token must be the next_page_token of the same list with the same filters; "
+                "empty is the first page",
+            )
         got = await desk.api.GetDelivery(
             notifier_service_pb2.GetDeliveryRequest(delivery_id=page.deliveries[-1].id), timeout=5
         )
