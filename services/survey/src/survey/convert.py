@@ -1,11 +1,7 @@
 """Between surveys and the messages of the contracts; pure."""
 
-import base64
 import re
-from datetime import datetime
-from uuid import UUID
 
-from chassis.errors import InvalidInput, Violation
 from survey.domain import State, Survey
 from tickdesk.common.v1 import common_pb2
 from tickdesk.survey.v1 import survey_pb2
@@ -55,20 +51,3 @@ def customer_email(ticket: ticket_pb2.Ticket) -> str:
 def pick_language(*wishes: str) -> str:
     """The first of the wishes that there are texts in."""
     return next((wish for wish in wishes if wish in LANGUAGES), "en")
-
-
-def page_token(last: Survey) -> str:
-    """Where the next page begins."""
-    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()}/{last.id}".encode()).decode()
-
-
-def page_start(token: str) -> tuple[datetime, UUID] | None:
-    """The place a page token names. Raises InvalidInput for one that we did not give."""
-    if not token:
-        return None
-    try:
-        at, _, identity = base64.urlsafe_b64decode(token.encode()).decode().partition("/")
-        return datetime.fromisoformat(at), UUID(identity)
-    except ValueError as error:
-        field = Violation("page_token", "must be the next_page_token of the last answer")
-        raise InvalidInput("page_token is not one of ours: start without it", violations=[field]) from error

@@ -1,9 +1,11 @@
 """SurveyService over gRPC."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from chassis.db import Database
+from chassis.pages import page_start, page_token
 from survey import convert, store
 from tickdesk.survey.v1 import survey_pb2, survey_service_pb2, survey_service_pb2_grpc
 
@@ -36,13 +38,16 @@ class SurveyApi(survey_service_pb2_grpc.SurveyServiceServicer):
     ) -> survey_service_pb2.ListSurveysResponse:
         """See the contract."""
         size = request.page_size or _PAGE
-        after = convert.page_start(request.page_token)
+        filters = _filters(request)
+        scope = ("surveys", filters)
+        after = page_start(request.page_token, scope, _place)
         async with self._db.tx() as tx:
-            found, total, csat = await store.list_surveys(tx, _filters(request), after, size + 1)
+            found, total, csat = await store.list_surveys(tx, filters, after, size + 1)
         page = found[:size]
+        ended = (page[-1].created_at.isoformat(), str(page[-1].id)) if len(found) > size else None
         return survey_service_pb2.ListSurveysResponse(
             surveys=map(convert.survey_message, page),
-            next_page_token=convert.page_token(page[-1]) if len(found) > size else "",
+            next_page_token=page_token(scope, *ended) if ended else "",
             total_size=total,
             csat_percent=csat,
         )
@@ -53,3 +58,8 @@ def _filters(request: survey_service_pb2.ListSurveysRequest) -> dict[str, str]:
     if request.state != survey_pb2.SURVEY_STATE_UNSPECIFIED:
         filters["state"] = convert.state_name(request.state)
     return filters
+
+
+def _place(at: str, identity: str) -> tuple[datetime, UUID]:
+    """Where a page ended."""
+    return datetime.fromisoformat(at).astimezone(UTC), UUID(identity)

@@ -326,6 +326,8 @@ async def test_the_api_pages_filters_and_counts(start: Start) -> None:
         )
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await desk.api.ListSurveys(LIST(page_token="made up"), timeout=5)
+        with pytest.raises(grpc.aio.AioRpcError) as elsewhere:
+            await desk.api.ListSurveys(LIST(page_token=first.next_page_token), timeout=5)
         unknown = survey_service_pb2.GetSurveyRequest(survey_id="00000000-0000-4000-8000-000000000000")
         with pytest.raises(grpc.aio.AioRpcError) as missing:
             await desk.api.GetSurvey(unknown, timeout=5)
@@ -333,7 +335,12 @@ async def test_the_api_pages_filters_and_counts(start: Start) -> None:
     assert first.csat_percent == 50
     assert sorted(one.raw for one in [*first.surveys, *rest.surveys]) == [1, 3, 4, 5]
     assert got.survey == rest.surveys[0]
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    for one in (refused, elsewhere):
+        assert (one.value.code(), one.value.details()) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "page_token must be the next_page_token of the same list with the same filters; "
+            "empty is the first page",
+        )
     assert missing.value.code() is grpc.StatusCode.NOT_FOUND
 
 
