@@ -335,6 +335,9 @@ async def test_versions_of_all_tickets_that_are_not_closed_come_by_id(desk: Desk
     for broken in ("x", (await desk.call("ListTickets", page_size=1)).next_page_token):
         refusal = await desk.refusal("ListTicketVersions", page_token=broken)
         assert (refusal.code, refusal.fields) == (BAD, ["page_token"])
-        text = "page_token must be the next_page_token of the same list with the same filters"
-        assert refusal.message == text
+        assert (refusal.message, refusal.reason) == (
+            "page_token must be the next_page_token of the same list with the same filters; "
+            "empty is the first page",
+            "PAGE_TOKEN_INVALID",
+        )
     assert (await desk.refusal("ListTicketVersions", page_size=5001)).fields == ["page_size"]

@@ -1,8 +1,5 @@
 """Pages: keyset queries whose cost does not grow with the table, and their opaque tokens."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from chassis.db import Tx
-from chassis.errors import InvalidInput, Violation
+from chassis.pages import page_start, page_token
 from tickets.domain.model import Agent, Message, Queue, Ticket
 from tickets.domain.workflow import StatusKind
 from tickets.store import body, tables
@@ -24,7 +21,6 @@ T = TypeVar("T")
 DEFAULT_SIZE = 50
 COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
-_DIGEST = 8
 _t, _m, _q, _a = tables.ticket, tables.message, tables.queue, tables.agent
 
 
@@ -105,7 +101,7 @@ async def list_versions(tx: Tx, page: Page) -> Listed[tuple[str, int]]:
     """Tickets that are not closed, by id: id and version only."""
     query = sa.select(_t.c.id, _t.c.version).where(_t.c.status_kind != StatusKind.CLOSED)
     if page.token:
-        query = query.where(_t.c.id > _identity(page.token, "versions"))
+        query = query.where(_t.c.id > page_start(page.token, "versions", _identity))
     rows = await tx.execute(query.order_by(_t.c.id).limit(page.limit + 1))
     return _listed([(row.id, row.version) for row in rows], page, "versions", lambda each: [each[0]])
 
@@ -122,7 +118,7 @@ async def list_messages(tx: Tx, ticket_id: str, page: Page) -> Listed[Message]:
 
 async def list_queues(tx: Tx, page: Page) -> Listed[Queue]:
     """Queues by key."""
-    query = QUEUES.where(_q.c.key > _name(page.token, "queues")) if page.token else QUEUES
+    query = QUEUES.where(_q.c.key > page_start(page.token, "queues", str)) if page.token else QUEUES
     rows = await tx.execute(query.order_by(_q.c.key).limit(page.limit + 1))
     return _listed([to_queue(row) for row in rows], page, "queues", lambda each: [each.key])
 
@@ -131,7 +127,7 @@ async def list_agents(tx: Tx, page: Page) -> Listed[Agent]:
     """Agents by id, those who left included."""
     query = sa.select(_a)
     if page.token:
-        query = query.where(_a.c.id > _name(page.token, "agents"))
+        query = query.where(_a.c.id > page_start(page.token, "agents", str))
     rows = await tx.execute(query.order_by(_a.c.id).limit(page.limit + 1))
     return _listed([to_agent(row) for row in rows.mappings()], page, "agents", lambda each: [each.id])
 
@@ -140,55 +136,20 @@ def _listed(
     found: Sequence[T], page: Page, scope: object, position: Callable[[T], list[Any]], total: int = 0
 ) -> Listed[T]:
     items = list(found[: page.limit])
-    token = _token(scope, position(items[-1])) if len(found) > page.limit else ""
+    token = page_token(scope, *position(items[-1])) if len(found) > page.limit else ""
     return Listed(items, token, total)
-
-
-def _token(scope: object, position: list[Any]) -> str:
-    payload = json.dumps(position).encode()
-    return base64.urlsafe_b64encode(_digest(scope, payload) + payload).decode().rstrip("=")
 
 
 def _moment(token: str, scope: object) -> sa.Tuple:
     """Where the last page of a list by time ended, for comparing. Raises InvalidInput."""
-    try:
-        micros, identity = _position(token, scope)
-        instant, identity = body.instant(micros), str(UUID(identity))
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        raise _bad_token() from None
-    return sa.tuple_(sa.literal(instant, _t.c.created_time.type), sa.literal(identity, _t.c.id.type))
+    found = page_start(token, scope, _instant)
+    assert found is not None
+    return sa.tuple_(sa.literal(found[0], _t.c.created_time.type), sa.literal(found[1], _t.c.id.type))
 
 
-def _name(token: str, scope: object) -> str:
-    """Where the last page of a list by name ended. Raises InvalidInput."""
-    try:
-        (name,) = _position(token, scope)
-    except (ValueError, TypeError):
-        raise _bad_token() from None
-    return str(name)
+def _instant(micros: int, identity: str) -> tuple[datetime, str]:
+    return body.instant(micros), str(UUID(identity))
 
 
-def _identity(token: str, scope: object) -> str:
-    """Where the last page of a list by id ended. Raises InvalidInput."""
-    try:
-        return str(UUID(_name(token, scope)))
-    except ValueError:
-        raise _bad_token() from None
-
-
-def _position(token: str, scope: object) -> list[Any]:
-    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    digest, payload = raw[:_DIGEST], raw[_DIGEST:]
-    if digest != _digest(scope, payload):
-        raise ValueError("a token of another list")
-    return list(json.loads(payload))
-
-
-def _digest(scope: object, payload: bytes) -> bytes:
-    """Ties a token to its list. No secret: a made-up position shows nothing that the list would not."""
-    return hashlib.sha256(repr(scope).encode() + b"\0" + payload).digest()[:_DIGEST]
-
-
-def _bad_token() -> InvalidInput:
-    text = "page_token must be the next_page_token of the same list with the same filters"
-    return InvalidInput(text, violations=[Violation("page_token", text)])
+def _identity(identity: str) -> str:
+    return str(UUID(identity))
