@@ -18,7 +18,6 @@ from sla_clock.timers import SHARDS
 
 NODES = 3
 SLOTS = 16384
-NODE_TIMEOUT_SECONDS = 2
 
 
 @dataclass
@@ -28,9 +27,13 @@ class Cluster:
     nodes: tuple[Server, ...]
 
     @classmethod
-    async def start(cls, kind: Kind, folder: Path) -> Self:
-        """Start the nodes, make them meet and wait until they agree."""
-        cluster = cls(tuple(_node(kind, folder / str(number)).start() for number in range(NODES)))
+    async def start(cls, kind: Kind, folder: Path, *, timeout_seconds: int = 60) -> Self:
+        """Start the nodes, make them meet and wait until they agree.
+
+        A node that is silent for the timeout is declared dead by the others, which then serve nothing.
+        """
+        nodes = (_node(kind, folder / str(number), timeout_seconds) for number in range(NODES))
+        cluster = cls(tuple(node.start() for node in nodes))
         for number, node in enumerate(cluster.nodes):
             last = (number + 1) * SLOTS // NODES - 1
             await _ask(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
@@ -75,19 +78,16 @@ class Cluster:
         return [shard for shard in range(SHARDS) if key_slot(f"sla:{shard:02}".encode()) in slots]
 
 
-def _node(kind: Kind, folder: Path) -> Server:
+def _node(kind: Kind, folder: Path, timeout_seconds: int) -> Server:
     # Told, and the same after a restart: by itself it takes the port 10,000 higher, which there may not be.
-    command = partial(_clustered, kind, free_port())
+    options = {"enabled": "yes", "port": str(free_port()), "node-timeout": str(timeout_seconds * 1000)}
+    command = partial(_clustered, kind, options)
     return Server(replace(kind, command=command), folder)
 
 
-def _clustered(kind: Kind, bus_port: int, server: Instance) -> list[str]:
-    options = {"cluster-enabled": "yes", "cluster-port": bus_port}
-    options |= {"cluster-node-timeout": NODE_TIMEOUT_SECONDS * 1000}
-    return [
-        *kind.command(server),
-        *(str(part) for name, value in options.items() for part in (f"--{name}", value)),
-    ]
+def _clustered(kind: Kind, options: dict[str, str], server: Instance) -> list[str]:
+    flags = [part for name, value in options.items() for part in (f"--cluster-{name}", value)]
+    return [*kind.command(server), *flags]
 
 
 def _bus_port(node: Server) -> int:
