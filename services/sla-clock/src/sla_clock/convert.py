@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
-from uuid import UUID
 
 import tzdata  # type: ignore[import-untyped]
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from chassis.errors import InvalidInput, Violation
 from sla_clock.ahead import Header, Reached
 from sla_clock.calendar import MICROS
 from sla_clock.domain import FACTS, Action, Attributes, Clock, Fact, Mark, State, Timeline
@@ -339,41 +334,3 @@ def _ticket_field(length: int) -> bytes:
 def all_cycles(clocks: Sequence[Clock]) -> list[Clock]:
     """Every cycle of every clock, in the policy's order."""
     return [one for clock in clocks for one in (*clock.past, clock)]
-
-
-def page_token(*place: object) -> str:
-    """Where a page ended, for the caller to hand back."""
-    return base64.urlsafe_b64encode(json.dumps([str(part) for part in place]).encode()).decode()
-
-
-def page_place(token: str) -> tuple[datetime, UUID, str] | None:
-    """The place that `page_token` told: an instant, an id, a name. Raises InvalidInput."""
-    if not token:
-        return None
-    try:
-        at, row, *name = _parts(token)
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(row), name[0] if name else ""
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise _bad_token() from None
-
-
-def page_numbers(token: str) -> tuple[int, int] | None:
-    """The two numbers that `page_token` told. Raises InvalidInput."""
-    if not token:
-        return None
-    try:
-        first, second = map(int, _parts(token))
-        return first, second
-    except (ValueError, TypeError):
-        raise _bad_token() from None
-
-
-def _parts(token: str) -> list[str]:
-    return [str(part) for part in json.loads(base64.urlsafe_b64decode(token.encode()))]
-
-
-def _bad_token() -> InvalidInput:
-    text = "is not a token that this list gave: leave it empty for the first page"
-    return InvalidInput(
-        f"page_token {text}", reason="PAGE_TOKEN_INVALID", violations=[Violation("page_token", text)]
-    )

@@ -20,6 +20,7 @@ from sla_clock.policyfile import load
 from sla_clock.serving import Candidate, serve_next
 from sla_clock.store import tickets
 from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.sla.v1 import clock_pb2
 from tickdesk.sla.v1 import sla_service_pb2 as pb
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 
@@ -194,8 +195,9 @@ def _row(one: pb.ForecastRow) -> tuple[str, int, int, int, int]:
 
 SIZE = "page_size: must be greater than or equal to 0 and less than or equal to 200"
 ENUM = "value must be one of the defined enum values"
-TOKEN = "page_token must be the next_page_token of the same list with the same filters"
-PLACE = "page_token is not a token that this list gave: leave it empty for the first page"
+TOKEN = (
+    "page_token must be the next_page_token of the same list with the same filters; empty is the first page"
+)
 TICKET = "ticket_id must be the UUID of a ticket, or empty for all"
 BAD: tuple[tuple[str, Any, str], ...] = (
     ("ListDue", pb.ListDueRequest(page_size=201), SIZE),
@@ -215,7 +217,7 @@ BAD: tuple[tuple[str, Any, str], ...] = (
     ("ListMarks", pb.ListMarksRequest(ticket_id="SUP-1"), TICKET),
     ("ListMarks", pb.ListMarksRequest(action=99), f"action: {ENUM}"),  # type: ignore[arg-type]
     ("ListMarks", pb.ListMarksRequest(page_size=201), SIZE),
-    ("ListMarks", pb.ListMarksRequest(page_token="nonsense"), PLACE),
+    ("ListMarks", pb.ListMarksRequest(page_token="nonsense"), TOKEN),
 )  # fmt: skip
 
 
@@ -243,6 +245,28 @@ async def test_a_page_token_works_only_with_its_own_list(desk: Desk) -> None:
     ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.ListDue(request, timeout=5)
+        assert refused.value.details() == TOKEN
+
+
+async def test_a_page_token_of_the_ledger_works_only_with_its_own_filters(desk: Desk) -> None:
+    case = Case(ago(1810), CRITICAL)
+    await desk.tell(case)
+
+    async def fired() -> bool:
+        return len(await desk.ledger(case.id)) == 4
+
+    await eventually(fired)
+    stub = await desk.stub()
+    page = await stub.ListMarks(pb.ListMarksRequest(ticket_id=case.id, page_size=2), timeout=5)
+    token = page.next_page_token
+    rest = await stub.ListMarks(pb.ListMarksRequest(ticket_id=case.id, page_token=token), timeout=5)
+    assert len({one.mark.name for one in (*page.marks, *rest.marks)}) == 4
+    for request in (
+        pb.ListMarksRequest(page_token=token),
+        pb.ListMarksRequest(ticket_id=case.id, action=clock_pb2.MARK_ACTION_BREACH, page_token=token),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ListMarks(request, timeout=5)
         assert refused.value.details() == TOKEN
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.errors import InvalidInput, Violation
+from chassis.pages import page_start, page_token
 from sla_clock import convert, convert_policy
 from sla_clock.calendar import micros
 from sla_clock.explain import explain
@@ -86,12 +87,13 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
     async def ListMarks(self, request: pb.ListMarksRequest, context: Any) -> pb.ListMarksResponse:
         """See the contract."""
         size = request.page_size or _PAGE
-        after = convert.page_numbers(request.page_token)
+        scope = ("marks", request.ticket_id, request.action)
+        after = page_start(request.page_token, scope, _place)
         wanted = MarkFilter(_ticket_id(request), _action(request), after)
         async with self._works.db.tx() as tx:
             found, total = await ledger.list_marks(tx, wanted, size + 1)
         last = found[size - 1] if len(found) > size else None
-        token = convert.page_token(last.batch, last.place) if last else ""
+        token = page_token(scope, last.batch, last.place) if last else ""
         return pb.ListMarksResponse(marks=map(_mark, found[:size]), next_page_token=token, total_size=total)
 
     async def ExplainClock(self, request: pb.ExplainClockRequest, context: Any) -> pb.ExplainClockResponse:
@@ -166,6 +168,11 @@ def _expected(one: Expected) -> pb.ForecastRow:
         within_60_minutes=hour,
         within_240_minutes=four_hours,
     )
+
+
+def _place(batch: int, place: int) -> tuple[int, int]:
+    """Where a page of the ledger ended."""
+    return int(batch), int(place)
 
 
 def _ticket_id(request: pb.ListMarksRequest | pb.WatchMarksRequest) -> UUID | None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from chassis.db import idempotent
+from chassis.pages import page_start, page_token
 from sla_clock import convert, convert_policy
 from sla_clock.calendar import micros
 from sla_clock.handlers.checking import Checks
@@ -72,13 +73,13 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
     async def ListPolicies(self, request: pb.ListPoliciesRequest, context: Any) -> pb.ListPoliciesResponse:
         """See the contract."""
         size = request.page_size or _PAGE
-        place = convert.page_numbers(request.page_token)
+        below = page_start(request.page_token, "policies", int)
         # Any number beyond what a column holds means all of them.
-        below = min(place[0], _ALL) if place else None
+        below = None if below is None else min(below, _ALL)
         async with self._works.db.tx() as tx:
             found = await policies.list_policies(tx, below, size + 1)
         last = found[size - 1] if len(found) > size else None
-        token = convert.page_token(last.version, 0) if last else ""
+        token = page_token("policies", last.version) if last else ""
         lines = map(convert_policy.policy_line, found[:size])
         return pb.ListPoliciesResponse(policies=lines, next_page_token=token)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.db import Tx
-from chassis.errors import InvalidInput, Violation
+from chassis.pages import page_start, page_token
 from sla_clock.calendar import micros
 from sla_clock.domain import Clock
 from sla_clock.handlers.follow import timeline_of
@@ -23,7 +20,6 @@ from sla_clock.store import reads
 from sla_clock.store.reads import Counters, DueFilter
 from sla_clock.store.tickets import TicketRow
 
-_DIGEST = 8
 _VERSIONS = 16
 
 
@@ -38,12 +34,13 @@ class Due:
 
 async def due_clocks(works: Works, tx: Tx, wanted: DueFilter, token: str, size: int) -> tuple[list[Due], str]:
     """A page of running clocks, soonest due first, and the token of the next one. Raises InvalidInput."""
-    after = _read_due(token, wanted)
+    scope = ("due", wanted)
+    after = page_start(token, scope, _due_place)
     found = await reads.list_due(tx, wanted, after, size + 1)
     picked = [(one.row, one.clock) for one in found[:size]]
     last = found[size - 1] if len(found) > size else None
-    place = [last.due_at.isoformat(), str(last.row.ticket_id), last.clock] if last else None
-    return await _compute(works, tx, picked, micros(tx.now)), _token(wanted, place)
+    place = (last.due_at.isoformat(), str(last.row.ticket_id), last.clock) if last else None
+    return await _compute(works, tx, picked, micros(tx.now)), page_token(scope, *place) if place else ""
 
 
 async def next_clocks(
@@ -54,14 +51,15 @@ async def next_clocks(
     Later pages are ordered as of the instant of the first, so that no ticket moves from one to another by
     the mere passing of time.
     """
-    now, after = _read_next(token, wanted, micros(tx.now))
+    scope = ("next", wanted)
+    now, after = page_start(token, scope, _next_place) or (micros(tx.now), None)
     at = await _counters(works, tx, now)
     found = await reads.list_next(tx, wanted, at, after, size + 1)
     rows = await reads.tickets_of(tx, {one.ticket_id for one in found[:size]})
     picked = [(rows[one.ticket_id], one.clock) for one in found[:size] if one.ticket_id in rows]
     last = found[size - 1] if len(found) > size else None
-    place = [now, *last.place(now, at.days_left), str(last.ticket_id)] if last else None
-    return await _compute(works, tx, picked, micros(tx.now)), _token((wanted, "next"), place)
+    place = (now, *last.place(now, at.days_left), str(last.ticket_id)) if last else None
+    return await _compute(works, tx, picked, micros(tx.now)), page_token(scope, *place) if place else ""
 
 
 async def _counters(works: Works, tx: Tx, now: int) -> Counters:
@@ -87,48 +85,11 @@ async def _compute(works: Works, tx: Tx, picked: Sequence[tuple[TicketRow, str]]
     return found
 
 
-def _token(scope: object, place: Sequence[object] | None) -> str:
-    if place is None:
-        return ""
-    payload = json.dumps(place).encode()
-    return base64.urlsafe_b64encode(_digest(scope, payload) + payload).decode()
+def _due_place(due: str, ticket_id: str, clock: str) -> tuple[datetime, UUID, str]:
+    """Where a page by due instant ended."""
+    return datetime.fromisoformat(due).astimezone(UTC), UUID(ticket_id), str(clock)
 
 
-def _read_due(token: str, wanted: DueFilter) -> tuple[datetime, UUID, str] | None:
-    if not token:
-        return None
-    try:
-        due, ticket_id, clock = _place(token, wanted)
-        return datetime.fromisoformat(str(due)).astimezone(UTC), UUID(str(ticket_id)), str(clock)
-    except ValueError:
-        raise _bad_token() from None
-
-
-def _read_next(token: str, wanted: DueFilter, now: int) -> tuple[int, list[int | str] | None]:
-    if not token:
-        return now, None
-    try:
-        then, *place = _place(token, (wanted, "next"))
-        return int(then), place
-    except ValueError:
-        raise _bad_token() from None
-
-
-def _place(token: str, scope: object) -> list[int | str]:
-    raw = base64.urlsafe_b64decode(token.encode())
-    digest, payload = raw[:_DIGEST], raw[_DIGEST:]
-    if digest != _digest(scope, payload):
-        raise ValueError("a token of another list")
-    place: list[int | str] = json.loads(payload)
-    return place
-
-
-def _digest(scope: object, payload: bytes) -> bytes:
-    """Ties a token to its list. No secret: a made-up place shows nothing that the list would not."""
-    return hashlib.sha256(repr(scope).encode() + b"\0" + payload).digest()[:_DIGEST]
-
-
-def _bad_token() -> InvalidInput:
-    text = "must be the next_page_token of the same list with the same filters"
-    violations = [Violation("page_token", text)]
-    return InvalidInput(f"page_token {text}", reason="PAGE_TOKEN_INVALID", violations=violations)
+def _next_place(then: int, *place: int | str) -> tuple[int, list[int | str]]:
+    """As of when a page in the order to serve was ordered, and where it ended."""
+    return int(then), list(place)
