@@ -50,8 +50,7 @@ async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
     """Claim, fire, send, settle, for ever. While Redis is away it asks the database instead."""
     while going():
         try:
-            await _fire_once(works, lane)
-            INDEX_UP.set(1)
+            await _fire_due(works, lane)
         except AWAY as error:
             INDEX_UP.set(0)
             log.warning("timers away, sweeping the database", error=type(error).__name__)
@@ -62,36 +61,46 @@ async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
             await asyncio.sleep(poll_seconds)
 
 
-async def _fire_once(works: Works, lane: Lane) -> None:
-    started = asyncio.get_running_loop().time()
+async def _fire_due(works: Works, lane: Lane) -> None:
+    """Fire until nothing is due, then rest."""
     # Twice a fair share of each shard: tickets are spread evenly, but not exactly.
-    claims = await lane.claim(max(1, 2 * works.batch // len(lane.shards)))
-    if not claims:
-        await lane.rest()
-        return
-    with LANES_BUSY.track_inprogress():
-        CLAIMED.inc(sum(len(claim.tickets) for claim in claims))
-        await _unhurried(_fire(works, lane, claims))
-    # What falls due within a moment of each other is fired together.
-    await asyncio.sleep(max(0.0, started + _GATHER_SECONDS - asyncio.get_running_loop().time()))
+    limit = max(1, 2 * works.batch // len(lane.shards))
+    claims = await lane.claim(limit)
+    INDEX_UP.set(1)
+    while claims and going():
+        with LANES_BUSY.track_inprogress():
+            claims = await _unhurried(lane, _fire(works, lane, claims, limit))
+    await lane.rest()
 
 
-async def _fire(works: Works, lane: Lane, claims: Sequence[Claim]) -> None:
-    batch, wakes = await fire_claimed(works, claims)
+async def _fire(works: Works, lane: Lane, claims: Sequence[Claim], limit: int) -> list[Claim]:
+    """Fire what was claimed; what is claimed next."""
+    started = asyncio.get_running_loop().time()
+    CLAIMED.inc(sum(len(claim.tickets) for claim in claims))
+    try:
+        batch, wakes = await fire_claimed(works, claims)
+    except Unavailable:
+        with suppress(*AWAY):
+            await lane.settle(claims, [])
+        raise
     # Sent before the shards are free again: what falls due in them later is sent later.
     await deliver(works, batch)
-    REFUSED.inc(len(wakes) - await lane.settle(claims, wakes))
+    # What falls due within a moment of each other is fired together.
+    await asyncio.sleep(max(0.0, started + _GATHER_SECONDS - asyncio.get_running_loop().time()))
+    settled, following = await lane.turn(claims, wakes, limit)
+    REFUSED.inc(len(wakes) - settled)
+    return following
 
 
-async def _unhurried(work: Coroutine[Any, Any, None]) -> None:
+async def _unhurried(lane: Lane, work: Coroutine[Any, Any, list[Claim]]) -> list[Claim]:
     """Let work end when this process is told to: what it holds would wait for the end of its lease."""
     task = asyncio.get_running_loop().create_task(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         with suppress(Unavailable, *AWAY):
             async with asyncio.timeout(_LAST_SECONDS):
-                await task
+                await lane.settle(await task, [])
         raise
 
 

@@ -1,6 +1,6 @@
 """The timers: an index over Redis sorted sets that may be lost at any time and is rebuilt from the database.
 
-One member per ticket (its 16 bytes), scored with the millisecond of its next mark, in one of 64 sets whose
+One member per ticket (its 16 bytes), scored with the millisecond of its next mark, in one of 16 sets whose
 name carries the shard as hash tag. A hash beside each set holds the revision of the row that set the score,
 so that writes that overtake each other do no harm. What is due is decided by the server's own clock.
 """
@@ -27,7 +27,7 @@ __all__ = ["AWAY", "SHARDS", "Claim", "Lane", "Timers", "Wake"]
 
 log = telemetry.logger(__name__)
 
-SHARDS = 64
+SHARDS = 16
 """Fixed at install: another number would leave timers in sets that nobody looks at."""
 
 _CHANNEL = "sla:sooner"
@@ -247,60 +247,66 @@ class Lane:
 
         When only a part of a cluster answers, it is the next call that raises AWAY.
         """
-        self._fail()
+        return (await self.turn((), (), limit))[1]
+
+    async def settle(self, claims: Sequence[Claim], wakes: Sequence[Wake]) -> int:
+        """Put claimed timers where they belong next unless a newer revision did; how many were put.
+
+        Others may claim from these shards again.
+        """
+        return (await self.turn(claims, wakes, 0))[0]
+
+    async def turn(
+        self, claims: Sequence[Claim], wakes: Sequence[Wake], limit: int
+    ) -> tuple[int, list[Claim]]:
+        """Settle and claim in one round trip."""
+        if not claims:
+            self._fail()
         self._rests_until = _FAR
         self._news.clear()
-        shards = self._due_shards()
+        given = _by_shard(wakes)
+        leases: dict[int, bytes] = {claim.shard: claim.lease for claim in claims}
+        shards = [*leases, *(shard for shard in self._due_shards(limit) if shard not in leases)]
         for shard in shards:
             # What is set from here on, perhaps behind the look, is told and lowers this again.
             self._heads[shard] = _FAR
+        calls = [(one, [limit, self._lease_ms, leases.get(one, b""), *given.get(one, ())]) for one in shards]
         try:
-            calls = [(shard, [limit, self._lease_ms]) for shard in shards]
-            replies = await self._timers.run("claim", calls)
+            replies = await self._timers.run("turn", calls)
         except BaseException:
             self.sooner(0)
             raise
-        claims = []
+        settled, claimed = 0, []
         for shard, reply in zip(shards, replies, strict=True):
             if isinstance(reply, Exception):
                 self._failure = reply
                 self.sooner(0, shard)
                 continue
-            now, head, *claimed = reply
+            put, now, head, *claim = reply
+            settled += put
             self._behind = int(now) - _monotonic()
             self._lower(int(head), shard)
-            if claimed:
-                lease, horizon, ids = claimed
+            if claim:
+                lease, horizon, ids = claim
                 tickets = tuple(UUID(bytes=one) for one in ids)
-                claims.append(Claim(shard, lease, int(now), int(horizon), tickets))
-        if not claims:
+                claimed.append(Claim(shard, lease, int(now), int(horizon), tickets))
+        if not claimed:
             self._fail()
-        return claims
+        return settled, claimed
 
     def _fail(self) -> None:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
-    def _due_shards(self) -> Sequence[int]:
+    def _due_shards(self, limit: int) -> Sequence[int]:
+        if not limit:
+            return ()
         if time.monotonic() >= self._looks_at_all:
             self._looks_at_all = time.monotonic() + self._poll_seconds
             return self.shards
         now = _monotonic() + self._behind
         return [shard for shard in self.shards if self._heads[shard] <= now]
-
-    async def settle(self, claims: Sequence[Claim], wakes: Sequence[Wake]) -> int:
-        """Put claimed timers where they belong next, unless they were moved or taken over; how many.
-
-        Others may claim from these shards again.
-        """
-        by_shard = _by_shard(wakes)
-        calls = [(claim.shard, [claim.lease, *by_shard.get(claim.shard, [])]) for claim in claims]
-        settled: int = sum(or_raise(await self._timers.run("settle", calls)))
-        for wake in wakes:
-            if wake.at is not None:
-                self._lower(wake.at, shard_of(wake.ticket_id))
-        return settled
 
     async def rest(self) -> None:
         """Sleep until the next timer rings, one is set that rings sooner, or it is time to look at all."""

@@ -2,8 +2,8 @@
 
 A call may speak of several shards, except in a cluster. ARGV[first] to ARGV[last] are those of one shard.
 
-Beside the revisions under 16-byte ids the hash has three fields: `epoch` (the shard was filled), `serial`
-(counts claims), `held` (the lease under which somebody fires this shard).
+Beside the revisions under 16-byte ids the hash has two fields: `epoch` (the shard was filled) and `held` (the
+lease under which somebody fires this shard: when it ends, in milliseconds with a fraction of its own).
 """
 
 # Each answers with the server's milliseconds, so that the caller knows how far off the new timers are.
@@ -25,67 +25,59 @@ end
 return time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# A lease is the claim's instant plus the lease time, with a fraction of a millisecond that no other
-# claim of that millisecond has: the score itself is the fencing token. While one worker holds a shard
-# no other claims from it, or the order within the shard would be lost.
-# Answers in microseconds: {now, when the next timer rings} or {now, the same, lease, horizon, ids}.
-_CLAIM = """
+# Gives back what was claimed before, if anything was, and claims what is due by now: ARGV[first] is how many
+# at most (0: none), then how long the lease is, the lease of before or nothing, and timers as for `apply`.
+# While one worker holds a shard no other claims from it, or the order within the shard would be lost. It is
+# the revision of a ticket's row that fences: who fires late has a lower one, and what was not due the same.
+# Answers: how many timers were set, now, when the next timer rings (microseconds), and if any were claimed
+# the lease, the instant up to which all were, and their ids.
+_TURN = """
 local time = redis.call('TIME')
 local micros = string.format('%.0f', time[1] * 1000000 + time[2])
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local limit, ended, settled = tonumber(ARGV[first]), ARGV[first + 2], 0
 local function instant(millis)
   return string.format('%.0f', math.ceil(tonumber(millis)) * 1000)
 end
-local function head()
-  return redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or '4e15'
+local function rings(place)
+  return redis.call('ZRANGE', due, place, place, 'WITHSCORES')[2] or '4e15'
 end
-local rings = head()
-if tonumber(rings) > now then
-  return {micros, instant(rings)}
-end
-local state = redis.call('HMGET', rev, 'held', 'serial')
-if tonumber(state[1] or '0') > now then
-  return {micros, instant(state[1])}
-end
-local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, ARGV[first])
-local horizon = now
-if #ids == tonumber(ARGV[first]) then
-  horizon = redis.call('ZSCORE', due, ids[#ids])
-end
-local serial = (tonumber(state[2] or '0') + 1) % 1024
-local lease = string.format('%.17g', now + ARGV[first + 1] + serial / 1024)
-local leased = {}
-for i, id in ipairs(ids) do
-  leased[2 * i - 1], leased[2 * i] = lease, id
-end
-redis.call('ZADD', due, 'XX', unpack(leased))
-redis.call('HSET', rev, 'serial', serial, 'held', lease)
-return {micros, instant(head()), lease, instant(horizon), ids}
-"""
-
-_SETTLE = """
-local settled, lease = 0, tonumber(ARGV[first])
-if tonumber(redis.call('HGET', rev, 'held') or '0') == lease then
-  redis.call('HDEL', rev, 'held')
-end
-for i = first + 1, last, 3 do
-  local id, score = ARGV[i], ARGV[i + 2]
-  if tonumber(redis.call('ZSCORE', due, id) or '-1') == lease then
+local held = redis.call('HGET', rev, 'held') or '0'
+local ours = ended ~= '' and held == ended
+for i = first + 3, last, 3 do
+  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+  if revision >= tonumber(redis.call('HGET', rev, id) or '-1') or (revision == 0 and ours) then
     if score == '' then
       redis.call('ZREM', due, id)
       redis.call('HDEL', rev, id)
     else
       redis.call('ZADD', due, score, id)
-      redis.call('HSET', rev, id, ARGV[i + 1])
+      redis.call('HSET', rev, id, revision)
     end
     settled = settled + 1
   end
 end
-return settled
+local head = rings(0)
+if limit == 0 or tonumber(head) > now then
+  if ours then
+    redis.call('HDEL', rev, 'held')
+  end
+  return {settled, micros, instant(head)}
+end
+if not ours and tonumber(held) > now then
+  return {settled, micros, instant(held)}
+end
+local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, limit)
+local horizon = now
+if #ids == limit then
+  horizon = redis.call('ZSCORE', due, ids[#ids])
+end
+local lease = string.format('%.3f', now + ARGV[first + 1] + time[2] % 1000 / 1000)
+redis.call('HSET', rev, 'held', lease)
+return {settled, micros, instant(rings(#ids)), lease, instant(horizon), ids}
 """
 
-# Returns how many were missing and how many stood elsewhere. A score beyond the one wanted, of the same
-# revision, is a lease: somebody is at work, or died and will be followed when it ends.
+# Returns how many were missing and how many stood elsewhere.
 _REPAIR = """
 local time = redis.call('TIME')
 local missing, moved = 0, 0
@@ -95,7 +87,7 @@ for i = first, last, 3 do
   local known = tonumber(redis.call('HGET', rev, id) or '-1')
   if not found then
     missing = missing + 1
-  elseif revision > known or (revision == known and tonumber(found) < tonumber(score)) then
+  elseif revision > known or (revision == known and tonumber(found) ~= tonumber(score)) then
     moved = moved + 1
   else
     score = nil
@@ -122,7 +114,4 @@ end
 return answers
 """
 
-SCRIPTS = {
-    name: _EACH % body
-    for name, body in {"apply": _APPLY, "claim": _CLAIM, "settle": _SETTLE, "repair": _REPAIR}.items()
-}
+SCRIPTS = {name: _EACH % body for name, body in {"apply": _APPLY, "turn": _TURN, "repair": _REPAIR}.items()}

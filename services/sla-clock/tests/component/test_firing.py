@@ -25,7 +25,7 @@ from sla_clock.handlers.works import Works
 from sla_clock.loop import fire_timers
 from sla_clock.redisnodes import ask
 from sla_clock.store.tables import batch_table, ledger_table
-from sla_clock.timers import Timers
+from sla_clock.timers import SHARDS, Timers
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.tickets.v1 import timeline_pb2
@@ -145,7 +145,7 @@ async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     assert len(works.sent) == 1
-    held = [("HEXISTS", f"{{sla:{n:02}}}:rev", "held") for n in range(64)]
+    held = [("HEXISTS", f"{{sla:{n:02}}}:rev", "held") for n in range(SHARDS)]
     assert not any(await ask(works.timers._redis, held))
 
 

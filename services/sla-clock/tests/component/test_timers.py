@@ -12,7 +12,7 @@ import pytest
 from chassis.clock import utcnow, uuid7
 from chassis.testing import eventually
 from sla_clock.calendar import MICROS, micros
-from sla_clock.timers import Claim, Lane, Timers, Wake, shard_of
+from sla_clock.timers import SHARDS, Claim, Lane, Timers, Wake, shard_of
 
 from .cluster import Cluster
 
@@ -86,9 +86,41 @@ async def test_a_settle_is_refused_when_the_timer_was_moved_meanwhile(timers: Ti
     ticket = uuid7()
     await timers.apply([Wake(ticket, 1, now() - 2000)])
     claims = await lane.claim(10)
-    await timers.apply([Wake(ticket, 2, now() + 60 * MICROS)])
+    await timers.apply([Wake(ticket, 3, now() + 60 * MICROS)])
     assert await lane.settle(claims, [Wake(ticket, 2, None)]) == 0
     assert await timers.armed() == 1
+
+
+async def test_what_was_not_due_after_all_is_set_where_it_belongs(timers: Timers, lane: Lane) -> None:
+    """The index had it too early: the row's revision is the same."""
+    ticket = uuid7()
+    await timers.apply([Wake(ticket, 1, now() - 2000)])
+    claims = await lane.claim(10)
+    assert await lane.settle(claims, [Wake(ticket, 1, now() + 60 * MICROS)]) == 1
+    assert await lane.claim(10) == []
+    assert await timers.armed() == 1
+
+
+async def test_a_timer_of_no_ticket_is_taken_away_by_who_fires_its_shard(timers: Timers, lane: Lane) -> None:
+    ticket = uuid7()
+    await timers.apply([Wake(ticket, 5, now() - 2000)])
+    assert await lane.settle([], [Wake(ticket, 0, None)]) == 0
+    assert await lane.settle(await lane.claim(10), [Wake(ticket, 0, None)]) == 1
+    assert await timers.armed() == 0
+
+
+async def test_one_turn_gives_back_and_claims_what_fell_due_meanwhile(timers: Timers, lane: Lane) -> None:
+    first, second = UUID(int=SHARDS), UUID(int=2 * SHARDS)
+    await timers.apply([Wake(first, 1, now() - 2000)])
+    claims = await lane.claim(10)
+    await timers.apply([Wake(second, 1, now() - 2000)])
+    assert await timers.lane().claim(10) == [], "somebody fires the shard"
+    settled, following = await lane.turn(claims, [Wake(first, 2, None)], 10)
+    assert settled == 1
+    assert tickets_of(following) == {second}
+    assert await timers.lane().claim(10) == []
+    assert await lane.turn(following, [Wake(second, 2, None)], 10) == (1, [])
+    assert await timers.armed() == 0
 
 
 async def test_a_lease_that_ran_out_is_claimed_by_another_and_the_first_cannot_settle(
@@ -101,9 +133,11 @@ async def test_a_lease_that_ran_out_is_claimed_by_another_and_the_first_cannot_s
         first = await dead.claim(10)
         second = await waited(alive)
         assert tickets_of(second) == {ticket}
+        assert await dead.settle(first, []) == 0
+        assert await one.lane().claim(10) == [], "what another holds is not given back"
+        assert await alive.settle(second, [Wake(ticket, 2, now() + 60 * MICROS)]) == 1
         assert await dead.settle(first, [Wake(ticket, 1, None)]) == 0
-        assert await alive.settle(second, [Wake(ticket, 1, None)]) == 1
-        assert await one.armed() == 0
+        assert await one.armed() == 1
 
 
 async def test_two_claims_at_once_never_share_a_timer(timers: Timers) -> None:
@@ -184,13 +218,13 @@ async def test_repair_sets_what_is_missing_or_moved_and_leaves_leases_alone(
     timers: Timers, lane: Lane
 ) -> None:
     missing, moved, leased, newer = (uuid7() for _ in range(4))
-    at = now() + 60 * MICROS
-    await timers.apply([Wake(moved, 1, at), Wake(leased, 1, now() - 2000), Wake(newer, 9, at - 5 * MICROS)])
+    at, past = now() + 60 * MICROS, now() - 2000
+    await timers.apply([Wake(moved, 1, at), Wake(leased, 1, past), Wake(newer, 9, at - 5 * MICROS)])
     await lane.claim(10)
     wanted = [
         Wake(missing, 1, at),
         Wake(moved, 2, at + MICROS),
-        Wake(leased, 1, now() - 2000),
+        Wake(leased, 1, past),
         Wake(newer, 8, at),
     ]
     assert await timers.repair(wanted) == (1, 1)
