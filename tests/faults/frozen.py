@@ -40,7 +40,7 @@ def forget_the_ledger() -> None:
     """Take the mechanism away; fails when it is not where it was."""
     assert _REVISION in firing._ENTER
     assert _KEY in firing._ENTER
-    firing._ENTER = firing._ENTER.replace(_REVISION, "").replace(_KEY, _AGAIN)
+    firing._ENTER = firing._ENTER_NEW = firing._ENTER.replace(_REVISION, "").replace(_KEY, _AGAIN)
     ledger._event_id = lambda *_: str(uuid4())
 
 

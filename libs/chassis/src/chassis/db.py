@@ -39,6 +39,7 @@ __all__ = [
     "Database",
     "Delivery",
     "Driver",
+    "DriverUUID",
     "Tx",
     "chassis_tables",
     "create_chassis_tables",
@@ -54,6 +55,8 @@ __all__ = [
 R = TypeVar("R", bound=Message)
 Driver: TypeAlias = asyncpg.Connection
 """A connection of the driver itself."""
+DriverUUID: Callable[[bytes], UUID] = asyncpg.pgproto.pgproto.UUID
+"""Makes a UUID of 16 bytes as the driver does: the same, but several times as quick to make and to send."""
 _outbox, _inbox, _request = chassis_tables(sa.MetaData())
 _NOTE = insert(_inbox).on_conflict_do_nothing()
 _WRITE = insert(_outbox).on_conflict_do_nothing()

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,6 +19,7 @@ import redis.asyncio as redis
 from redis.exceptions import NoScriptError
 
 from chassis import telemetry
+from chassis.db import DriverUUID
 from chassis.going import going
 from sla_clock.calendar import MICROS
 from sla_clock.redisnodes import AWAY, SECONDS, ask, client, or_raise
@@ -35,8 +37,9 @@ _CHANNEL = "sla:sooner"
 _NEAR_SECONDS = 10.0
 _FAR = 1 << 62
 _SCANNED = 500
-# Arguments of one script call, three a timer: a server that runs a script does nothing else.
-_PACKED = 1000
+_WAKE = Struct(">16sQQ")
+# Timers of one script call, in bytes: a server that runs a script does nothing else.
+_PACKED = 350 * _WAKE.size
 _LISTEN_AGAIN_SECONDS = 1.0
 
 
@@ -47,9 +50,9 @@ class Wake(NamedTuple):
     revision: int
     at: int | None
 
-    def args(self) -> tuple[bytes, int, str]:
+    def packed(self) -> bytes:
         """For a script. Rounded up: a timer that rings a moment late is right, one early is not."""
-        return self.ticket_id.bytes, self.revision, "" if self.at is None else str(-(-self.at // 1000))
+        return _WAKE.pack(self.ticket_id.bytes, self.revision, 0 if self.at is None else -(-self.at // 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,12 @@ class Timers:
     async def apply(self, wakes: Iterable[Wake]) -> None:
         """Set, move or remove timers; older revisions than the known ones change nothing."""
         wakes = tuple(wakes)
-        nows = or_raise(await self.run("apply", list(_by_shard(wakes).items())))
+        nows = or_raise(await self.run("apply", _calls(wakes)))
         await self._tell(wakes, max(map(int, nows), default=0))
 
     async def repair(self, wakes: Sequence[Wake]) -> tuple[int, int]:
         """Set timers that are missing or stand where they should not; returns how many of each."""
-        found = or_raise(await self.run("repair", list(_by_shard(wakes).items())))
+        found = or_raise(await self.run("repair", _calls(wakes)))
         await self._tell(wakes, max((one[2] for one in found), default=0))
         return sum(one[0] for one in found), sum(one[1] for one in found)
 
@@ -215,11 +218,11 @@ class Timers:
         pack: list[tuple[int, list[Any]]] = []
         size = 0
         for call in calls:
-            if pack and (isinstance(self._redis, redis.RedisCluster) or size + len(call[1]) > _PACKED):
+            if pack and (isinstance(self._redis, redis.RedisCluster) or size + len(call[1][-1]) > _PACKED):
                 yield pack
                 pack, size = [], 0
             pack.append(call)
-            size += len(call[1])
+            size += len(call[1][-1])
         yield pack
 
 
@@ -270,7 +273,7 @@ class Lane:
         for shard in shards:
             # What is set from here on, perhaps behind the look, is told and lowers this again.
             self._heads[shard] = _FAR
-        calls = [(one, [limit, self._lease_ms, leases.get(one, b""), *given.get(one, ())]) for one in shards]
+        calls = [(one, [limit, self._lease_ms, leases.get(one, b""), given.get(one, b"")]) for one in shards]
         try:
             replies = await self._timers.run("turn", calls)
         except BaseException:
@@ -288,7 +291,7 @@ class Lane:
             self._lower(int(head), shard)
             if claim:
                 lease, horizon, ids = claim
-                tickets = tuple(UUID(bytes=one) for one in ids)
+                tickets = tuple(map(DriverUUID, ids))
                 claimed.append(Claim(shard, lease, int(now), int(horizon), tickets))
         if not claimed:
             self._fail()
@@ -335,11 +338,15 @@ def _monotonic() -> int:
     return time.monotonic_ns() // 1000
 
 
-def _by_shard(wakes: Iterable[Wake]) -> dict[int, list[Any]]:
-    shards: dict[int, list[Any]] = {}
+def _by_shard(wakes: Iterable[Wake]) -> dict[int, bytes]:
+    shards: dict[int, list[bytes]] = {}
     for wake in wakes:
-        shards.setdefault(shard_of(wake.ticket_id), []).extend(wake.args())
-    return shards
+        shards.setdefault(shard_of(wake.ticket_id), []).append(wake.packed())
+    return {shard: b"".join(packed) for shard, packed in shards.items()}
+
+
+def _calls(wakes: Iterable[Wake]) -> list[tuple[int, list[Any]]]:
+    return [(shard, [packed]) for shard, packed in _by_shard(wakes).items()]
 
 
 def _due(shard: int) -> str:

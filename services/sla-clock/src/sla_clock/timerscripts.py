@@ -1,6 +1,7 @@
 """What Redis runs for the timers, shard by shard: `due` is its set, `rev` its hash, under one hash tag.
 
-A call may speak of several shards, except in a cluster. ARGV[first] to ARGV[last] are those of one shard.
+A call may speak of several shards, except in a cluster. ARGV[first] to ARGV[last] are those of one shard; the
+last of them holds timers, 32 bytes each: the ticket's id, the revision and the millisecond, 0 for none.
 
 Beside the revisions under 16-byte ids the hash has two fields: `epoch` (the shard was filled) and `held` (the
 lease under which somebody fires this shard: when it ends, in milliseconds with a fraction of its own).
@@ -9,11 +10,11 @@ lease under which somebody fires this shard: when it ends, in milliseconds with 
 # Each answers with the server's milliseconds, so that the caller knows how far off the new timers are.
 _APPLY = """
 local time = redis.call('TIME')
-for i = first, last, 3 do
-  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+for at = 1, #ARGV[last], 32 do
+  local id, revision, score = timer(ARGV[last], at)
   local known = tonumber(redis.call('HGET', rev, id) or '-1')
   if revision > known then
-    if score == '' then
+    if score == 0 then
       redis.call('ZREM', due, id)
       redis.call('HDEL', rev, id)
     else
@@ -26,7 +27,7 @@ return time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
 # Gives back what was claimed before, if anything was, and claims what is due by now: ARGV[first] is how many
-# at most (0: none), then how long the lease is, the lease of before or nothing, and timers as for `apply`.
+# at most (0: none), then how long the lease is, the lease of before or nothing, and timers.
 # While one worker holds a shard no other claims from it, or the order within the shard would be lost. It is
 # the revision of a ticket's row that fences: who fires late has a lower one, and what was not due the same.
 # Answers: how many timers were set, now, when the next timer rings (microseconds), and if any were claimed
@@ -44,10 +45,10 @@ local function rings(place)
 end
 local held = redis.call('HGET', rev, 'held') or '0'
 local ours = ended ~= '' and held == ended
-for i = first + 3, last, 3 do
-  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+for at = 1, #ARGV[last], 32 do
+  local id, revision, score = timer(ARGV[last], at)
   if revision >= tonumber(redis.call('HGET', rev, id) or '-1') or (revision == 0 and ours) then
-    if score == '' then
+    if score == 0 then
       redis.call('ZREM', due, id)
       redis.call('HDEL', rev, id)
     else
@@ -81,13 +82,13 @@ return {settled, micros, instant(rings(#ids)), lease, instant(horizon), ids}
 _REPAIR = """
 local time = redis.call('TIME')
 local missing, moved = 0, 0
-for i = first, last, 3 do
-  local id, revision, score = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+for at = 1, #ARGV[last], 32 do
+  local id, revision, score = timer(ARGV[last], at)
   local found = redis.call('ZSCORE', due, id)
   local known = tonumber(redis.call('HGET', rev, id) or '-1')
   if not found then
     missing = missing + 1
-  elseif revision > known or (revision == known and tonumber(found) ~= tonumber(score)) then
+  elseif revision > known or (revision == known and tonumber(found) ~= score) then
     moved = moved + 1
   else
     score = nil
@@ -102,6 +103,9 @@ return {missing, moved, time[1] * 1000 + math.floor(time[2] / 1000)}
 
 # Before each shard's arguments stands how many they are.
 _EACH = """
+local function timer(timers, at)
+  return string.sub(timers, at, at + 15), struct.unpack('>I8I8', timers, at + 16)
+end
 local function work(due, rev, first, last)
 %s
 end

@@ -139,10 +139,10 @@ async def _after(works: Works, batch: Batch, sleepers: Iterable[Sleeper]) -> Non
 
 def _count(entered: Sequence[tuple[Mark, Header]]) -> None:
     BATCH_MARKS.observe(len(entered))
-    for (clock, action), count in Counter((mark.clock, mark.action) for mark, _ in entered).items():
+    kinds = Counter((mark.clock, mark.action, mark.folded, header) for mark, header in entered)
+    for (clock, action, folded, header), count in kinds.items():
         MARKS.labels(clock, action).inc(count)
-    for clock, count in Counter(mark.clock for mark, _ in entered if mark.folded).items():
-        FOLDED.labels(clock).inc(count)
-    missed = ((mark.clock, header) for mark, header in entered if mark.action == Action.BREACH)
-    for (clock, header), count in Counter(missed).items():
-        BREACHES.labels(clock, header.queue, header.priority).inc(count)
+        if folded:
+            FOLDED.labels(clock).inc(count)
+        if action == Action.BREACH:
+            BREACHES.labels(clock, header.queue, header.priority).inc(count)

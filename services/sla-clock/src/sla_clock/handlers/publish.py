@@ -66,11 +66,12 @@ async def send(works: Works, batch: Batch) -> Sent | None:
     except (Unavailable, nats.errors.Error, TimeoutError) as error:
         log.warning("marks wait for the stream", marks=len(batch.marks), error=type(error).__name__)
         return None
-    numbers = [ack.sequence for ack in acks if isinstance(ack, Ack)]
-    stored = micros(utcnow())
+    stored, numbers = micros(utcnow()), []
     for mark, ack in zip(batch.marks, acks, strict=True):
-        if isinstance(ack, Ack) and not ack.duplicate:
-            _lateness(mark.clock).observe(max(0, stored - mark.at) / MICROS)
+        if isinstance(ack, Ack):
+            numbers.append(ack.sequence)
+            if not ack.duplicate:
+                _lateness(mark.clock).observe(max(0, stored - mark.at) / MICROS)
     if len(numbers) < len(batch.marks):
         log.warning("marks not taken by the stream", marks=len(batch.marks) - len(numbers))
         return None

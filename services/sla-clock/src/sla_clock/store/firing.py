@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from chassis.db import Driver
 from sla_clock.calendar import micros
 from sla_clock.store.ledger import Mark
@@ -79,7 +81,8 @@ with woken as (
     $12::bigint[], $13::bool[], $14::bytea[], $15::text[]) with ordinality
     as mark(ticket_id, clock, cycle, mark, generation, action, at, folded, payload, trace, place)
   join woken using (ticket_id) cross join batch
-  on conflict do nothing returning place
+  on conflict do nothing
+  returning place
 )
 select (select id from batch),
   case when (select count(*) from woken) < cardinality($1) then
@@ -87,6 +90,10 @@ select (select id from batch),
   case when (select count(*) from entered) < cardinality($6) then
     (select coalesce(array_agg(place), '{}') from entered) end
 """
+
+
+# The same, but fails when a mark is in the ledger already: to look first costs a tenth of the statement.
+_ENTER_NEW = _ENTER.replace("  on conflict do nothing\n", "")
 
 
 async def read_claimed(conn: Driver, ticket_ids: Sequence[UUID]) -> list[Sleeper]:
@@ -102,7 +109,15 @@ async def lock_overdue(conn: Driver, grace_seconds: float, limit: int) -> tuple[
 
 async def enter(conn: Driver, woken: Sequence[Woken], marks: Sequence[Mark], fired_at: datetime) -> Entered:
     """Move tickets on and enter their marks into the ledger, all at once, unless somebody was faster."""
-    found = await conn.fetchrow(_ENTER, *zip(*woken, strict=True), fired_at, *zip(*marks, strict=True))
+    args = (*zip(*woken, strict=True), fired_at, *zip(*marks, strict=True))
+    if conn.is_in_transaction():
+        # A statement that fails would end it.
+        found = await conn.fetchrow(_ENTER, *args)
+    else:
+        try:
+            found = await conn.fetchrow(_ENTER_NEW, *args)
+        except asyncpg.UniqueViolationError:
+            found = await conn.fetchrow(_ENTER, *args)
     batch, tickets, places = found
     return Entered(
         batch or 0,
