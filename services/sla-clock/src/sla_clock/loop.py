@@ -145,6 +145,8 @@ async def tend(works: Works, sweep_seconds: float) -> None:
                 connection, stream_at, notes_at = works.bus.connections, 0.0, clock() + _NOTES_SECONDS
             if clock() >= stream_at:
                 stream_at = clock() + _STREAM_SECONDS
+                # The limit that refused them may have been raised.
+                works.refused.clear()
                 await check_stream(works)
             if clock() >= notes_at:
                 await check_notes(works, timedelta(seconds=3 * _NOTES_SECONDS))

@@ -40,6 +40,10 @@ SWEPT = Counter("tickdesk_sla_swept_total", "Tickets whose marks were found in t
 REPUBLISHED = Counter(
     "tickdesk_sla_republished_total", "Mark events published by the sweep: late, or lost by the stream."
 )
+TOO_LARGE = Counter(
+    "tickdesk_sla_marks_too_large_total",
+    "Mark events the stream refused for their size, each time; raise its max_msg_size.",
+)
 REBUILD_SECONDS = Histogram(
     "tickdesk_sla_reconcile_seconds",
     "Duration of a comparison of timers and database.",

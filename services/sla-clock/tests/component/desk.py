@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,9 +21,13 @@ from chassis.db import Database
 from chassis.rpc import channel
 from chassis.run import App, running
 from chassis.testing import EventWatch, events
+from sla_clock.handlers.follow import follow
+from sla_clock.handlers.policies import apply_policy
+from sla_clock.handlers.works import Works
 from sla_clock.main import build
 from sla_clock.settings import Settings
 from sla_clock.store.tables import ledger_table
+from sla_clock.timers import Timers
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.sla.v1 import policy_service_pb2_grpc, sla_service_pb2_grpc
@@ -226,3 +230,33 @@ async def a_desk(
         await stack.enter_async_context(desk.stack)
         await desk.start()
         yield desk
+
+
+@asynccontextmanager
+async def some_works(
+    database: Callable[[str], str],
+    nats_url: str,
+    valkey_url: str,
+    *,
+    lease_seconds: float = 30,
+    batch: int = 500,
+) -> AsyncIterator[Works]:
+    """The parts of the service without its loops: the test is the scheduler."""
+    async with (
+        Database(database("sla_clock.migrations"), "sla-clock") as db,
+        Bus(nats_url, "sla-clock") as bus,
+        Timers(valkey_url, lease_seconds=lease_seconds) as timers,
+    ):
+        works = Works(db, bus, timers, batch=batch)
+        async with db.tx() as tx:
+            await apply_policy(works, tx, POLICY)
+        yield works
+
+
+async def followed(works: Works, *cases: Case) -> None:
+    """Tickets that the service has heard of, their timers set."""
+    for case in cases:
+        async with works.db.tx() as tx:
+            await follow(works, tx, case.ticket())
+    await works.timers.apply(works.wakes)
+    works.wakes.clear()

@@ -13,9 +13,7 @@ from uuid import UUID
 import pytest
 import redis.asyncio as redis
 
-from chassis.bus import Bus
 from chassis.clock import utcnow
-from chassis.db import Database
 from chassis.servers import Server
 from chassis.testing import events, eventually
 from sla_clock.calendar import MICROS, micros
@@ -23,17 +21,16 @@ from sla_clock.domain import State
 from sla_clock.handlers.fire import fire_claimed
 from sla_clock.handlers.follow import follow
 from sla_clock.handlers.mend import Pace, reconcile
-from sla_clock.handlers.policies import apply_policy
-from sla_clock.handlers.publish import Batch, check_notes, check_stream, deliver, resend, send
+from sla_clock.handlers.publish import deliver
 from sla_clock.handlers.works import Works
 from sla_clock.store import firing, ledger, tickets, wakes
 from sla_clock.store.firing import Sleeper, read_claimed
-from sla_clock.store.ledger import MarkFilter, Sent
-from sla_clock.timers import Claim, Timers, Wake, shard_of
+from sla_clock.store.ledger import MarkFilter
+from sla_clock.timers import Claim, Wake, shard_of
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
 
-from .desk import POLICY, Case, Desk, a_desk, ago
+from .desk import Case, Desk, a_desk, ago, followed, some_works
 
 CRITICAL = common.PRIORITY_CRITICAL
 TAIL = 4
@@ -116,23 +113,8 @@ async def test_marks_come_out_of_the_database_while_the_index_is_away(
 
 @pytest.fixture
 async def works(database: Callable[[str], str], nats_url: str, valkey_url: str) -> AsyncIterator[Works]:
-    """The parts without the loops: the test is the scheduler."""
-    async with (
-        Database(database("sla_clock.migrations"), "sla-clock") as db,
-        Bus(nats_url, "sla-clock") as bus,
-        Timers(valkey_url, lease_seconds=0.05) as timers,
-    ):
-        works = Works(db, bus, timers)
-        async with db.tx() as tx:
-            await apply_policy(works, tx, POLICY)
+    async with some_works(database, nats_url, valkey_url, lease_seconds=0.05) as works:
         yield works
-
-
-async def _followed(works: Works, case: Case) -> None:
-    async with works.db.tx() as tx:
-        await follow(works, tx, case.ticket())
-    await works.timers.apply(works.wakes)
-    works.wakes.clear()
 
 
 async def _claimed_twice(works: Works) -> tuple[list[Claim], list[Claim]]:
@@ -146,12 +128,6 @@ async def _claimed_twice(works: Works) -> tuple[list[Claim], list[Claim]]:
     return zombie, again
 
 
-async def _delivered(works: Works, batch: Batch) -> None:
-    sent = await send(works, batch)
-    assert sent is not None
-    await _note(works, sent)
-
-
 async def _ledger(works: Works, case: Case) -> list[str]:
     async with works.db.tx() as tx:
         marks, _ = await ledger.list_marks(tx, MarkFilter(ticket_id=UUID(case.id)), 50)
@@ -161,7 +137,7 @@ async def _ledger(works: Works, case: Case) -> list[str]:
 async def test_a_worker_paused_beyond_its_lease_does_not_tell_a_mark_again(works: Works) -> None:
     """faults 13."""
     case = Case(ago(11), CRITICAL)
-    await _followed(works, case)
+    await followed(works, case)
     async with events(works.bus, sla.MarkReached) as watch:
         zombie, other = await _claimed_twice(works)
         lane = works.timers.lane()
@@ -187,7 +163,7 @@ async def test_revision_and_ledger_each_keep_a_mark_from_taking_effect_twice(
 ) -> None:
     """faults 13, with its control: once neither is there, the mark doubles."""
     case = Case(ago(11), CRITICAL)
-    await _followed(works, case)
+    await followed(works, case)
     zombie, other = await _claimed_twice(works)
     async with works.db.driver() as conn:
         if "key" in forgotten:
@@ -202,7 +178,7 @@ async def test_revision_and_ledger_each_keep_a_mark_from_taking_effect_twice(
 
 async def test_two_workers_at_the_same_mark_at_once_tell_it_once(works: Works) -> None:
     case = Case(ago(11), CRITICAL)
-    await _followed(works, case)
+    await followed(works, case)
     zombie, other = await _claimed_twice(works)
     fired = await asyncio.gather(fire_claimed(works, zombie), fire_claimed(works, other))
     assert sorted(len(batch.marks) for batch, _ in fired) == [0, 2]
@@ -215,7 +191,7 @@ async def test_of_tickets_read_together_one_that_changed_meanwhile_is_left_out(
     """A batch is not lost with one of its tickets."""
     cases = [Case(ago(11), CRITICAL) for _ in range(6)]
     for case in cases:
-        await _followed(works, case)
+        await followed(works, case)
     claims = await works.timers.lane().claim(10)
     read = firing.read_claimed
 
@@ -236,7 +212,7 @@ async def test_a_pause_and_a_breach_at_once_never_both_win(works: Works) -> None
     """faults 33: whoever gets the row first decides."""
     cases = [Case(ago(101), CRITICAL).replied(ago(100)) for _ in range(20)]
     for case in cases:
-        await _followed(works, case)
+        await followed(works, case)
 
     async def pause(case: Case) -> None:
         # Before the target ran out, but heard of only now.
@@ -256,93 +232,11 @@ async def test_a_pause_and_a_breach_at_once_never_both_win(works: Works) -> None
     assert all(wake.at is None for wake in wakes)
 
 
-async def test_marks_wait_in_the_ledger_while_the_stream_is_away(works: Works, nats_server: Server) -> None:
-    """faults 9."""
-    case = Case(ago(11), CRITICAL)
-    await _followed(works, case)
-    nats_server.kill()
-    await eventually(lambda: not works.bus.client.is_connected)
-    lane = works.timers.lane()
-    claims = await lane.claim(10)
-    batch, wakes = await fire_claimed(works, claims)
-    assert await send(works, batch) is None
-    assert await lane.settle(claims, wakes) == 1
-    nats_server.start()
-    await eventually(lambda: works.bus.client.is_connected, 10)
-    async with events(works.bus, sla.MarkReached) as watch:
-        assert await resend(works, timedelta(0)) == 1
-        assert await resend(works, timedelta(0)) == 0
-        assert (await watch.next()).ticket.id == case.id
-
-
-async def test_marks_that_the_stream_has_lost_are_sent_again(works: Works) -> None:
-    """faults 10: an acknowledged tail may go; sequence numbers are then given out twice."""
-    first, lost = Case(ago(11), CRITICAL), Case(ago(11), CRITICAL)
-    for case in (first, lost):
-        await _followed(works, case)
-        batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
-        await _delivered(works, batch)
-    assert await check_stream(works) == 0
-    state = (await works.bus.js.stream_info("SLA")).state
-    assert state.last_seq == 4
-    await _emptied(works)
-    assert await check_stream(works) == 2
-    async with events(works.bus, sla.MarkReached) as watch:
-        assert await resend(works, timedelta(0)) == 2
-        await eventually(lambda: len(watch.seen) == 4)
-        assert {one.ticket.id for one in watch.of(sla.MarkReached)} == {first.id, lost.id}
-    assert await check_stream(works) == 0
-
-
-async def _sent(works: Works, tickets: int) -> Sent:
-    """A batch of so many tickets that the stream has stored and nobody has noted."""
-    for _ in range(tickets):
-        await _followed(works, Case(ago(11), CRITICAL))
-    batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
-    sent = await send(works, batch)
-    assert sent is not None
-    return sent
-
-
-async def _note(works: Works, *sent: Sent) -> None:
-    async with works.db.tx() as tx:
-        await ledger.batches_sent(tx, list(sent), tx.now)
-
-
-async def _emptied(works: Works) -> None:
-    """The stream goes back to its beginning."""
-    await works.bus.js.delete_stream("SLA")
-    works.bus._known.clear()
-    await works.bus.ensure_stream("SLA")
-
-
-async def test_a_note_that_is_written_behind_the_comparison_does_not_hide_a_loss(works: Works) -> None:
-    """faults 10: one replica notes what the stream has lost, the other has sent more since."""
-    late = await _sent(works, 1)
-    await _emptied(works)
-    await _note(works, late, await _sent(works, 2))
-    assert await check_stream(works) == 0, "the newest number looks well"
-    assert await check_notes(works, timedelta(minutes=1)) == 1
-    assert await resend(works, timedelta(0)) == 1
-    assert await check_notes(works, timedelta(minutes=1)) == 0
-    assert (await works.bus.js.stream_info("SLA")).state.messages == 6
-
-
-async def test_of_two_batches_under_one_number_one_was_lost(works: Works) -> None:
-    """faults 10."""
-    late = await _sent(works, 1)
-    await _emptied(works)
-    await _note(works, late, await _sent(works, 1))
-    assert await check_stream(works) == 2
-    assert await resend(works, timedelta(0)) == 2
-    assert (await works.bus.js.stream_info("SLA")).state.messages == 4
-
-
 async def test_the_index_is_mended_both_ways(works: Works) -> None:
     """faults 7: missing, moved and orphan timers are counted and repaired."""
     cases = [Case(ago(1)) for _ in range(5)]
     for case in cases:
-        await _followed(works, case)
+        await followed(works, case)
     orphan = UUID(int=77)
     await works.timers.apply([Wake(orphan, 1, micros(utcnow()) + 60 * MICROS)])
     gone = UUID(cases[0].id)

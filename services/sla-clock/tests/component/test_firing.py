@@ -13,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 
 from chassis.bus import Ack, Bus, Outgoing
-from chassis.db import Database
 from chassis.servers import Server
 from chassis.testing import events, eventually
 from sla_clock.handlers.fire import fire_claimed
@@ -25,36 +24,20 @@ from sla_clock.handlers.works import Works
 from sla_clock.loop import fire_timers
 from sla_clock.redisnodes import ask
 from sla_clock.store.tables import batch_table, ledger_table
-from sla_clock.timers import SHARDS, Timers
+from sla_clock.timers import SHARDS
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.tickets.v1 import timeline_pb2
 
-from .desk import POLICY, Case, Desk, ago
+from .desk import POLICY, Case, Desk, ago, followed, some_works
 
 CRITICAL = common.PRIORITY_CRITICAL
 
 
 @pytest.fixture
 async def works(database: Callable[[str], str], nats_url: str, valkey_url: str) -> AsyncIterator[Works]:
-    """The parts without the loops."""
-    async with (
-        Database(database("sla_clock.migrations"), "sla-clock") as db,
-        Bus(nats_url, "sla-clock") as bus,
-        Timers(valkey_url, lease_seconds=30) as timers,
-    ):
-        works = Works(db, bus, timers, batch=8)
-        async with db.tx() as tx:
-            await apply_policy(works, tx, POLICY)
+    async with some_works(database, nats_url, valkey_url, batch=8) as works:
         yield works
-
-
-async def followed(works: Works, cases: Sequence[Case]) -> None:
-    for case in cases:
-        async with works.db.tx() as tx:
-            await follow(works, tx, case.ticket())
-    await works.timers.apply(works.wakes)
-    works.wakes.clear()
 
 
 @asynccontextmanager
@@ -90,7 +73,7 @@ async def test_within_a_shard_marks_leave_in_the_order_of_their_instants(works: 
     shard = [str(UUID(int=64 * number + 5)) for number in range(24)]
     # Of an hour 70 % are due for all of them, 80 % for the older ones: after some of the younger ones' 70 %.
     cases = [Case(ago(3060 - 20 * number), id=one) for number, one in enumerate(shard)]
-    await followed(works, cases[::-1])
+    await followed(works, *cases[::-1])
     lane = works.timers.lane()
     told: list[tuple[int, str]] = []
     while claims := await lane.claim(5):
@@ -106,7 +89,7 @@ async def test_a_stream_that_does_not_answer_holds_the_lanes_back(works: Works, 
     """What waits stays in the database: a lane enters one batch and sends it before the next."""
     cases = [Case(ago(7.2), CRITICAL) for _ in range(150)]
     await works.bus.ensure_stream("SLA")
-    await followed(works, cases)
+    await followed(works, *cases)
     os.kill(nats_server.pid, signal.SIGSTOP)
     try:
         async with firing(works), events_of(nats_server) as watch:
@@ -127,7 +110,7 @@ async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(
     works: Works, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the shards that it holds would wait for the end of its lease."""
-    await followed(works, [Case(ago(7.5), CRITICAL)])
+    await followed(works, Case(ago(7.5), CRITICAL))
     publish, reached, go_on = works.bus.publish, asyncio.Event(), asyncio.Event()
 
     async def slowly(sent: Sequence[Outgoing], timeout: float = 5.0) -> list[Ack | Exception]:
@@ -151,7 +134,7 @@ async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(
 
 async def test_any_lane_whose_index_is_away_asks_the_database(works: Works, valkey_server: Server) -> None:
     """faults 8: in a cluster the first lane's shards may be on the nodes that live."""
-    await followed(works, [Case(ago(9.5), CRITICAL) for _ in range(3)])
+    await followed(works, *[Case(ago(9.5), CRITICAL) for _ in range(3)])
     valkey_server.kill()
     last = asyncio.create_task(fire_timers(works, works.timers.lane(15, 16), 0.1))  # noqa: TID251 - a process
     try:

@@ -104,7 +104,7 @@ async def test_a_desk_of_yesterday_goes_on_where_it_stood(
 
 async def _all_noted(desk: Desk) -> bool:
     async with desk.db.tx() as tx:
-        return not await ledger.lock_unsent(tx, tx.now, 10)
+        return not await ledger.lock_unsent(tx, tx.now, (), 10)
 
 
 def _told(marks: list[sla.MarkReached]) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 import nats.errors
+from nats.js.errors import APIError
 from prometheus_client import Histogram
 
 from chassis import telemetry
@@ -19,7 +20,7 @@ from chassis.errors import Unavailable
 from chassis.going import going
 from sla_clock.calendar import MICROS, micros, moment
 from sla_clock.handlers.works import Works
-from sla_clock.metrics import LATENESS, REPUBLISHED
+from sla_clock.metrics import LATENESS, REPUBLISHED, TOO_LARGE
 from sla_clock.store import ledger, tickets
 from sla_clock.store.ledger import Mark, Sent
 from tickdesk.sla.v1.events_pb2 import MarkReached
@@ -31,6 +32,12 @@ _SUBJECT = MarkReached.DESCRIPTOR.full_name
 _KEPT_BY_STREAM = timedelta(days=7)
 _AGAIN_SECONDS = (0.1, 0.5, 1.0, 2.0)
 _NOTE_SECONDS = 0.1
+# JetStream's error for a message beyond the stream's max_msg_size.
+_TOO_LARGE = 10054
+
+
+class Refused(Exception):
+    """The stream will not take an event of a batch however often it is sent: it is larger than its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +50,16 @@ class Batch:
 
 
 async def deliver(works: Works, batch: Batch) -> None:
-    """Send a batch until the stream has it: whoever fires does not run ahead of a stream that is slow."""
+    """Send a batch until the stream has it: whoever fires does not run ahead of a stream that is slow.
+
+    One that is refused is left to the sweep; it would keep all others waiting.
+    """
     tries = 0
     while going():
-        sent = await send(works, batch)
+        try:
+            sent = await send(works, batch)
+        except Refused:
+            return
         if sent is not None:
             if sent.batch:
                 works.note(sent)
@@ -56,7 +69,7 @@ async def deliver(works: Works, batch: Batch) -> None:
 
 
 async def send(works: Works, batch: Batch) -> Sent | None:
-    """Send a batch once; None when the stream does not have all of it."""
+    """Send a batch once; None when the stream does not have all of it. Raises Refused."""
     if not batch.marks:
         return Sent(batch.number, None, None)
     try:
@@ -66,19 +79,37 @@ async def send(works: Works, batch: Batch) -> Sent | None:
     except (Unavailable, nats.errors.Error, TimeoutError) as error:
         log.warning("marks wait for the stream", marks=len(batch.marks), error=type(error).__name__)
         return None
-    stored, numbers = micros(utcnow()), []
-    for mark, ack in zip(batch.marks, acks, strict=True):
-        if isinstance(ack, Ack):
-            numbers.append(ack.sequence)
-            if not ack.duplicate:
-                _lateness(mark.clock).observe(max(0, stored - mark.at) / MICROS)
-    if len(numbers) < len(batch.marks):
-        log.warning("marks not taken by the stream", marks=len(batch.marks) - len(numbers))
+    numbers, failures = _sorted_out(batch, acks)
+    if failures:
+        log.warning("marks not taken by the stream", marks=len(failures), error=str(failures[0])[:200])
+        if all(map(_is_refusal, failures)):
+            TOO_LARGE.inc(len(failures))
+            raise Refused
         return None
     if works.compared != works.bus.connections:
         # Some may have been stored behind a new connection, before what it lost was looked for.
         return None
     return Sent(batch.number, min(numbers), max(numbers))
+
+
+def _sorted_out(batch: Batch, acks: Sequence[Ack | Exception]) -> tuple[list[int], list[Exception]]:
+    """The numbers of what the stream has stored now or before, its lateness told, and what went wrong."""
+    stored = micros(utcnow())
+    numbers: list[int] = []
+    failures: list[Exception] = []
+    for mark, ack in zip(batch.marks, acks, strict=True):
+        if isinstance(ack, Exception):
+            failures.append(ack)
+            continue
+        numbers.append(ack.sequence)
+        if not ack.duplicate:
+            _lateness(mark.clock).observe(max(0, stored - mark.at) / MICROS)
+    return numbers, failures
+
+
+def _is_refusal(failure: Exception) -> bool:
+    too_large = isinstance(failure, APIError) and failure.err_code == _TOO_LARGE
+    return too_large or isinstance(failure, nats.errors.MaxPayloadError)
 
 
 async def _compare(works: Works) -> None:
@@ -126,14 +157,20 @@ async def note_sent(works: Works) -> None:
 async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
     """Send batches, oldest first, that have waited for the stream at least that long; how many were sent.
 
+    One that is refused is passed over until `works.refused` is cleared.
+
     Raises Unavailable, and notes nothing, when the connection was made again meanwhile.
     """
     count, connection = 0, works.bus.connections
     async with works.db.tx() as tx:
         before = moment(await tickets.instant(tx)) - older
-        for number, fired_at in await ledger.lock_unsent(tx, before, limit):
+        for number, fired_at in await ledger.lock_unsent(tx, before, works.refused, limit):
             marks = await ledger.batch_marks(tx, number)
-            sent = await send(works, Batch(number, fired_at, marks))
+            try:
+                sent = await send(works, Batch(number, fired_at, marks))
+            except Refused:
+                works.refused.add(number)
+                continue
             if sent is None:
                 break
             await ledger.batches_sent(tx, [sent], utcnow())

@@ -88,6 +88,7 @@ class Works:
     to_note: asyncio.Event = field(default_factory=asyncio.Event)
     compared: int = 0
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refused: set[int] = field(default_factory=set)
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
     replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     index_lost: asyncio.Event = field(default_factory=asyncio.Event)

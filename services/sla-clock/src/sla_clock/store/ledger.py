@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -109,11 +109,14 @@ async def batch_marks(tx: Tx, batch: int) -> list[Mark]:
     return [Mark(**{**one, "at": micros(one["at"])}) for one in (await tx.execute(query)).mappings()]
 
 
-async def lock_unsent(tx: Tx, before: datetime, limit: int) -> list[tuple[int, datetime]]:
+async def lock_unsent(
+    tx: Tx, before: datetime, but: Collection[int], limit: int
+) -> list[tuple[int, datetime]]:
     """Oldest batches not known to be in the stream, with their instants, held until the unit of work ends."""
     query = (
         sa.select(batch_table.c.id, batch_table.c.fired_at)
         .where(batch_table.c.published_at.is_(None), batch_table.c.fired_at < before)
+        .where(batch_table.c.id.not_in(but))
         .order_by(batch_table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

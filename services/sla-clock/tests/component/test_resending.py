@@ -1,0 +1,141 @@
+"""What is entered and not in the stream, or no longer, is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import pytest
+
+from chassis.servers import Server
+from chassis.testing import events, eventually
+from sla_clock.handlers.fire import fire_claimed
+from sla_clock.handlers.publish import Batch, check_notes, check_stream, deliver, resend, send
+from sla_clock.handlers.works import Works
+from sla_clock.store import ledger
+from sla_clock.store.ledger import Sent
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.sla.v1 import events_pb2 as sla
+
+from .desk import Case, ago, followed, some_works
+
+CRITICAL = common.PRIORITY_CRITICAL
+
+
+@pytest.fixture
+async def works(database: Callable[[str], str], nats_url: str, valkey_url: str) -> AsyncIterator[Works]:
+    async with some_works(database, nats_url, valkey_url) as works:
+        yield works
+
+
+async def _delivered(works: Works, batch: Batch) -> None:
+    sent = await send(works, batch)
+    assert sent is not None
+    await _note(works, sent)
+
+
+async def test_marks_wait_in_the_ledger_while_the_stream_is_away(works: Works, nats_server: Server) -> None:
+    """faults 9."""
+    case = Case(ago(11), CRITICAL)
+    await followed(works, case)
+    nats_server.kill()
+    await eventually(lambda: not works.bus.client.is_connected)
+    lane = works.timers.lane()
+    claims = await lane.claim(10)
+    batch, wakes = await fire_claimed(works, claims)
+    assert await send(works, batch) is None
+    assert await lane.settle(claims, wakes) == 1
+    nats_server.start()
+    await eventually(lambda: works.bus.client.is_connected, 10)
+    async with events(works.bus, sla.MarkReached) as watch:
+        assert await resend(works, timedelta(0)) == 1
+        assert await resend(works, timedelta(0)) == 0
+        assert (await watch.next()).ticket.id == case.id
+
+
+async def test_marks_that_the_stream_has_lost_are_sent_again(works: Works) -> None:
+    """faults 10: an acknowledged tail may go; sequence numbers are then given out twice."""
+    first, lost = Case(ago(11), CRITICAL), Case(ago(11), CRITICAL)
+    for case in (first, lost):
+        await followed(works, case)
+        batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
+        await _delivered(works, batch)
+    assert await check_stream(works) == 0
+    state = (await works.bus.js.stream_info("SLA")).state
+    assert state.last_seq == 4
+    await _emptied(works)
+    assert await check_stream(works) == 2
+    async with events(works.bus, sla.MarkReached) as watch:
+        assert await resend(works, timedelta(0)) == 2
+        await eventually(lambda: len(watch.seen) == 4)
+        assert {one.ticket.id for one in watch.of(sla.MarkReached)} == {first.id, lost.id}
+    assert await check_stream(works) == 0
+
+
+async def _sent(works: Works, tickets: int) -> Sent:
+    """A batch of so many tickets that the stream has stored and nobody has noted."""
+    for _ in range(tickets):
+        await followed(works, Case(ago(11), CRITICAL))
+    batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
+    sent = await send(works, batch)
+    assert sent is not None
+    return sent
+
+
+async def _note(works: Works, *sent: Sent) -> None:
+    async with works.db.tx() as tx:
+        await ledger.batches_sent(tx, list(sent), tx.now)
+
+
+async def _emptied(works: Works) -> None:
+    """The stream goes back to its beginning."""
+    await works.bus.js.delete_stream("SLA")
+    works.bus._known.clear()
+    await works.bus.ensure_stream("SLA")
+
+
+async def test_a_note_that_is_written_behind_the_comparison_does_not_hide_a_loss(works: Works) -> None:
+    """faults 10: one replica notes what the stream has lost, the other has sent more since."""
+    late = await _sent(works, 1)
+    await _emptied(works)
+    await _note(works, late, await _sent(works, 2))
+    assert await check_stream(works) == 0, "the newest number looks well"
+    assert await check_notes(works, timedelta(minutes=1)) == 1
+    assert await resend(works, timedelta(0)) == 1
+    assert await check_notes(works, timedelta(minutes=1)) == 0
+    assert (await works.bus.js.stream_info("SLA")).state.messages == 6
+
+
+async def test_of_two_batches_under_one_number_one_was_lost(works: Works) -> None:
+    """faults 10."""
+    late = await _sent(works, 1)
+    await _emptied(works)
+    await _note(works, late, await _sent(works, 1))
+    assert await check_stream(works) == 2
+    assert await resend(works, timedelta(0)) == 2
+    assert (await works.bus.js.stream_info("SLA")).state.messages == 4
+
+
+async def test_a_batch_that_the_stream_refuses_keeps_no_other_waiting(works: Works) -> None:
+    """faults 9: an operator's limit is too low for one; once it is raised the batch goes out."""
+    await works.bus.ensure_stream("SLA")
+    config = (await works.bus.js.stream_info("SLA")).config
+    await works.bus.js.update_stream(config.evolve(max_msg_size=2000))
+    batches = []
+    for case in (Case(ago(11), CRITICAL, assignee="x" * 3000), Case(ago(11), CRITICAL)):
+        await followed(works, case)
+        claims = await works.timers.lane().claim(10)
+        batch, wakes = await fire_claimed(works, claims)
+        async with asyncio.timeout(10):
+            await deliver(works, batch)
+        await works.timers.lane().settle(claims, wakes)
+        batches.append(batch.number)
+    assert [one.batch for one in works.sent] == batches[1:]
+    assert await resend(works, timedelta(0)) == 1, "the one that was not noted"
+    assert len(works.refused) == 1
+    await works.bus.js.update_stream(config)
+    assert await resend(works, timedelta(0)) == 0
+    works.refused.clear()
+    assert await resend(works, timedelta(0)) == 1
+    assert (await works.bus.js.stream_info("SLA")).state.messages == 4
