@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import grpc.aio
+import nats.errors
 import sqlalchemy as sa
 
 from chassis.bus import Ack, Bus, Outgoing, Subscription
@@ -29,6 +30,7 @@ from chassis.servers import Server, free_port
 from chassis.testing import eventually
 from sla_clock.policy import Policy
 from sla_clock.policyfile import load
+from sla_clock.store.tables import batch_table
 from tests.faults.history import Effect, Key, expected, judge
 from tests.faults.story import Story
 from tickdesk.sla.v1.events_pb2 import MarkReached
@@ -89,7 +91,7 @@ class Witness:
 
     def __init__(self, db: Database, bus: Bus) -> None:
         self.keys: Counter[Key] = Counter()
-        self._db = db
+        self._bus, self._db = bus, db
         self._consumer = Consumer(bus, db, "SLA", [Subscription(MarkReached, self._note)])
 
     @asynccontextmanager
@@ -106,6 +108,14 @@ class Witness:
         async with self._db.tx() as tx:
             found = (await tx.execute(sa.select(_effect))).mappings()
             return [Effect(**{**row, "folded": tuple(row["folded"])}) for row in found]
+
+    async def is_done(self) -> bool:
+        """Whether it has handled all that is in the stream."""
+        try:
+            state = await self._bus.js.consumer_info("SLA", self._bus.service)
+        except (nats.errors.Error, TimeoutError):
+            return False
+        return not (state.num_pending or state.num_ack_pending)
 
     async def _note(self, tx: Tx, event: MarkReached) -> None:
         row = {
@@ -200,13 +210,18 @@ class Clockwork:
         return {key: at for story in self.told for key, at in expected(story.ticket(), self.policy).items()}
 
     async def complete(self, wanted: Set[Key]) -> list[Effect]:
-        """Wait until these marks have taken effect, and longer than any lease: then nothing more may come."""
+        """Wait until these marks have taken effect, and until nothing more may come."""
         try:
             await eventually(lambda: wanted <= self.witness.keys.keys(), SECONDS)
         except AssertionError:
             return await self.witness.effects()
-        # A double would come from a worker that outlives a lease, or from the sweep behind it.
+        # A double would come from a worker that outlives a lease, or from the sweep behind it,
         await asyncio.sleep(3 * LEASE)
+        # or, seconds later, from who sends again what a worker had sent when it died.
+        async with Database(self.servers.postgres_url, "witness") as db:
+            await eventually(partial(_all_sent, db), SECONDS)
+        # The stream has all of it by now, the witness perhaps not yet.
+        await eventually(self.witness.is_done, SECONDS)
         return await self.witness.effects()
 
     async def exactly_once(self) -> list[Effect]:
@@ -266,6 +281,13 @@ def _environment(servers: Servers, folder: Path, knobs: dict[str, str]) -> dict[
     }
     named = {f"TICKDESK_SLA_CLOCK_{name.upper()}": value for name, value in given.items()}
     return named | {"PYTHONPATH": PYTHONPATH}
+
+
+async def _all_sent(db: Database) -> bool:
+    """Whether the service has noted of each batch of marks that the stream has it."""
+    unsent = sa.select(batch_table.c.id).where(batch_table.c.published_at.is_(None))
+    async with db.tx() as tx:
+        return not await tx.conn.scalar(sa.select(unsent.exists()))
 
 
 async def _make_ledger(url: str) -> None:
