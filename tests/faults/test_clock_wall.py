@@ -6,8 +6,9 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,18 +53,35 @@ async def test_whether_a_moved_mark_lies_ahead_is_not_for_a_wrong_clock_to_say(
     async with clockwork(servers, database(), tmp_path) as work:
         work.replica("tests.faults.stepped", STEP=str(step))
         await work.ready()
-        later, sooner = Story(after(0), common.PRIORITY_HIGH), Story(after(0), common.PRIORITY_NORMAL)
-        await work.tell([later, sooner])
-        await eventually(lambda: times(work, later, "25%") == times(work, sooner, "25%") == 1, SECONDS)
-        # From 1.25 s to 7 s after the creation: to a clock that is ahead this has passed.
-        await work.publish([later.reprioritised("low", after(0)).event()])
-        await work.heard([later])
+        sooner = await told(work, common.PRIORITY_NORMAL)
+        later = await moved_ahead(work)
         # From 1 s to 0.5 s after the creation: to a clock that is behind this is to come.
         step.write_text(str(-MINUTES_5))
         await work.publish([sooner.reprioritised("critical", after(0)).event()])
+        await work.heard([sooner])
         await eventually(lambda: times(work, later, "25%") == 2, SECONDS)
-        await eventually(lambda: times(work, sooner, "150%") == 1, SECONDS)
+        await work.complete({(sooner.id, "resolution", 1, "150%")})
         assert times(work, sooner, "25%") == 1
+
+
+async def told(work: Clockwork, priority: Any) -> Story:
+    """A ticket whose first mark has been told."""
+    story = Story(after(0), priority)
+    await work.tell([story])
+    await eventually(lambda: times(work, story, "25%") == 1, SECONDS)
+    return story
+
+
+async def moved_ahead(work: Clockwork) -> Story:
+    """A ticket whose first mark was told and moved from 1.25 s to 7 s after its creation.
+
+    To a clock that is ahead this has passed. Where it truly has, on a slow machine, another ticket is needed.
+    """
+    story = await told(work, common.PRIORITY_HIGH)
+    await work.publish([story.reprioritised("low", after(0)).event()])
+    await work.heard([story])
+    passed = utcnow() > story.created + timedelta(seconds=7)
+    return await moved_ahead(work) if passed else story
 
 
 def times(work: Clockwork, story: Story, mark: str) -> int:
