@@ -29,6 +29,15 @@ async def works(database: Callable[[str], str], nats_url: str, valkey_url: str) 
         yield works
 
 
+async def _fired(works: Works) -> Batch:
+    """What is due, entered but not sent; its timers are settled, or their shards would be held."""
+    lane = works.timers.lane()
+    claims = await lane.claim(10)
+    batch, wakes = await fire_claimed(works, claims)
+    assert await lane.settle(claims, wakes) == len(wakes) > 0
+    return batch
+
+
 async def _delivered(works: Works, batch: Batch) -> None:
     sent = await send(works, batch)
     assert sent is not None
@@ -41,11 +50,7 @@ async def test_marks_wait_in_the_ledger_while_the_stream_is_away(works: Works, n
     await followed(works, case)
     nats_server.kill()
     await eventually(lambda: not works.bus.client.is_connected)
-    lane = works.timers.lane()
-    claims = await lane.claim(10)
-    batch, wakes = await fire_claimed(works, claims)
-    assert await send(works, batch) is None
-    assert await lane.settle(claims, wakes) == 1
+    assert await send(works, await _fired(works)) is None
     nats_server.start()
     await eventually(lambda: works.bus.client.is_connected, 10)
     async with events(works.bus, sla.MarkReached) as watch:
@@ -59,8 +64,7 @@ async def test_marks_that_the_stream_has_lost_are_sent_again(works: Works) -> No
     first, lost = Case(ago(11), CRITICAL), Case(ago(11), CRITICAL)
     for case in (first, lost):
         await followed(works, case)
-        batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
-        await _delivered(works, batch)
+        await _delivered(works, await _fired(works))
     assert await check_stream(works) == 0
     state = (await works.bus.js.stream_info("SLA")).state
     assert state.last_seq == 4
@@ -77,8 +81,7 @@ async def _sent(works: Works, tickets: int) -> Sent:
     """A batch of so many tickets that the stream has stored and nobody has noted."""
     for _ in range(tickets):
         await followed(works, Case(ago(11), CRITICAL))
-    batch, _ = await fire_claimed(works, await works.timers.lane().claim(10))
-    sent = await send(works, batch)
+    sent = await send(works, await _fired(works))
     assert sent is not None
     return sent
 
@@ -125,11 +128,9 @@ async def test_a_batch_that_the_stream_refuses_keeps_no_other_waiting(works: Wor
     batches = []
     for case in (Case(ago(11), CRITICAL, assignee="x" * 3000), Case(ago(11), CRITICAL)):
         await followed(works, case)
-        claims = await works.timers.lane().claim(10)
-        batch, wakes = await fire_claimed(works, claims)
+        batch = await _fired(works)
         async with asyncio.timeout(10):
             await deliver(works, batch)
-        await works.timers.lane().settle(claims, wakes)
         batches.append(batch.number)
     assert [one.batch for one in works.sent] == batches[1:]
     assert await resend(works, timedelta(0)) == 1, "the one that was not noted"
