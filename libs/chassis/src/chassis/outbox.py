@@ -77,7 +77,7 @@ class Relay:
                 # Another replica is publishing and may have looked before our commit.
                 await asyncio.sleep(_BUSY_SECONDS)
                 return True
-            driver = await _driver(tx)
+            driver = await tx.driver()
             rows = await driver.fetch(_PENDING_ROWS, _BATCH)
             if not rows:
                 return False
@@ -153,7 +153,7 @@ class Relay:
         # A number handed out twice: the stream went back between two checks and has begun to refill.
         if fresh and min(fresh) <= high:
             await _reset(tx, min(fresh) - 1, stream_of(rows[0]["type"]))
-        await (await _driver(tx)).execute(_MARK, utcnow(), list(done), list(done.values()))
+        await (await tx.driver()).execute(_MARK, utcnow(), list(done), list(done.values()))
 
     async def _housekeep(self) -> None:
         if self._bus.connections != self._checked_connection or self._is_due("check", _CHECK_SECONDS):
@@ -210,11 +210,6 @@ _MARK = (
 _BACKLOG = sa.select(
     sa.func.count().label("pending"), sa.func.min(_outbox.c.created_at).label("oldest")
 ).where(_outbox.c.published_at.is_(None))
-
-
-async def _driver(tx: Tx) -> Any:
-    """The driver's connection: at thousands of rows a second the statement layer costs more than the rest."""
-    return (await tx.conn.get_raw_connection()).driver_connection
 
 
 @asynccontextmanager
