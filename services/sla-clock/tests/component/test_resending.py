@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from chassis.bus import Bus
 from chassis.servers import Server
 from chassis.testing import events, eventually
 from sla_clock.handlers.fire import fire_claimed
@@ -96,6 +98,30 @@ async def _emptied(works: Works) -> None:
     await works.bus.js.delete_stream("SLA")
     works.bus._known.clear()
     await works.bus.ensure_stream("SLA")
+
+
+class Overtaken(Bus):
+    """While it looks into the stream, another replica finds what is lost and takes it back."""
+
+    other: Works | None = None
+
+    async def stored(self, stream: str, number: int) -> str | None:
+        found = await super().stored(stream, number)
+        if self.other:
+            other, self.other = self.other, None
+            assert await check_stream(other) == 2
+        return found
+
+
+async def test_two_replicas_that_find_the_same_loss_both_go_on(works: Works, nats_url: str) -> None:
+    """faults 10: nothing is left of the tail in which the slower one looks for the first lost batch."""
+    await _note(works, await _sent(works, 1), await _sent(works, 1))
+    await _emptied(works)
+    async with Overtaken(nats_url, "sla-clock") as bus:
+        bus.other = works
+        assert await check_stream(replace(works, bus=bus)) == 0
+    assert await resend(works, timedelta(0)) == 2
+    assert await check_stream(works) == 0
 
 
 async def test_a_note_that_is_written_behind_the_comparison_does_not_hide_a_loss(works: Works) -> None:

@@ -195,13 +195,15 @@ async def check_stream(works: Works) -> int:
         high = lost_from
         while low <= high:
             middle = (low + high) // 2
-            number = await ledger.number_from(tx, middle)
+            # None when another replica has taken them back since this one looked.
+            number = await ledger.number_from(tx, middle) or lost_from
             if number < lost_from and await _holds(works, tx, number):
                 low = number + 1
             else:
                 lost_from, high = number, middle - 1
         lost = await ledger.forget_sent(tx, lost_from)
-    log.error("stream has lost marks, sending again", batches=lost, from_sequence=lost_from)
+    if lost:
+        log.error("stream has lost marks, sending again", batches=lost, from_sequence=lost_from)
     return lost
 
 

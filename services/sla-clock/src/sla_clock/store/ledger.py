@@ -162,10 +162,11 @@ async def sent_range(tx: Tx, since: datetime) -> tuple[int, int] | None:
     return None if found.low is None else (found.low, found.high)
 
 
-async def number_from(tx: Tx, number: int) -> int:
-    """The lowest `last_seq` that is that number or higher; there must be one."""
+async def number_from(tx: Tx, number: int) -> int | None:
+    """The lowest `last_seq` that is that number or higher, if there is one."""
     query = sa.select(sa.func.min(batch_table.c.last_seq)).where(batch_table.c.last_seq >= number)
-    return int((await tx.execute(query)).scalar_one())
+    found: int | None = (await tx.execute(query)).scalar_one()
+    return found
 
 
 async def ends_with(tx: Tx, number: int, event_id: str) -> bool:
