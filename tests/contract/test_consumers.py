@@ -14,7 +14,7 @@ from chassis.bus import Bus, Outgoing
 from chassis.clock import utcnow
 from chassis.db import Database
 from chassis.run import running
-from chassis.testing import DatabaseUrl, eventually
+from chassis.testing import eventually
 from tests.contract.test_examples import EXAMPLES, event_class
 
 # What each service needs beside a database and NATS; survey and intake listen on free ports.
@@ -28,7 +28,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("service", EXTRAS)
 async def test_every_followed_example_is_taken_once(
-    service: str, database: Callable[..., DatabaseUrl], nats_url: str, bus: Bus, valkey_url: str
+    service: str, database: Callable[..., str], nats_url: str, bus: Bus, valkey_url: str
 ) -> None:
     main = importlib.import_module(f"{service}.main")
     settings_type = importlib.import_module(f"{service}.settings").Settings

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from chassis.servers import Server
-from chassis.testing import DatabaseUrl
 from tests.faults.clockwork import Clockwork, Servers, clockwork
 
 
@@ -22,15 +21,13 @@ def rng() -> random.Random:
 
 
 @pytest.fixture
-def servers(database: Callable[..., DatabaseUrl], nats_server: Server, valkey_server: Server) -> Servers:
+def servers(database: Callable[..., str], nats_server: Server, valkey_server: Server) -> Servers:
     """NATS and Valkey of the test's own, a database of the run's PostgreSQL."""
     return Servers(database(), nats_server, valkey_server)
 
 
 @pytest.fixture
-async def work(
-    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path
-) -> AsyncIterator[Clockwork]:
+async def work(servers: Servers, database: Callable[..., str], tmp_path: Path) -> AsyncIterator[Clockwork]:
     """A clockwork with two replicas that are ready."""
     async with clockwork(servers, database(), tmp_path, sweep_seconds="0.5") as made:
         await made.start(2)

@@ -26,7 +26,7 @@ from chassis.bus import Bus
 from chassis.db import Database
 from chassis.rpc import channel
 from chassis.run import App, running
-from chassis.testing import DatabaseUrl, eventually
+from chassis.testing import eventually
 from tickdesk.common.v1 import common_pb2
 from tickdesk.sla.v1 import clock_pb2, sla_service_pb2
 from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
@@ -50,7 +50,7 @@ class Pair:
     """Tickets and sla-clock, each to be started and stopped by itself, with a stream that forgets."""
 
     folder: Path
-    databases: dict[str, DatabaseUrl]
+    databases: dict[str, str]
     nats_url: str
     valkey_url: str
     bus: Bus
@@ -109,7 +109,7 @@ class Pair:
 
 @pytest.fixture
 async def pair(
-    database: Callable[..., DatabaseUrl], nats_url: str, valkey_url: str, bus: Bus, tmp_path: Path
+    database: Callable[..., str], nats_url: str, valkey_url: str, bus: Bus, tmp_path: Path
 ) -> AsyncIterator[Pair]:
     """Tickets with a queue; sla-clock is not started."""
     (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from chassis.bus import Outgoing
 from chassis.clock import utcnow
 from chassis.db import Database
-from chassis.testing import DatabaseUrl
 from sla_clock.policyfile import load
 from tests.faults.clockwork import LEASE, POLICY, Servers, clockwork
 from tests.faults.history import Effect, Verdict, expected, judge
@@ -59,7 +58,7 @@ def test_each_fault_is_seen(fault: str, effects: list[Effect]) -> None:
 
 
 async def test_the_verdict_waits_for_what_is_still_to_be_sent(
-    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path
+    servers: Servers, database: Callable[..., str], tmp_path: Path
 ) -> None:
     """A worker that dies has its batch sent again seconds later; a double would come no sooner."""
     mark = Outgoing(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from chassis.testing import DatabaseUrl
 from tests.faults.clockwork import LEASE, SOAK, Clockwork, Servers, clockwork, paused
 from tests.faults.history import judge
 from tests.faults.story import Story, after, stories
@@ -57,7 +56,7 @@ async def test_replicas_killed_hung_added_and_removed_lose_and_double_no_mark(
 
 @pytest.mark.parametrize("broken", ["", "1"], ids=["ledger", "control"])
 async def test_a_worker_that_freezes_between_reading_and_entering_comes_second(
-    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path, broken: str
+    servers: Servers, database: Callable[..., str], tmp_path: Path, broken: str
 ) -> None:
     """faults 13: the ledger refuses what the other has told; the control has none, and tells marks twice."""
     async with clockwork(servers, database(), tmp_path) as work:

@@ -13,7 +13,7 @@ import pytest
 
 from chassis.clock import utcnow
 from chassis.servers import Server, start_postgres
-from chassis.testing import DatabaseUrl, EventWatch, events, eventually
+from chassis.testing import EventWatch, events, eventually
 from tests.faults.clockwork import POLICY, SECONDS, SOAK, Clockwork, Servers, clockwork, paused, since
 from tests.faults.story import Story, after, stories
 from tickdesk.common.v1 import common_pb2 as common
@@ -78,7 +78,7 @@ async def test_a_stream_that_loses_its_tail_often_is_filled_again(
 
 
 async def test_a_lost_tail_is_found_though_newer_news_came_before_anybody_looked(
-    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path
+    servers: Servers, database: Callable[..., str], tmp_path: Path
 ) -> None:
     """faults 10: numbers of lost events are handed out again before the service compares the stream."""
     async with clockwork(servers, database(), tmp_path) as work:
@@ -147,7 +147,7 @@ async def test_a_slow_stream_pushes_back_and_memory_stays_bounded(work: Clockwor
 
 @pytest.fixture
 async def with_own_postgres(
-    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path, tmp_server_folder: Path
+    servers: Servers, database: Callable[..., str], tmp_path: Path, tmp_server_folder: Path
 ) -> AsyncIterator[tuple[Clockwork, Server]]:
     """A clockwork whose PostgreSQL may be stopped: the witness' ledger is in another one."""
     postgres = start_postgres(tmp_server_folder / "postgres", durable=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chassis.clock import utcnow
-from chassis.testing import DatabaseUrl, eventually
+from chassis.testing import eventually
 from sla_clock.calendar import micros
 from sla_clock.policyfile import load
 from tests.faults.clockwork import POLICY, PYTHONPATH, SECONDS, SOAK, Clockwork, Servers, clockwork
@@ -27,7 +27,7 @@ MINUTES_5 = 300
 
 
 async def test_a_wall_clock_that_steps_makes_no_mark_early_and_loses_none(
-    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path, rng: random.Random
+    servers: Servers, database: Callable[..., str], tmp_path: Path, rng: random.Random
 ) -> None:
     """faults 14: one worker five minutes ahead, one behind, and both stepped to the other side and back."""
     async with clockwork(servers, database(), tmp_path) as work:
@@ -45,7 +45,7 @@ async def test_a_wall_clock_that_steps_makes_no_mark_early_and_loses_none(
 
 
 async def test_whether_a_moved_mark_lies_ahead_is_not_for_a_wrong_clock_to_say(
-    servers: Servers, database: Callable[..., DatabaseUrl], tmp_path: Path
+    servers: Servers, database: Callable[..., str], tmp_path: Path
 ) -> None:
     """A mark that was told is told again when it was moved and lies ahead, and not when it lies behind."""
     step = tmp_path / "step"

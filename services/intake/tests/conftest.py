@@ -140,7 +140,7 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 @pytest.fixture
 async def start(database: Any, nats_url: str, tmp_path: Path) -> Start:
     """Start intake with these settings; a second start in one test finds the same database and files."""
-    url = await database("intake.migrations")
+    url = database("intake.migrations")
 
     @asynccontextmanager
     async def begin(**changes: Any) -> AsyncIterator[Running]:

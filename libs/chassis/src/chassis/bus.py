@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter as Counts
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import count
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
@@ -33,7 +34,6 @@ _DEDUPE_SECONDS = 600.0
 _KEEP_SECONDS = 14 * 86400.0
 _NAME_IN_USE = 10058
 _WINDOW = 2000
-_CHUNK_BYTES = 256 * 1024
 
 
 class Poison(Exception):
@@ -108,8 +108,11 @@ class Ack(NamedTuple):
 class _Window:
     """Events sent together whose acknowledgements are still being counted."""
 
+    events: Sequence[Outgoing]
+    token: str
     acks: list[Ack | Exception]
     left: int
+    commands: list[bytes] = field(default_factory=list)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, index: int, ack: Ack | Exception) -> None:
@@ -118,6 +121,13 @@ class _Window:
         self.left -= 1
         if not self.left:
             self.done.set()
+
+    def tell(self) -> None:
+        """Count what became of them."""
+        fates = ("failed" if isinstance(ack, Exception) else "stored" for ack in self.acks)
+        subjects = (event.subject for event in self.events)
+        for fate, times in Counts(zip(subjects, fates, strict=True)).items():
+            PUBLISHED.labels(*fate).inc(times)
 
 
 class _Client(Client):
@@ -176,7 +186,7 @@ class Bus:
         self._known: set[str] = set()
         self._on_connects: list[Callable[[], object]] = []
         self._windows: dict[str, _Window] = {}
-        self._serial = 0
+        self._tokens = count()
         self._reply = ""
 
     async def __aenter__(self) -> Self:
@@ -283,58 +293,55 @@ class Bus:
 
     async def publish(self, events: Sequence[Outgoing], timeout: float = 5.0) -> list[Ack | Exception]:
         """Publish events in order, many in flight; return for each its acknowledgement or what went wrong."""
-        acks: list[Ack | Exception] = []
-        for start in range(0, len(events), _WINDOW):
-            acks += await self._publish_window(events[start : start + _WINDOW], timeout)
-        outcomes = Counts(
-            (event.subject, "failed" if isinstance(ack, Exception) else "stored")
-            for event, ack in zip(events, acks, strict=True)
-        )
-        for (subject, outcome), count in outcomes.items():
-            PUBLISHED.labels(subject, outcome).inc(count)
-        return acks
+        windows = (events[start : start + _WINDOW] for start in range(0, len(events), _WINDOW))
+        return [ack async for acks in self.publish_each(windows, timeout) for ack in acks]
 
-    async def _publish_window(self, events: Sequence[Outgoing], limit: float) -> list[Ack | Exception]:
-        await self.ready()
-        self._serial += 1
-        token = str(self._serial)
-        late = TimeoutError(f"not acknowledged within {limit:g} s")
-        window = self._windows[token] = _Window([late] * len(events), len(events))
-        try:
-            async with asyncio.timeout(limit):
-                await self._send(events, token, window)
-                await window.done.wait()
-        except TimeoutError:
-            log.warning("events not acknowledged", missing=window.left, sent=len(events))
-        finally:
-            del self._windows[token]
-        return window.acks
+    async def publish_each(
+        self, windows: Iterable[Sequence[Outgoing]], timeout: float = 5.0
+    ) -> AsyncIterator[list[Ack | Exception]]:
+        """Publish windows one after the other, none of them empty; yield the acknowledgements of each.
 
-    async def _send(self, events: Sequence[Outgoing], token: str, window: _Window) -> None:
-        commands, size = [], 0
+        What is sent next is taken and written while the acknowledgements are awaited.
+        """
+        written = map(self._write, windows)
+        window = next(written, None)
+        while window is not None:
+            await self.ready()
+            self._windows[window.token] = window
+            following = None
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._client.send(b"".join(window.commands))
+                    # Lets it go out.
+                    await asyncio.sleep(0)
+                    following = next(written, None)
+                    await window.done.wait()
+            except TimeoutError:
+                log.warning("events not acknowledged", missing=window.left, sent=len(window.events))
+            finally:
+                del self._windows[window.token]
+            window.tell()
+            yield window.acks
+            window = following or next(written, None)
+
+    def _write(self, events: Sequence[Outgoing]) -> _Window:
+        acks: list[Ack | Exception] = [TimeoutError("not acknowledged in time")] * len(events)
+        window = _Window(events, str(next(self._tokens)), acks, len(events))
         for index, event in enumerate(events):
-            command, length = event.command(f"{self._reply}.{token}.{index}")
-            if length > self._client.max_payload:
+            command, size = event.command(f"{self._reply}.{window.token}.{index}")
+            if size > self._client.max_payload:
                 # The server would end the connection for it.
                 window.note(index, nats.errors.MaxPayloadError())
-                continue
-            commands.append(command)
-            size += length
-            if size > _CHUNK_BYTES:
-                await self._client.send(b"".join(commands))
-                commands, size = [], 0
-        await self._client.send(b"".join(commands))
+            else:
+                window.commands.append(command)
+        return window
 
     def _on_ack(self, subject: str, body: bytes, headers: bytes) -> None:
         token, index = subject.rsplit(".", 2)[1:]
-        window = self._windows.get(token)
-        if window is not None:
-            window.note(int(index), self._refused() if headers else _parse_ack(body))
-
-    def _refused(self) -> Exception:
-        """An answer with headers comes from the server itself: nobody listens."""
-        self._known.clear()
-        return Unavailable("no stream takes this subject", reason="NATS_UNAVAILABLE")
+        if headers:
+            self._known.clear()
+        if token in self._windows:
+            self._windows[token].note(int(index), _parse_ack(body, headers))
 
     async def _on_error(self, error: Exception) -> None:
         FAULTS.labels(type(error).__name__).inc()
@@ -351,7 +358,10 @@ class Bus:
             callback()
 
 
-def _parse_ack(body: bytes) -> Ack | Exception:
+def _parse_ack(body: bytes, headers: bytes) -> Ack | Exception:
+    if headers:
+        # From the server itself: nobody listens.
+        return Unavailable("no stream takes this subject", reason="NATS_UNAVAILABLE")
     answer = orjson.loads(body)
     if "error" in answer:
         detail = answer["error"]

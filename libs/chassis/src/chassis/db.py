@@ -105,10 +105,6 @@ class Tx:
         """Execute one Core statement in this transaction."""
         return await self.conn.execute(statement, params)
 
-    async def driver(self) -> Driver:
-        """The driver's connection: at thousands of rows a second the layer above costs more than the rest."""
-        return await _driver(self.conn)
-
     def emit(self, message: Message, key: str, event_id: UUID | str | None = None) -> UUID:
         """Write an event into the outbox when this transaction commits; events of one key keep their order.
 
@@ -230,7 +226,7 @@ class Database:
         """
         conn = await self._connect()
         try:
-            yield await _driver(conn)
+            yield await driver_of(conn)
         except (*_DRIVER_ERRORS, OSError) as error:
             if not _passes(error):
                 raise
@@ -254,7 +250,8 @@ class Database:
             raise _unavailable(error) from error
 
 
-async def _driver(conn: AsyncConnection) -> Driver:
+async def driver_of(conn: AsyncConnection) -> Driver:
+    """The driver's connection: at thousands of rows a second the layer above costs more than the rest."""
     return (await conn.get_raw_connection()).driver_connection
 
 

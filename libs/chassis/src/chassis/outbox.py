@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from chassis import telemetry
 from chassis.bus import Ack, Bus, Outgoing, stream_of
 from chassis.clock import utcnow
-from chassis.db import Database, Tx
+from chassis.db import Database, Tx, driver_of
 from chassis.errors import Unavailable
 from chassis.going import going
 from chassis.schema import chassis_tables
@@ -77,7 +77,7 @@ class Relay:
                 # Another replica is publishing and may have looked before our commit.
                 await asyncio.sleep(_BUSY_SECONDS)
                 return True
-            driver = await tx.driver()
+            driver = await driver_of(tx.conn)
             rows = await driver.fetch(_PENDING_ROWS, _BATCH)
             if not rows:
                 return False
@@ -104,10 +104,10 @@ class Relay:
                 await self._settle(tx, window, acks, high)
 
         async with _together() as notes:
-            for start in range(0, len(rows), _WINDOW):
-                window = rows[start : start + _WINDOW]
-                acks = await self._bus.publish([_outgoing(row) for row in window])
-                notes.create_task(note(window, acks))
+            windows = [rows[start : start + _WINDOW] for start in range(0, len(rows), _WINDOW)]
+            sent = iter(windows)
+            async for acks in self._bus.publish_each(list(map(_outgoing, window)) for window in windows):
+                notes.create_task(note(next(sent), acks))
                 refused += sum(isinstance(ack, Exception) for ack in acks)
                 if refused:
                     # What follows would overtake what was refused.
@@ -153,7 +153,7 @@ class Relay:
         # A number handed out twice: the stream went back between two checks and has begun to refill.
         if fresh and min(fresh) <= high:
             await _reset(tx, min(fresh) - 1, stream_of(rows[0]["type"]))
-        await (await tx.driver()).execute(_MARK, utcnow(), list(done), list(done.values()))
+        await (await driver_of(tx.conn)).execute(_MARK, utcnow(), list(done), list(done.values()))
 
     async def _housekeep(self) -> None:
         if self._bus.connections != self._checked_connection or self._is_due("check", _CHECK_SECONDS):
@@ -183,11 +183,9 @@ class Relay:
             await tx.execute(sa.delete(_request).where(asked < tx.now - _KEEP_PUBLISHED))
 
     async def _wait(self) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_POLL_SECONDS):
                 await self._db.emitted.wait()
-        except TimeoutError:
-            pass
 
 
 # No row is locked: the relay's own lock keeps others out, and a lock would write every row once more.

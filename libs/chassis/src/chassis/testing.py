@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -30,16 +30,6 @@ T = TypeVar("T")
 
 _WORKER_KEY = "chassis_postgres"
 _TEMPLATE_LOCK = 0x74706C
-
-
-class DatabaseUrl(str):
-    """A database URL; may be awaited as well, so both `database(x)` and `await database(x)` work."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[Any, None, "DatabaseUrl"]:
-        yield from ()
-        return self
 
 
 class Run:
@@ -98,15 +88,15 @@ def test_run(pytestconfig: pytest.Config) -> Run:
 
 
 @pytest.fixture
-def database(test_run: Run) -> Iterator[Callable[..., DatabaseUrl]]:
+def database(test_run: Run) -> Iterator[Callable[..., str]]:
     """Make fresh databases: `database("tickets.migrations")` -> URL, `database()` -> an empty one."""
     made: list[str] = []
 
-    def make(package: str = "") -> DatabaseUrl:
+    def make(package: str = "") -> str:
         name = f"t_{uuid4().hex}"
         _in_thread(_create(test_run.postgres_url, name, package))
         made.append(name)
-        return DatabaseUrl(_url_of(test_run.postgres_url, name))
+        return _url_of(test_run.postgres_url, name)
 
     yield make
     if made:
@@ -161,12 +151,6 @@ async def bus(nats_url: str) -> AsyncIterator[Bus]:
     """A bus on a fresh NATS."""
     async with open_bus(nats_url) as opened:
         yield opened
-
-
-@pytest.fixture
-async def a_bus(bus: Bus) -> Bus:
-    """The same as `bus`."""
-    return bus
 
 
 class EventWatch:

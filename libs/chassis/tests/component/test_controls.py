@@ -7,12 +7,11 @@ import sqlalchemy as sa
 from chassis.bus import Bus
 from chassis.db import Database, Delivery
 from chassis.outbox import Relay
-from chassis.testing import DatabaseUrl
 from libs.chassis.tests.probe import Happened, create_tables, effect, rows
 
 
 async def test_a_cursor_over_numbers_loses_what_commits_late_and_the_flag_does_not(
-    database: Callable[..., DatabaseUrl], bus: Bus
+    database: Callable[..., str], bus: Bus
 ) -> None:
     """faults 4: two transactions commit in the other order than they took their numbers."""
     url = database()
@@ -38,7 +37,7 @@ async def test_a_cursor_over_numbers_loses_what_commits_late_and_the_flag_does_n
 
 
 async def test_without_its_inbox_row_a_redelivered_event_would_have_its_effect_twice(
-    database: Callable[..., DatabaseUrl], bus: Bus
+    database: Callable[..., str], bus: Bus
 ) -> None:
     """faults 3: the effect is the same statement both times; only the inbox tells the deliveries apart."""
     url = database()

@@ -12,19 +12,18 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from chassis.db import Database, Tx, create_database, idempotent, passing
 from chassis.errors import AlreadyExists, Unavailable
 from chassis.principal import Principal, current
-from chassis.testing import DatabaseUrl
 from libs.chassis.tests.probe import Answer, Ask, create_tables, effect, rows
 
 
 @pytest.fixture
-async def url(database: Callable[..., DatabaseUrl]) -> DatabaseUrl:
-    made = await database()
+async def url(database: Callable[..., str]) -> str:
+    made = database()
     await create_tables(made)
     return made
 
 
 @pytest.fixture
-async def db(url: DatabaseUrl) -> AsyncIterator[Database]:
+async def db(url: str) -> AsyncIterator[Database]:
     async with Database(url, "test") as opened:
         yield opened
 
@@ -87,7 +86,7 @@ async def test_a_database_that_is_away_is_unavailable() -> None:
 
 
 async def test_a_lock_that_is_not_to_be_had_is_unavailable_and_a_broken_rule_is_not(
-    db: Database, url: DatabaseUrl
+    db: Database, url: str
 ) -> None:
     async with db.tx() as holder:
         await holder.execute(sa.text("lock table effect"))
@@ -127,7 +126,7 @@ async def test_a_unit_of_work_without_an_event_has_no_event_id(db: Database) -> 
             _ = tx.event_id
 
 
-async def test_a_database_is_created_once(url: DatabaseUrl) -> None:
+async def test_a_database_is_created_once(url: str) -> None:
     first = await create_database(url, "made_by_test")
     assert await create_database(url, "made_by_test") == first
     async with Database(first, "test") as db:
@@ -145,7 +144,7 @@ async def cut(db: Database) -> None:
 
 
 async def test_a_driver_statement_that_loses_its_server_is_unavailable_like_any_other(
-    url: DatabaseUrl,
+    url: str,
 ) -> None:
     async with Database(url, "test") as db:
         with pytest.raises(Unavailable):

@@ -23,7 +23,7 @@ from chassis.run import App, running
 from chassis.schema import plain_engine
 from chassis.servers import Server, start_postgres
 from chassis.settings import load_settings
-from chassis.testing import DatabaseUrl, eventually
+from chassis.testing import eventually
 from libs.chassis.tests.probe import Ask, do, rows
 from libs.chassis.tests.service import Settings, build
 
@@ -101,7 +101,7 @@ def environment(url: str, nats_url: str) -> dict[str, str]:
 
 
 async def test_sigterm_finishes_the_running_call_and_exits_with_0(
-    database: Callable[..., DatabaseUrl], nats_url: str
+    database: Callable[..., str], nats_url: str
 ) -> None:
     url = database(MIGRATIONS)
     async with process(**environment(url, nats_url)) as service:
@@ -117,16 +117,14 @@ async def test_sigterm_finishes_the_running_call_and_exits_with_0(
         assert {row.key for row in await rows(db, "select key from outbox")} == {"one", "two"}
 
 
-async def test_a_crashed_loop_ends_the_process_with_1(
-    database: Callable[..., DatabaseUrl], nats_url: str
-) -> None:
+async def test_a_crashed_loop_ends_the_process_with_1(database: Callable[..., str], nats_url: str) -> None:
     async with process(**environment(database(MIGRATIONS), nats_url), CRASH="true") as service:
         crashed = await service.logged("crashed")
         assert "bug" in crashed["exception"]
         assert await service.ended() == 1
 
 
-async def test_migrate_then_serve(database: Callable[..., DatabaseUrl], nats_url: str) -> None:
+async def test_migrate_then_serve(database: Callable[..., str], nats_url: str) -> None:
     url = database()
     async with (
         process(**environment(url, nats_url)) as waiting,
@@ -137,7 +135,7 @@ async def test_migrate_then_serve(database: Callable[..., DatabaseUrl], nats_url
 
 
 async def test_without_a_migrated_database_the_start_fails_and_says_so(
-    database: Callable[..., DatabaseUrl], nats_url: str
+    database: Callable[..., str], nats_url: str
 ) -> None:
     async with process(**{**environment(database(), nats_url), "STARTUP_SECONDS": "1"}) as service:
         line = await service.logged("database not usable")
@@ -145,7 +143,7 @@ async def test_without_a_migrated_database_the_start_fails_and_says_so(
         assert await service.ended() == 1
 
 
-async def test_without_nats_the_start_fails_and_says_so(database: Callable[..., DatabaseUrl]) -> None:
+async def test_without_nats_the_start_fails_and_says_so(database: Callable[..., str]) -> None:
     env = {**environment(database(MIGRATIONS), "nats://127.0.0.1:1"), "STARTUP_SECONDS": "1"}
     async with process(**env) as service:
         assert "NATS" in (await service.logged("start failed"))["error"]
@@ -190,7 +188,7 @@ async def test_mounted_files_give_secrets(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-async def app(database: Callable[..., DatabaseUrl], nats_url: str) -> AsyncIterator[App]:
+async def app(database: Callable[..., str], nats_url: str) -> AsyncIterator[App]:
     settings = Settings(
         database_url=SecretStr(database(MIGRATIONS)), nats_url=nats_url, tokens={"agent:anna": SecretStr("t")}
     )
@@ -278,7 +276,7 @@ async def test_an_event_goes_all_the_way_round(app: App) -> None:
 
 
 async def test_replicas_may_migrate_at_once_and_a_newer_schema_is_fine(
-    database: Callable[..., DatabaseUrl],
+    database: Callable[..., str],
 ) -> None:
     url = database()
     assert await lagging_revision(url, MIGRATIONS) == "empty"

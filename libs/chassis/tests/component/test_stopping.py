@@ -9,14 +9,14 @@ from chassis.bus import Bus
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.outbox import Relay
-from chassis.testing import DatabaseUrl, eventually
+from chassis.testing import eventually
 from libs.chassis.tests.probe import Happened, create_tables, emit, rows
 
 ROUNDS = 120
 """About one cancellation in fifteen met an answer of the broker; without the mending none of these ended."""
 
 
-async def test_a_relay_ends_whenever_it_is_cancelled(database: Callable[..., DatabaseUrl], bus: Bus) -> None:
+async def test_a_relay_ends_whenever_it_is_cancelled(database: Callable[..., str], bus: Bus) -> None:
     url = database()
     await create_tables(url)
     chance = random.Random(7)
@@ -34,7 +34,7 @@ async def test_a_relay_ends_whenever_it_is_cancelled(database: Callable[..., Dat
 
 
 async def test_a_relay_goes_on_after_its_database_failed_in_the_middle_of_a_batch(
-    database: Callable[..., DatabaseUrl], bus: Bus
+    database: Callable[..., str], bus: Bus
 ) -> None:
     url = database()
     await create_tables(url)

@@ -44,7 +44,7 @@ async def test_what_goes_over_a_new_connection_is_not_noted_before_its_stream_wa
     await emit(db, *(Happened(n=n) for n in range(10)))
     await relay.step()
     await emit(db, Happened(n=10))
-    publish = bus.publish
+    publish = bus.publish_each
 
     async def over_another(*asked: Any) -> Any:
         # The server is back with an older store right behind the relay's look.
@@ -52,11 +52,12 @@ async def test_what_goes_over_a_new_connection_is_not_noted_before_its_stream_wa
         bus._known.clear()
         await bus.ensure_stream("PROBE")
         bus.client.stats["reconnects"] += 1
-        setattr(bus, "publish", publish)  # noqa: B010 - a method on purpose
+        setattr(bus, "publish_each", publish)  # noqa: B010 - a method on purpose
         await refill(bus, [f"another writer's {n}" for n in range(12)])
-        return await publish(*asked)
+        async for acks in publish(*asked):
+            yield acks
 
-    setattr(bus, "publish", over_another)  # noqa: B010
+    setattr(bus, "publish_each", over_another)  # noqa: B010
     with pytest.raises(Unavailable):
         await relay.step()
     await relay.step()

@@ -176,7 +176,7 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 @pytest.fixture
 async def start(database: Any, nats_url: str, sink: Sink) -> Start:
     """Start notifier with these settings; a second start in one test finds the same database."""
-    url = await database("notifier.migrations")
+    url = database("notifier.migrations")
 
     @asynccontextmanager
     async def begin(**changes: Any) -> AsyncIterator[Running]:

@@ -94,7 +94,7 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 @pytest.fixture
 async def start(database: Any, nats_url: str) -> Start:
     """Start survey with these settings."""
-    url = await database("survey.migrations")
+    url = database("survey.migrations")
 
     @asynccontextmanager
     async def begin(**changes: Any) -> AsyncIterator[Running]:
