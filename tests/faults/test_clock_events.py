@@ -103,7 +103,9 @@ async def test_after_an_outage_each_overdue_mark_is_told_once_and_people_get_one
 
     Half of the tickets were known before, half are heard of only afterwards.
     """
-    known = [Story(after(6), common.PRIORITY_CRITICAL) for _ in range(OVERDUE)]
+    # Time enough to be heard of, one after the other, before the first mark.
+    lead = 10 + OVERDUE / 10
+    known = [Story(after(lead), common.PRIORITY_CRITICAL) for _ in range(OVERDUE)]
     await work.tell(known)
     await work.heard(known)
     for replica in work.replicas:
