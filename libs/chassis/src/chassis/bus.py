@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter as Counts
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -340,7 +341,8 @@ class Bus:
         token, index = subject.rsplit(".", 2)[1:]
         if headers:
             self._known.clear()
-        if token in self._windows:
+        with suppress(ValueError, LookupError, TypeError):
+            # Not what comes too late, or was made up by somebody else: it would end the reading of all.
             self._windows[token].note(int(index), _parse_ack(body, headers))
 
     async def _on_error(self, error: Exception) -> None:

@@ -39,7 +39,6 @@ __all__ = [
     "Database",
     "Delivery",
     "Driver",
-    "DriverUUID",
     "Tx",
     "chassis_tables",
     "create_chassis_tables",

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from nats.js.errors import NotFoundError
 
-from chassis.bus import Bus, Poison, Subscription
-from chassis.clock import utcnow
+from chassis.bus import Ack, Bus, Outgoing, Poison, Subscription
+from chassis.clock import utcnow, uuid7
 from chassis.consume import Consumer, DeadLetterFlood
 from chassis.db import Database, Delivery, Tx
 from chassis.dlq import drop_letter, list_letters, replay_letter
@@ -333,3 +333,17 @@ async def test_stop_finishes_what_was_fetched(db: Database, bus: Bus) -> None:
         gate.set()
         await asyncio.wait_for(asyncio.shield(tasks[1]), 5)
         assert await effects(db) == [1]
+
+
+def outgoing() -> Outgoing:
+    return Outgoing(Happened.DESCRIPTOR.full_name, b"", str(uuid7()), "k", utcnow(), {})
+
+
+async def test_an_answer_that_is_none_keeps_nobody_else_waiting(bus: Bus) -> None:
+    """Anybody who may publish can answer: what makes no sense is left aside, the others are read."""
+    await bus.ensure_stream("PROBE")
+    bus._windows["open"] = bus._write([outgoing()])
+    for body in (b"+OK", b'{"x": 1}', b"[]", b"7", b'{"seq": 1}'):
+        await bus.client.publish(f"{bus._reply}.open.x", body)
+        await bus.client.publish(f"{bus._reply}.open.7", body)
+    assert isinstance((await bus.publish([outgoing()], timeout=2))[0], Ack)

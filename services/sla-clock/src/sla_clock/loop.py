@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -18,7 +17,7 @@ from chassis.going import going
 from sla_clock.handlers.compare import compare
 from sla_clock.handlers.fire import fire_claimed, fire_overdue
 from sla_clock.handlers.mend import reconcile, remind
-from sla_clock.handlers.publish import check_notes, check_stream, deliver, resend
+from sla_clock.handlers.publish import check_notes, check_stream, deliver, let_refused_try, resend
 from sla_clock.handlers.recalculate import recalculate
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import CLAIMED, DUE_SOON, INDEX_UP, LANES_BUSY, OUTDATED, POLICY, REFUSED
@@ -65,11 +64,11 @@ async def _fire_due(works: Works, lane: Lane) -> None:
     """Fire until nothing is due, then rest."""
     # Twice a fair share of each shard: tickets are spread evenly, but not exactly.
     limit = max(1, 2 * works.batch // len(lane.shards))
-    claims = await lane.claim(limit)
+    claims = await _unhurried(lane, lane.claim(limit))
     INDEX_UP.set(1)
-    while claims and going():
+    while claims:
         with LANES_BUSY.track_inprogress():
-            claims = await _unhurried(lane, _fire(works, lane, claims, limit))
+            claims = await _unhurried(lane, _fire(works, lane, claims, limit if going() else 0))
     await lane.rest()
 
 
@@ -135,22 +134,16 @@ async def arm_timers(works: Works) -> None:
 async def tend(works: Works, sweep_seconds: float) -> None:
     """Every few seconds: sweep what is overdue, send what is unsent, mend the index if lost."""
     clock = asyncio.get_running_loop().time
-    stream_at, notes_at = 0.0, math.inf
+    stream_at = 0.0
     connection, filled = works.bus.connections, False
     while going():
         with suppress(Unavailable, nats.errors.Error, TimeoutError):
             while await resend(works, _UNSENT):
                 pass
-            if connection != works.bus.connections:
-                connection, stream_at, notes_at = works.bus.connections, 0.0, clock() + _NOTES_SECONDS
-            if clock() >= stream_at:
-                stream_at = clock() + _STREAM_SECONDS
-                # The limit that refused them may have been raised.
-                works.refused.clear()
+            if clock() >= stream_at or connection != works.bus.connections:
+                stream_at, connection = clock() + _STREAM_SECONDS, works.bus.connections
+                await let_refused_try(works)
                 await check_stream(works)
-            if clock() >= notes_at:
-                await check_notes(works, timedelta(seconds=3 * _NOTES_SECONDS))
-                notes_at = math.inf
             await _measure(works)
         with suppress(Unavailable, *AWAY):
             if not filled or not await works.timers.known():
@@ -159,6 +152,18 @@ async def tend(works: Works, sweep_seconds: float) -> None:
             else:
                 await remind(works, GRACE_SECONDS)
         await asyncio.sleep(sweep_seconds)
+
+
+async def check_late_notes(works: Works) -> None:
+    """After each new connection, once no statement of before can still be running, look at what was noted."""
+    checked = seen = works.bus.connections
+    while going():
+        await asyncio.sleep(_NOTES_SECONDS)
+        with suppress(Unavailable, nats.errors.Error, TimeoutError):
+            if checked != seen == works.bus.connections:
+                await check_notes(works, timedelta(seconds=4 * _NOTES_SECONDS))
+                checked = seen
+        seen = works.bus.connections
 
 
 async def patrol(works: Works, reconcile_seconds: float) -> None:

@@ -16,7 +16,15 @@ from sla_clock.handlers.publish import note_sent
 from sla_clock.handlers.recalculate import note_data
 from sla_clock.handlers.watch import Watches
 from sla_clock.handlers.works import Works
-from sla_clock.loop import arm_timers, compare_tickets, fire_timers, follow_policy, patrol, tend
+from sla_clock.loop import (
+    arm_timers,
+    check_late_notes,
+    compare_tickets,
+    fire_timers,
+    follow_policy,
+    patrol,
+    tend,
+)
 from sla_clock.settings import Settings
 from sla_clock.timers import Timers
 from tickdesk.sla.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
@@ -51,6 +59,7 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("hear", timers.listen())
     app.spawn("arm", arm_timers(works))
     app.spawn("note", note_sent(works))
+    app.spawn("notes", check_late_notes(works))
     app.spawn("tend", tend(works, settings.sweep_seconds))
     app.spawn("patrol", patrol(works, settings.reconcile_seconds))
     app.spawn("policy", follow_policy(works))

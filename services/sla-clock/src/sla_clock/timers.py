@@ -52,7 +52,8 @@ class Wake(NamedTuple):
 
     def packed(self) -> bytes:
         """For a script. Rounded up: a timer that rings a moment late is right, one early is not."""
-        return _WAKE.pack(self.ticket_id.bytes, self.revision, 0 if self.at is None else -(-self.at // 1000))
+        at = 0 if self.at is None else max(1, -(-self.at // 1000))
+        return _WAKE.pack(self.ticket_id.bytes, self.revision, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,8 @@ class Lane:
         self._behind = 0
         self._rests_until = _FAR
         self._failure: Exception | None = None
+        # What could not be given back, as far as is known: it goes with the next turn.
+        self._owed: dict[int, bytes] = {}
         self._news = asyncio.Event()
 
     async def claim(self, limit: int) -> list[Claim]:
@@ -265,10 +268,13 @@ class Lane:
         """Settle and claim in one round trip."""
         if not claims:
             self._fail()
+        if self._failure is not None:
+            # A part is away: what is held is given back, and then told.
+            limit = 0
         self._rests_until = _FAR
         self._news.clear()
         given = _by_shard(wakes)
-        leases: dict[int, bytes] = {claim.shard: claim.lease for claim in claims}
+        leases = self._owed | {claim.shard: claim.lease for claim in claims}
         shards = [*leases, *(shard for shard in self._due_shards(limit) if shard not in leases)]
         for shard in shards:
             # What is set from here on, perhaps behind the look, is told and lowers this again.
@@ -277,25 +283,30 @@ class Lane:
         try:
             replies = await self._timers.run("turn", calls)
         except BaseException:
+            self._owed = leases
             self.sooner(0)
             raise
-        settled, claimed = 0, []
+        settled, self._owed = 0, {}
+        claimed: list[Claim] = []
         for shard, reply in zip(shards, replies, strict=True):
             if isinstance(reply, Exception):
                 self._failure = reply
+                self._owed |= {shard: leases[shard]} if shard in leases else {}
                 self.sooner(0, shard)
-                continue
-            put, now, head, *claim = reply
-            settled += put
-            self._behind = int(now) - _monotonic()
-            self._lower(int(head), shard)
-            if claim:
-                lease, horizon, ids = claim
-                tickets = tuple(map(DriverUUID, ids))
-                claimed.append(Claim(shard, lease, int(now), int(horizon), tickets))
+            else:
+                put, found = self._taken(shard, *reply)
+                settled, claimed = settled + put, claimed + found
         if not claimed:
             self._fail()
         return settled, claimed
+
+    def _taken(self, shard: int, put: int, now: bytes, head: bytes, *claim: Any) -> tuple[int, list[Claim]]:
+        self._behind = int(now) - _monotonic()
+        self._lower(int(head), shard)
+        if not claim:
+            return put, []
+        lease, horizon, ids = claim
+        return put, [Claim(shard, lease, int(now), int(horizon), tuple(map(DriverUUID, ids)))]
 
     def _fail(self) -> None:
         failure, self._failure = self._failure, None

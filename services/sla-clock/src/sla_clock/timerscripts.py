@@ -47,7 +47,7 @@ local held = redis.call('HGET', rev, 'held') or '0'
 local ours = ended ~= '' and held == ended
 for at = 1, #ARGV[last], 32 do
   local id, revision, score = timer(ARGV[last], at)
-  if revision >= tonumber(redis.call('HGET', rev, id) or '-1') or (revision == 0 and ours) then
+  if revision >= tonumber(redis.call('HGET', rev, id) or '-1') then
     if score == 0 then
       redis.call('ZREM', due, id)
       redis.call('HDEL', rev, id)
@@ -56,6 +56,9 @@ for at = 1, #ARGV[last], 32 do
       redis.call('HSET', rev, id, revision)
     end
     settled = settled + 1
+  elseif ours and tonumber(redis.call('ZSCORE', due, id) or '4e15') <= now then
+    -- Its row is gone, was restored to an older revision, or has moved on and is due: the next claim asks it.
+    redis.call('HSET', rev, id, revision)
   end
 end
 local head = rings(0)
@@ -78,7 +81,8 @@ redis.call('HSET', rev, 'held', lease)
 return {settled, micros, instant(rings(#ids)), lease, instant(horizon), ids}
 """
 
-# Returns how many were missing and how many stood elsewhere.
+# Returns how many were missing and how many stood elsewhere. One that rings too late is moved whatever its
+# revision: a restored row has a lower one, and to look too early does no harm.
 _REPAIR = """
 local time = redis.call('TIME')
 local missing, moved = 0, 0
@@ -88,7 +92,7 @@ for at = 1, #ARGV[last], 32 do
   local known = tonumber(redis.call('HGET', rev, id) or '-1')
   if not found then
     missing = missing + 1
-  elseif revision > known or (revision == known and tonumber(found) ~= score) then
+  elseif revision > known or tonumber(found) > score or (revision == known and tonumber(found) < score) then
     moved = moved + 1
   else
     score = nil

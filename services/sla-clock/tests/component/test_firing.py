@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -130,6 +131,27 @@ async def test_a_lane_that_is_told_to_stop_finishes_what_it_has_claimed(
     assert len(works.sent) == 1
     held = [("HEXISTS", f"{{sla:{n:02}}}:rev", "held") for n in range(SHARDS)]
     assert not any(await ask(works.timers._redis, held))
+
+
+async def test_a_lane_that_is_stopped_while_it_claims_gives_its_shards_back(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await followed(works, Case(ago(9.5), CRITICAL))
+    lane, claimed = works.timers.lane(), asyncio.Event()
+    run = works.timers.run
+
+    async def run_slowly(*asked: Any) -> list[Any]:
+        answers = await run(*asked)
+        claimed.set()
+        await asyncio.sleep(0.05)
+        return answers
+
+    monkeypatch.setattr(works.timers, "run", run_slowly)
+    task = asyncio.create_task(fire_timers(works, lane, 0.1))  # noqa: TID251 - a process' loop
+    await claimed.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(await works.timers.lane().claim(10)) == 1
 
 
 async def test_any_lane_whose_index_is_away_asks_the_database(works: Works, valkey_server: Server) -> None:

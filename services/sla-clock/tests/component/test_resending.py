@@ -13,7 +13,15 @@ from chassis.bus import Bus
 from chassis.servers import Server
 from chassis.testing import events, eventually
 from sla_clock.handlers.fire import fire_claimed
-from sla_clock.handlers.publish import Batch, check_notes, check_stream, deliver, resend, send
+from sla_clock.handlers.publish import (
+    Batch,
+    check_notes,
+    check_stream,
+    deliver,
+    let_refused_try,
+    resend,
+    send,
+)
 from sla_clock.handlers.works import Works
 from sla_clock.store import ledger
 from sla_clock.store.ledger import Sent
@@ -159,10 +167,14 @@ async def test_a_batch_that_the_stream_refuses_keeps_no_other_waiting(works: Wor
             await deliver(works, batch)
         batches.append(batch.number)
     assert [one.batch for one in works.sent] == batches[1:]
-    assert await resend(works, timedelta(0)) == 1, "the one that was not noted"
-    assert len(works.refused) == 1
-    await works.bus.js.update_stream(config)
+    assert await resend(works, timedelta(0), limit=1) == 1, "the refused one"
+    assert await resend(works, timedelta(0), limit=1) == 1, "the one that was not noted"
+    await let_refused_try(works)
+    assert await resend(works, timedelta(0)) == 1, "nobody knows under which limit it was refused"
+    await let_refused_try(works)
     assert await resend(works, timedelta(0)) == 0
-    works.refused.clear()
+    await works.bus.js.update_stream(config)
+    await let_refused_try(works)
     assert await resend(works, timedelta(0)) == 1
+    assert not works.refused
     assert (await works.bus.js.stream_info("SLA")).state.messages == 4

@@ -31,7 +31,7 @@ STREAM = "SLA"
 _SUBJECT = MarkReached.DESCRIPTOR.full_name
 _KEPT_BY_STREAM = timedelta(days=7)
 _AGAIN_SECONDS = (0.1, 0.5, 1.0, 2.0)
-_NOTE_SECONDS = 0.1
+_NOTE_SECONDS, _NOTE_PAUSE_SECONDS = 0.1, 0.005
 # JetStream's error for a message beyond the stream's max_msg_size.
 _TOO_LARGE = 10054
 
@@ -155,7 +155,7 @@ async def note_sent(works: Works) -> None:
 
 
 async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
-    """Send batches, oldest first, that have waited for the stream at least that long; how many were sent.
+    """Send batches, oldest first, that have waited for the stream at least that long; how many were tried.
 
     One that is refused is passed over until `works.refused` is cleared.
 
@@ -170,6 +170,7 @@ async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
                 sent = await send(works, Batch(number, fired_at, marks))
             except Refused:
                 works.refused.add(number)
+                count += 1
                 continue
             if sent is None:
                 break
@@ -179,6 +180,15 @@ async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
         if connection != works.bus.connections:
             raise Unavailable("the connection was made again while marks were sent again")
     return count
+
+
+async def let_refused_try(works: Works) -> None:
+    """Let refused batches be sent again once the limit is another: what is taken of them may double."""
+    if works.refused:
+        limit = (await works.bus.js.stream_info(STREAM)).config.max_msg_size
+        if (limit, works.bus.connections) != works.refused_at:
+            works.refused_at = (limit, works.bus.connections)
+            works.refused.clear()
 
 
 async def check_stream(works: Works) -> int:
@@ -222,6 +232,8 @@ async def check_notes(works: Works, newer: timedelta) -> int:
             ids = await ledger.batch_events(tx, batch)
         if stored != "" and stored not in ids:
             lost.append(batch)
+        # Marks come first.
+        await asyncio.sleep(_NOTE_PAUSE_SECONDS)
     if lost:
         async with works.db.tx() as tx:
             await ledger.unsend(tx, lost)

@@ -89,6 +89,7 @@ class Works:
     compared: int = 0
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     refused: set[int] = field(default_factory=set)
+    refused_at: tuple[int | None, int] = (None, 0)
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
     replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     index_lost: asyncio.Event = field(default_factory=asyncio.Event)
