@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 from chassis.errors import Exhausted, InvalidInput, Unavailable
 from chassis.testing import eventually
 from sla_clock import checks
+from sla_clock.checks import Prove
 from sla_clock.handlers.checking import Checks
+from sla_clock.handlers.replaying import replaying
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk.sla.v1 import sla_service_pb2 as clocks_pb
@@ -115,3 +118,23 @@ async def test_an_answer_that_no_client_takes_is_refused_in_words() -> None:
         "ANSWER_TOO_LONG",
         f"the answer is longer than {checks.MAX_ANSWER} characters: mend what comes first, or send less",
     )
+
+
+async def test_a_check_that_is_given_up_with_its_answer_on_the_way_ends() -> None:
+    """Nobody reads the answer any more, so flow control holds its rest back: that must not hold the call."""
+    # Three bytes a letter: more than twice what may wait unread.
+    wants = ", ".join(f"{{row: {'€' * 4000}{number}}}" for number in range(30))
+    tests = f"cases: [{{name: many, created: Mon 09:00, expect: {{resolution: [{wants}]}}}}]"
+
+    def held_back() -> bool:
+        pipes = [one for one in gc.get_objects() if isinstance(one, asyncio.ReadTransport)]
+        both = asyncio.WriteTransport
+        return any(
+            not isinstance(one, both) and not one.is_reading() and not one.is_closing() for one in pipes
+        )
+
+    async with asyncio.timeout(60), replaying(Prove(POLICY, tests)) as ask:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ask(()), 0.001)
+        await eventually(held_back, 30)
+    assert not replays()

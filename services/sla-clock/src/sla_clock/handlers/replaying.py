@@ -37,7 +37,8 @@ async def replaying(order: Order | Check) -> AsyncIterator[Ask]:
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        # Waiting alone would never end while flow control holds back what nobody reads any more.
+        await process.communicate()
 
 
 async def _send(process: Process, message: object) -> None:
