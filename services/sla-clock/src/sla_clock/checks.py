@@ -21,13 +21,14 @@ MAX_ANSWER = 1_500_000
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Whether the policy can be put in force."""
+    """Whether the policy can be put in force; faults name the file."""
 
     yaml: str
+    file: str
 
     def answer(self) -> str:
         """Its name. Raises InvalidInput with a violation for each fault."""
-        return load(self.yaml, file="policy.yaml").name
+        return load(self.yaml, file=self.file).name
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ async def build(app: App, settings: Settings) -> None:
     works = Works(db, bus, timers, batch=settings.batch)
     await seed(works, settings.policy_path)
     await note_data(works)
-    checks = Checks()
+    checks = Checks(settings.check_seconds)
     sla = clocks.SlaApi(works, checks, Watches(settings.max_watches), lambda: app.draining)
     app.serve_grpc(add_SlaServiceServicer_to_server, sla, clocks.NAME, permitted=clocks.PERMITTED)
     app.serve_grpc(

@@ -59,6 +59,12 @@ class Settings(ChassisSettings):
         ge=1,
         description="Watches served at once; more get RESOURCE_EXHAUSTED. At most half of max_calls.",
     )
+    check_seconds: float = Field(
+        10,
+        gt=0,
+        le=60,
+        description="Longest check of a policy sent by a caller; some are then read once more beside marks.",
+    )
 
     @model_validator(mode="after")
     def _leave_calls(self) -> Settings:

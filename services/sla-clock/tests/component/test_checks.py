@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -23,9 +25,9 @@ from tickdesk.sla.v1 import sla_service_pb2 as clocks_pb
 from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 
-from .desk import POLICY, Case, Desk, ago
+from .desk import POLICY, Case, Desk, a_desk, ago
 from .processes import replays
-from .test_tools import BAD, MANY, STRICTER, TESTS, known
+from .test_tools import BAD, MANY, STRICTER, TESTS, known, refused
 
 STRETCHES = ", ".join(
     f"{hour:02}:{minute}0-{hour:02}:{minute + 2}0" for hour in range(24) for minute in (0, 3)
@@ -42,23 +44,46 @@ SLOW = (
 AGENT, LEAD = ((("authorization", f"Bearer {name}-token"),) for name in ("agent", "admin"))
 
 
-@pytest.mark.parametrize("way", ["LintPolicy", "TestPolicy", "ApplyPolicy", "ExplainClock"])
-async def test_a_policy_that_takes_minutes_to_read_is_read_beside_the_service(desk: Desk, way: str) -> None:
+Urls = tuple[str, str, str]
+
+
+@pytest.fixture
+def urls(database: Callable[[str], str], nats_url: str, valkey_url: str) -> Urls:
+    """What a desk of its own settings needs."""
+    return database("sla_clock.migrations"), nats_url, valkey_url
+
+
+@pytest.fixture
+async def patient(urls: Urls, tmp_path: Path) -> AsyncIterator[Desk]:
+    """A desk whose checks go on for as long as a slow machine needs to fire some marks."""
+    async with a_desk(*urls, tmp_path, check_seconds=60) as opened:
+        yield opened
+
+
+WAYS = ("LintPolicy", "TestPolicy", "ApplyPolicy", "PlanPolicy", "SimulatePolicy", "ExplainClock")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_policy_that_takes_minutes_to_read_is_read_beside_the_service(
+    patient: Desk, way: str
+) -> None:
     """Marks fire and calls are answered meanwhile; its process ends with the call."""
-    case = Case(ago(60))
+    desk, case = patient, Case(ago(60))
     await known(desk, case)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{desk.apps[0].grpc_port}") as pipe:
         asked: dict[str, Any] = {
             "LintPolicy": pb.LintPolicyRequest(yaml=SLOW),
             "TestPolicy": pb.TestPolicyRequest(yaml=SLOW, tests=TESTS),
-            "ApplyPolicy": pb.ApplyPolicyRequest(request_id="request-1", yaml=SLOW, check_only=True),
+            "ApplyPolicy": pb.ApplyPolicyRequest(request_id="request-1", yaml=SLOW),
+            "PlanPolicy": pb.PlanPolicyRequest(yaml=SLOW),
+            "SimulatePolicy": pb.SimulatePolicyRequest(yaml=SLOW),
             "ExplainClock": clocks_pb.ExplainClockRequest(ticket_id=case.id, clock="resolution", yaml=SLOW),
         }
         clocks: Any = SlaServiceStub(pipe)
         stub: Any = PolicyServiceStub(pipe)
         chosen = clocks if way == "ExplainClock" else stub
         who = AGENT if way == "ExplainClock" else LEAD
-        call = getattr(chosen, way)(asked[way], timeout=60, metadata=who)
+        call = getattr(chosen, way)(asked[way], timeout=120, metadata=who)
         await eventually(lambda: len(replays()) == 1)
         urgent = Case(ago(6), common.PRIORITY_CRITICAL)
         await desk.tell(urgent)
@@ -83,6 +108,23 @@ async def test_a_check_that_takes_too_long_is_ended_with_a_reason() -> None:
         assert not replays()
 
 
+async def test_what_takes_too_long_to_check_is_neither_put_in_force_nor_tried(
+    urls: Urls, tmp_path: Path
+) -> None:
+    async with a_desk(*urls, tmp_path, check_seconds=1.5) as desk:
+        stub = await desk.policies()
+        for call in (
+            stub.ApplyPolicy(pb.ApplyPolicyRequest(request_id="request-1", yaml=SLOW), timeout=60),
+            stub.PlanPolicy(pb.PlanPolicyRequest(yaml=SLOW), timeout=60),
+            stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=SLOW, timezone="UTC"), timeout=60),
+            stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, base_yaml=SLOW), timeout=60),
+        ):
+            code, _, reason, _ = await refused(call)
+            assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "CHECK_TOO_LONG")
+        kept = await stub.GetPolicy(pb.GetPolicyRequest(), timeout=5)
+        assert (kept.version, kept.yaml) == (1, POLICY)
+
+
 async def test_a_lint_does_not_wait_for_a_simulation(desk: Desk) -> None:
     stub = await desk.policies()
     call = stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=MANY), timeout=60)
@@ -96,7 +138,7 @@ async def test_a_lint_does_not_wait_for_a_simulation(desk: Desk) -> None:
 
 
 async def test_a_check_that_dies_is_told_and_the_next_one_works() -> None:
-    own = Checks()
+    own = Checks(60)
 
     async def kill() -> None:
         await eventually(lambda: len(replays()) == 1)
@@ -113,7 +155,7 @@ async def test_an_answer_that_no_client_takes_is_refused_in_words() -> None:
     wants = f"[&a {{row: {text}}}" + ", *a" * 1000 + "]"
     tests = f"cases: [{{name: many, created: Mon 09:00, expect: {{resolution: {wants}}}}}]"
     with pytest.raises(InvalidInput) as told:
-        await Checks().test(POLICY, tests)
+        await Checks(60).test(POLICY, tests)
     assert (told.value.reason, told.value.message) == (
         "ANSWER_TOO_LONG",
         f"the answer is longer than {checks.MAX_ANSWER} characters: mend what comes first, or send less",

@@ -29,7 +29,7 @@ async def test_a_new_policy_recomputes_the_open_tickets_and_says_so(desk: Desk) 
     case = Case(ago(60))
     await desk.tell(case)
     await desk.watch.next(sla.ClockStarted)
-    answer = await (await desk.policies()).ApplyPolicy(applied(STRICTER), timeout=5)
+    answer = await (await desk.policies()).ApplyPolicy(applied(STRICTER), timeout=20)
     assert (answer.name, answer.version) == ("test", 2)
     moved = await desk.watch.next(sla.ClockRecalculated)
     assert (moved.clock.name, moved.cause) == ("first_response", "policy test 2")
@@ -43,14 +43,14 @@ async def test_a_policy_that_drops_a_clock_cancels_it(desk: Desk) -> None:
     await desk.tell(Case(ago(60)))
     await desk.watch.next(sla.ClockStarted)
     dropped = POLICY.replace("first_response: 1h, ", "")
-    await (await desk.policies()).ApplyPolicy(applied(dropped), timeout=5)
+    await (await desk.policies()).ApplyPolicy(applied(dropped), timeout=20)
     assert (await desk.watch.next(sla.ClockCancelled)).clock.name == "first_response"
 
 
 async def test_a_bad_policy_is_refused_with_each_fault_and_the_good_one_stays(desk: Desk) -> None:
     stub = await desk.policies()
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await stub.ApplyPolicy(applied(BAD), timeout=5)
+        await stub.ApplyPolicy(applied(BAD), timeout=20)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     trailing = dict(refused.value.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
@@ -63,20 +63,20 @@ async def test_a_bad_policy_is_refused_with_each_fault_and_the_good_one_stays(de
 
 async def test_applying_is_idempotent_and_checking_changes_nothing(desk: Desk) -> None:
     stub = await desk.policies()
-    assert (await stub.ApplyPolicy(applied(STRICTER, check_only=True), timeout=5)).version == 0
-    assert (await stub.ApplyPolicy(applied(STRICTER), timeout=5)).version == 2
-    assert (await stub.ApplyPolicy(applied(STRICTER), timeout=5)).version == 2
-    assert (await stub.ApplyPolicy(applied(STRICTER, "request-2"), timeout=5)).version == 2
-    assert (await stub.ApplyPolicy(applied(POLICY, "request-3"), timeout=5)).version == 3
+    assert (await stub.ApplyPolicy(applied(STRICTER, check_only=True), timeout=20)).version == 0
+    assert (await stub.ApplyPolicy(applied(STRICTER), timeout=20)).version == 2
+    assert (await stub.ApplyPolicy(applied(STRICTER), timeout=20)).version == 2
+    assert (await stub.ApplyPolicy(applied(STRICTER, "request-2"), timeout=20)).version == 2
+    assert (await stub.ApplyPolicy(applied(POLICY, "request-3"), timeout=20)).version == 3
     with pytest.raises(grpc.aio.AioRpcError) as reused:
-        await stub.ApplyPolicy(applied(POLICY), timeout=5)
+        await stub.ApplyPolicy(applied(POLICY), timeout=20)
     assert reused.value.code() is grpc.StatusCode.ALREADY_EXISTS
     assert (await stub.GetPolicy(pb.GetPolicyRequest(version=2), timeout=5)).yaml == STRICTER
 
 
 async def test_an_agent_may_not_change_the_policy(desk: Desk) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as denied:
-        await (await desk.policies("agent-token")).ApplyPolicy(applied(STRICTER), timeout=5)
+        await (await desk.policies("agent-token")).ApplyPolicy(applied(STRICTER), timeout=20)
     assert denied.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
@@ -90,7 +90,7 @@ async def test_the_file_is_taken_when_it_changed_and_a_bad_one_leaves_the_good_o
             found = await (await desk.policies()).GetPolicy(pb.GetPolicyRequest(), timeout=5)
             if found.version == 2:
                 await (await desk.policies()).ApplyPolicy(
-                    applied(POLICY + "mode: first\n", "by-hand-1"), timeout=5
+                    applied(POLICY + "mode: first\n", "by-hand-1"), timeout=20
                 )
             return found.version, found.yaml
 
@@ -129,6 +129,6 @@ async def test_a_ticket_that_came_before_any_policy_gets_its_clocks_with_the_fir
             return not answer.clocks
 
         await eventually(known)
-        await stub.ApplyPolicy(applied(POLICY), timeout=5)
+        await stub.ApplyPolicy(applied(POLICY), timeout=20)
         started = await desk.watch.next(sla.ClockStarted)
         assert (started.ticket.id, started.cause) == (case.id, "policy test 1")

@@ -84,7 +84,7 @@ async def test_an_edit_says_what_it_moved_and_when_it_is_through(desk: Desk) -> 
         "targets: {first_response: 1h, resolution: 10h, next_response: 1h}",
         "targets: {first_response: 30m, pickup: 1h, next_response: 1h}",
     ).replace("resolution: 100s", "resolution: 200s")
-    await stub.ApplyPolicy(pb.ApplyPolicyRequest(request_id="request-1", yaml=edited), timeout=5)
+    await stub.ApplyPolicy(pb.ApplyPolicyRequest(request_id="request-1", yaml=edited), timeout=20)
 
     async def through() -> Any:
         answer = await stub.GetRecalculation(pb.GetRecalculationRequest(), timeout=5)
@@ -250,7 +250,7 @@ async def test_marks_fire_while_a_thousand_tickets_are_computed(desk: Desk) -> N
     for number in range(100):
         await desk.tell(Case(ago(number / 10), common.PRIORITY_CRITICAL))
     request = pb.ApplyPolicyRequest(request_id="request-1", yaml=EARLIER)
-    await (await desk.policies()).ApplyPolicy(request, timeout=5)
+    await (await desk.policies()).ApplyPolicy(request, timeout=20)
     told = await desk.watch.next(sla.RecalculationFinished, 60)
     while told.recalculation.version != 2:
         told = await desk.watch.next(sla.RecalculationFinished, 60)

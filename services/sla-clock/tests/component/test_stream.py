@@ -237,7 +237,7 @@ async def test_the_stream_tells_what_an_edit_of_the_policy_does(desk: Desk) -> N
     cases = await lived(desk, random.Random(seed), 20)
     await in_the_end(lambda: agrees(desk, cases))
     request = policy_service_pb2.ApplyPolicyRequest(request_id="request-1", yaml=EDITED)
-    await (await desk.policies()).ApplyPolicy(request, timeout=5)
+    await (await desk.policies()).ApplyPolicy(request, timeout=20)
 
     async def follows() -> bool:
         seen = picture(desk.watch.seen)

@@ -147,7 +147,7 @@ async def test_what_a_plan_says_of_marks_is_what_applying_it_tells(desk: Desk) -
     assert (first.clock, first.mark.name) == ("first_response", "70%")
     (change,), _ = await planned(desk, yaml=STRICTER)
     request = pb.ApplyPolicyRequest(request_id="request-1", yaml=STRICTER)
-    await (await desk.policies()).ApplyPolicy(request, timeout=5)
+    await (await desk.policies()).ApplyPolicy(request, timeout=20)
     told = [await desk.mark() for _ in change.fires]
     assert [one.mark.name for one in told] == list(change.fires) == ["80%", "100%", "150%"]
     after = change.after
@@ -352,7 +352,7 @@ async def test_golden_cases_pass_or_say_what_was_wanted_and_got(desk: Desk) -> N
 async def test_versions_are_listed_newest_first_in_pages(desk: Desk) -> None:
     stub = await desk.policies()
     for number, text in enumerate((STRICTER, POLICY + "mode: first\n")):
-        await stub.ApplyPolicy(pb.ApplyPolicyRequest(request_id=f"request-{number}", yaml=text), timeout=5)
+        await stub.ApplyPolicy(pb.ApplyPolicyRequest(request_id=f"request-{number}", yaml=text), timeout=20)
     reader = await desk.policies("agent-token")
     page = await reader.ListPolicies(pb.ListPoliciesRequest(page_size=2), timeout=5)
     assert [(one.version, one.name, one.origin) for one in page.policies] == [

@@ -10,7 +10,7 @@ from chassis.pages import page_start, page_token
 from sla_clock import convert, convert_policy
 from sla_clock.calendar import micros
 from sla_clock.handlers.checking import Checks
-from sla_clock.handlers.policies import apply_policy
+from sla_clock.handlers.policies import put_in_force
 from sla_clock.handlers.recalculate import recalculation_message
 from sla_clock.handlers.tools import Planned, Progress, Trial, plan, simulate
 from sla_clock.handlers.works import Works
@@ -49,12 +49,13 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
 
     async def ApplyPolicy(self, request: pb.ApplyPolicyRequest, context: Any) -> pb.ApplyPolicyResponse:
         """See the contract."""
+        checked = await self._checks.read(request.yaml)
         if request.check_only:
-            return pb.ApplyPolicyResponse(name=await self._checks.read(request.yaml))
+            return pb.ApplyPolicyResponse(name=checked)
         async with self._works.db.tx() as tx:
 
             async def work() -> pb.ApplyPolicyResponse:
-                name, version = await apply_policy(self._works, tx, request.yaml)
+                name, version = await put_in_force(self._works, tx, checked, request.yaml)
                 return pb.ApplyPolicyResponse(name=name, version=version)
 
             return await idempotent(tx, request.request_id, request, pb.ApplyPolicyResponse, work)
@@ -107,6 +108,7 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         self, request: pb.PlanPolicyRequest, context: Any
     ) -> AsyncIterator[pb.PlanPolicyResponse]:
         """See the contract."""
+        await self._checks.read(request.yaml)
         most = request.max_changes or _CHANGES
         async for one in plan(self._works, request.yaml, request.queue, most):
             yield _planned(one)
@@ -115,6 +117,9 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         self, request: pb.SimulatePolicyRequest, context: Any
     ) -> AsyncIterator[pb.SimulatePolicyResponse]:
         """See the contract."""
+        await self._checks.read(request.yaml)
+        if request.base_yaml:
+            await self._checks.read(request.base_yaml, "base.yaml")
         async for one in simulate(self._works, _trial(request)):
             if isinstance(one, Progress):
                 yield pb.SimulatePolicyResponse(progress=_progress(one))

@@ -13,20 +13,20 @@ from sla_clock.checks import Check, Lint, Prove, Read
 from sla_clock.handlers.replaying import replaying
 from sla_clock.lint import Finding
 
-SECONDS = 20.0
-"""How long a check may take, the start of its process included. It takes its turn before that counts."""
-
 
 class Checks:
-    """One check at a time; simulations have a turn of their own, since they take minutes."""
+    """One check at a time; simulations have a turn of their own, since they take minutes.
 
-    def __init__(self, seconds: float = SECONDS) -> None:
+    A check may take so many seconds, the start of its process included, the wait for its turn not.
+    """
+
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._turn = asyncio.Semaphore(1)
 
-    async def read(self, yaml: str) -> str:
+    async def read(self, yaml: str, file: str = "policy.yaml") -> str:
         """The name of a policy that can be put in force. Raises InvalidInput, Exhausted."""
-        name: str = await self._make(Read(yaml))
+        name: str = await self._make(Read(yaml, file))
         return name
 
     async def lint(self, yaml: str) -> Sequence[Finding]:

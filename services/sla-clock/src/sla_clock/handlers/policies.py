@@ -26,16 +26,24 @@ async def apply_policy(works: Works, tx: Tx, text: str, *, origin: str = "api") 
     Raises InvalidInput with a violation for each fault; then nothing changes.
     """
     policy = await check_policy(text)
+    return await put_in_force(works, tx, policy.name, text, origin=origin)
+
+
+async def put_in_force(works: Works, tx: Tx, name: str, text: str, *, origin: str = "api") -> tuple[str, int]:
+    """Put a policy in force that was read and found good; its name and version.
+
+    The one in force already stays as it is.
+    """
     await policies.lock_policies(tx)
     version = await policies.policy_version(tx)
     if version and (await policies.find_policy(tx, version)).yaml == text:
-        return policy.name, version
-    await policies.add_policy(tx, StoredPolicy(version + 1, policy.name, text, origin, tx.now))
-    await begin_recalculation(tx, policy.name, version + 1, works.data, "policy")
-    tx.emit(PolicyApplied(name=policy.name, version=version + 1), key=policy.name)
+        return name, version
+    await policies.add_policy(tx, StoredPolicy(version + 1, name, text, origin, tx.now))
+    await begin_recalculation(tx, name, version + 1, works.data, "policy")
+    tx.emit(PolicyApplied(name=name, version=version + 1), key=name)
     tx.after_commit(works.policy_changed.set)
     POLICY.set(version + 1)
-    return policy.name, version + 1
+    return name, version + 1
 
 
 async def check_policy(text: str, file: str = "policy.yaml") -> Policy:

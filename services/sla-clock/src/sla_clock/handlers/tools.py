@@ -48,7 +48,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What to simulate. Instants are microseconds; an empty base is the policy in force."""
+    """What to simulate: policies that were read and found good; an empty base is the one in force.
+
+    Instants are microseconds.
+    """
 
     candidate: str
     base: str = ""
@@ -75,7 +78,10 @@ class _Turns:
 async def plan(
     works: Works, text: str, queue: str = "", most: int = 1000
 ) -> AsyncIterator[Progress | Planned | Summary]:
-    """What would change for open tickets under a policy; at most so many changes, then the summary."""
+    """What would change for open tickets under a policy that was read and found good.
+
+    At most so many changes, then the summary.
+    """
     candidate = await check_policy(text)
     summary, turns = Summary(), _Turns()
     async with works.db.tx() as tx:
@@ -136,12 +142,13 @@ async def _lives(works: Works, after: UUID | None, queue: str) -> Sequence[Life]
 
 
 async def _order(works: Works, trial: Trial) -> tuple[Order, int]:
-    """The order, once everything in it was found good, and about how many tickets it is for."""
-    candidate = await check_policy(trial.candidate)
-    tz = _zone(trial.timezone) if trial.timezone else candidate.calendars[candidate.calendar].zone
+    """The order, once the rest of it was found good, and about how many tickets it is for."""
     base = trial.base
-    if base:
-        await check_policy(base, file="base.yaml")
+    if trial.timezone:
+        tz = _zone(trial.timezone)
+    else:
+        candidate = await check_policy(trial.candidate)
+        tz = candidate.calendars[candidate.calendar].zone
     async with works.db.tx() as tx:
         if not base and (version := await policies.policy_version(tx)):
             base = (await policies.find_policy(tx, version)).yaml
