@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,18 @@ from chassis.errors import Exhausted, InvalidInput, Unavailable
 from chassis.testing import eventually
 from sla_clock import checks
 from sla_clock.checks import Prove
-from sla_clock.handlers.checking import Checks
+from sla_clock.handlers.checking import WAITING, Checks
 from sla_clock.handlers.replaying import replaying
+from sla_clock.handlers.tools import Progress, Trial, simulate
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk.sla.v1 import sla_service_pb2 as clocks_pb
 from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 
-from .desk import POLICY, Case, Desk, a_desk, ago
+from .desk import POLICY, Case, Desk, a_desk, ago, some_works
 from .processes import replays
-from .test_tools import BAD, MANY, STRICTER, TESTS, known, refused
+from .test_tools import BAD, CSV, STRICTER, TESTS, known, refused, row
 
 STRETCHES = ", ".join(
     f"{hour:02}:{minute}0-{hour:02}:{minute + 2}0" for hour in range(24) for minute in (0, 3)
@@ -125,16 +127,39 @@ async def test_what_takes_too_long_to_check_is_neither_put_in_force_nor_tried(
         assert (kept.version, kept.yaml) == (1, POLICY)
 
 
-async def test_a_lint_does_not_wait_for_a_simulation(desk: Desk) -> None:
-    stub = await desk.policies()
-    call = stub.SimulatePolicy(pb.SimulatePolicyRequest(yaml=STRICTER, csv=MANY), timeout=60)
-    assert (await anext(aiter(call))).HasField("progress")
-    await eventually(lambda: len(replays()) == 1)
-    assert (await stub.LintPolicy(pb.LintPolicyRequest(yaml=BAD), timeout=20)).findings
-    assert not call.done()
-    assert len(replays()) == 1
-    call.cancel()
-    await eventually(lambda: not replays())
+async def test_a_lint_does_not_wait_for_a_simulation(
+    database: Callable[[str], str], nats_url: str, valkey_url: str
+) -> None:
+    async with some_works(database, nats_url, valkey_url) as works:
+        trial = Trial(STRICTER, csv=CSV + row(1))
+        async with aclosing(simulate(works, trial)) as steps:
+            # It stays in the middle of its work, since nobody asks for more.
+            assert [await anext(steps), await anext(steps)] == [Progress(0, 2), Progress(1, 2)]
+            assert len(replays()) == 1
+            assert await Checks(600).lint(BAD)
+            assert len(replays()) == 1
+    assert not replays()
+
+
+async def test_one_check_too_many_is_refused_and_a_place_given_up_is_free_again() -> None:
+    """Nobody waits in a queue that he cannot see the end of."""
+    own = Checks(600)
+    async with asyncio.TaskGroup() as group:
+        first, *others = [group.create_task(own.lint(SLOW)) for _ in range(1 + WAITING)]
+        await eventually(lambda: len(replays()) == 1)
+        with pytest.raises(Exhausted) as told:
+            await own.read(POLICY)
+        for call in others:
+            call.cancel()
+        await asyncio.wait(others)
+        last = group.create_task(own.read(POLICY))
+        first.cancel()
+    assert last.result() == "test"
+    assert (told.value.reason, told.value.message) == (
+        "CHECKS_EXHAUSTED",
+        "one check is being made and 4 wait: ask again in a minute; "
+        "`tickdesk policy` checks files on your own machine at once",
+    )
 
 
 async def test_a_check_that_dies_is_told_and_the_next_one_works() -> None:

@@ -29,7 +29,8 @@ class PolicyServiceStub:
     """Policies: put in force, looked at, checked, tested, tried on live tickets and on history. Every call may
     fail with PERMISSION_DENIED (ROLE_NOT_PERMITTED): the role may not call it. A policy that cannot be read
     is INVALID_ARGUMENT (POLICY_INVALID) with one field violation per fault, whose field is "line:column path".
-    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is RESOURCE_EXHAUSTED (CHECK_TOO_LONG).
+    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is
+    RESOURCE_EXHAUSTED (CHECK_TOO_LONG); so is one too many at a time (CHECKS_EXHAUSTED).
     """
 
     def __init__(self, channel):
@@ -84,7 +85,8 @@ class PolicyServiceServicer:
     """Policies: put in force, looked at, checked, tested, tried on live tickets and on history. Every call may
     fail with PERMISSION_DENIED (ROLE_NOT_PERMITTED): the role may not call it. A policy that cannot be read
     is INVALID_ARGUMENT (POLICY_INVALID) with one field violation per fault, whose field is "line:column path".
-    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is RESOURCE_EXHAUSTED (CHECK_TOO_LONG).
+    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is
+    RESOURCE_EXHAUSTED (CHECK_TOO_LONG); so is one too many at a time (CHECKS_EXHAUSTED).
     """
 
     def ApplyPolicy(self, request, context):
@@ -200,7 +202,8 @@ class PolicyService:
     """Policies: put in force, looked at, checked, tested, tried on live tickets and on history. Every call may
     fail with PERMISSION_DENIED (ROLE_NOT_PERMITTED): the role may not call it. A policy that cannot be read
     is INVALID_ARGUMENT (POLICY_INVALID) with one field violation per fault, whose field is "line:column path".
-    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is RESOURCE_EXHAUSTED (CHECK_TOO_LONG).
+    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is
+    RESOURCE_EXHAUSTED (CHECK_TOO_LONG); so is one too many at a time (CHECKS_EXHAUSTED).
     """
 
     @staticmethod

@@ -30,7 +30,8 @@ class PolicyServiceStub:
     """Policies: put in force, looked at, checked, tested, tried on live tickets and on history. Every call may
     fail with PERMISSION_DENIED (ROLE_NOT_PERMITTED): the role may not call it. A policy that cannot be read
     is INVALID_ARGUMENT (POLICY_INVALID) with one field violation per fault, whose field is "line:column path".
-    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is RESOURCE_EXHAUSTED (CHECK_TOO_LONG).
+    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is
+    RESOURCE_EXHAUSTED (CHECK_TOO_LONG); so is one too many at a time (CHECKS_EXHAUSTED).
     """
 
     @_typing.overload
@@ -63,7 +64,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Policies: put in force, looked at, checked, tested, tried on live tickets and on history. Every call may
     fail with PERMISSION_DENIED (ROLE_NOT_PERMITTED): the role may not call it. A policy that cannot be read
     is INVALID_ARGUMENT (POLICY_INVALID) with one field violation per fault, whose field is "line:column path".
-    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is RESOURCE_EXHAUSTED (CHECK_TOO_LONG).
+    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is
+    RESOURCE_EXHAUSTED (CHECK_TOO_LONG); so is one too many at a time (CHECKS_EXHAUSTED).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -92,7 +94,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Policies: put in force, looked at, checked, tested, tried on live tickets and on history. Every call may
     fail with PERMISSION_DENIED (ROLE_NOT_PERMITTED): the role may not call it. A policy that cannot be read
     is INVALID_ARGUMENT (POLICY_INVALID) with one field violation per fault, whose field is "line:column path".
-    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is RESOURCE_EXHAUSTED (CHECK_TOO_LONG).
+    One that takes longer to read, to lint or to test than the service allows (10 s unless set) is
+    RESOURCE_EXHAUSTED (CHECK_TOO_LONG); so is one too many at a time (CHECKS_EXHAUSTED).
     """
 
     @_abc_1.abstractmethod

@@ -97,7 +97,7 @@ class SlaServiceServicer:
     def ExplainClock(self, request, context):
         """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
         Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
-        takes longer to read than the service allows.
+        takes longer to read than the service allows, (CHECKS_EXHAUSTED) while too many are being read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class SlaServiceStub:
     ExplainClock: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]
     """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
     Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
-    takes longer to read than the service allows.
+    takes longer to read than the service allows, (CHECKS_EXHAUSTED) while too many are being read.
     """
     WatchMarks: _grpc.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]
     """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
@@ -73,7 +73,7 @@ class SlaServiceAsyncStub(SlaServiceStub):
     ExplainClock: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]  # type: ignore[assignment]
     """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
     Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
-    takes longer to read than the service allows.
+    takes longer to read than the service allows, (CHECKS_EXHAUSTED) while too many are being read.
     """
     WatchMarks: _aio.UnaryStreamMultiCallable[_sla_service_pb2.WatchMarksRequest, _sla_service_pb2.WatchMarksResponse]  # type: ignore[assignment]
     """Every mark that fires, from a cursor on, for as long as the call is open. Marks of one ticket come in
@@ -123,7 +123,7 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sla_service_pb2.ExplainClockResponse, _abc.Awaitable[_sla_service_pb2.ExplainClockResponse]]:
         """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
         Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
-        takes longer to read than the service allows.
+        takes longer to read than the service allows, (CHECKS_EXHAUSTED) while too many are being read.
         """
 
     @_abc_1.abstractmethod

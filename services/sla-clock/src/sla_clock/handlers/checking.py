@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from chassis.clock import utcnow
@@ -12,6 +13,9 @@ from sla_clock.cases import CaseResult
 from sla_clock.checks import Check, Lint, Prove, Read
 from sla_clock.handlers.replaying import replaying
 from sla_clock.lint import Finding
+
+WAITING = 4
+"""How many checks may wait for their turn: callers would give up before more of them had theirs."""
 
 
 class Checks:
@@ -23,6 +27,7 @@ class Checks:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._turn = asyncio.Semaphore(1)
+        self._here = 0
 
     async def read(self, yaml: str, file: str = "policy.yaml") -> str:
         """The name of a policy that can be put in force. Raises InvalidInput, Exhausted."""
@@ -40,7 +45,7 @@ class Checks:
         return told
 
     async def _make(self, check: Check) -> Any:
-        async with self._turn:
+        async with self._place(), self._turn:
             limit = asyncio.timeout(self._seconds)
             try:
                 async with limit, replaying(check) as ask:
@@ -53,3 +58,18 @@ class Checks:
                     "calendars or cases, or nearer targets; `tickdesk policy` checks files without a limit",
                     reason="CHECK_TOO_LONG",
                 ) from None
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A place among those that wait or have their turn. Raises Exhausted when all are taken."""
+        if self._here > WAITING:
+            raise Exhausted(
+                f"one check is being made and {WAITING} wait: ask again in a minute; "
+                "`tickdesk policy` checks files on your own machine at once",
+                reason="CHECKS_EXHAUSTED",
+            )
+        self._here += 1
+        try:
+            yield
+        finally:
+            self._here -= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -114,7 +114,7 @@ async def _open_tickets(
         return micros(tx.now), [(row, await works.book.version(tx, row.policy_version)) for row in rows]
 
 
-async def simulate(works: Works, trial: Trial) -> AsyncIterator[Progress | Report]:
+async def simulate(works: Works, trial: Trial) -> AsyncGenerator[Progress | Report, None]:
     """History replayed under the base and the candidate; the report comes last."""
     order, total = await _order(works, trial)
     yield Progress(0, total)
