@@ -27,7 +27,7 @@ def page_start(token: str, scope: object, read: Callable[..., T]) -> T | None:
     """
     if not token:
         return None
-    with suppress(ValueError, TypeError, AttributeError, OverflowError):
+    with suppress(ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         place = json.loads(base64.urlsafe_b64decode(token + "==")[8:])
         if page_token(scope, *place) == token:
             return read(*place)

@@ -68,6 +68,10 @@ def test_what_is_no_token_is_refused(token: str) -> None:
     refused(token)
 
 
+def test_a_token_nested_beyond_measure_is_refused() -> None:
+    refused(base64.urlsafe_b64encode(b"12345678" + b"[" * 100_000).decode().rstrip("="))
+
+
 def test_a_token_that_was_changed_anywhere_is_refused() -> None:
     token = page_token(SCOPE, "a", 1, str(uuid4()))
     for at in range(1, len(token)):

@@ -13,14 +13,17 @@ import grpc.aio
 import pytest
 
 from chassis.clock import utcnow
+from chassis.pages import page_token
 from chassis.testing import eventually
 from sla_clock.handlers.follow import timeline_of
 from sla_clock.policy import clocks
 from sla_clock.policyfile import load
 from sla_clock.serving import Candidate, serve_next
 from sla_clock.store import tickets
+from sla_clock.store.reads import DueFilter
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import clock_pb2
+from tickdesk.sla.v1 import policy_service_pb2 as policies_pb
 from tickdesk.sla.v1 import sla_service_pb2 as pb
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 
@@ -246,6 +249,59 @@ async def test_a_page_token_works_only_with_its_own_list(desk: Desk) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.ListDue(request, timeout=5)
         assert refused.value.details() == TOKEN
+
+
+SOME = "019aa0c2-7c00-7000-8000-000000000012"
+DUE, NEXT = (("due", DueFilter()), ("next", DueFilter()))
+NOW, BIG = 1_795_000_000_000_000, 2**63
+MADE_UP: tuple[tuple[object, tuple[str | int, ...]], ...] = (
+    (("marks", "", 0), (BIG, 0)),
+    (("marks", "", 0), (-BIG - 1, 0)),
+    (("marks", "", 0), (0, 2**31)),
+    ("policies", (2**31,)),
+    ("policies", (-(2**31) - 1,)),
+    (DUE, ("2026-11-20T10:00:00+00:00", SOME, "resolution\0")),
+    (DUE, ("2026-11-20T10:00:00+00:00", SOME, "\ud800")),
+    (NEXT, (NOW, 2**31, 0, 0, 0, 0, SOME)),
+    (NEXT, (NOW, 0, -BIG - 1, 0, 0, 0, SOME)),
+    (NEXT, (NOW, 0, 0, 2**31, 0, 0, SOME)),
+    (NEXT, (NOW, 0, 0, 0, BIG, 0, SOME)),
+    (NEXT, (NOW, 0, 0, 0, 0, BIG - 1, SOME)),
+    (NEXT, (NOW, 0, 0, 0, 0, 0, "SUP-1")),
+    (NEXT, (NOW, 0, 0, 0, 0, SOME)),
+    (NEXT, (NOW, 0, 0, 0, 0, 0, 0, SOME)),
+    (NEXT, (250_000_000_000_000_000, 0, 0, 0, 0, 0, SOME)),
+    (NEXT, (-1, 0, 0, 0, 0, 0, SOME)),
+)
+
+
+def asks(desk_stub: Any, policies: Any, scope: object, token: str) -> Any:
+    """The call of the list whose token it pretends to be."""
+    if scope == "policies":
+        return policies.ListPolicies(policies_pb.ListPoliciesRequest(page_token=token), timeout=5)
+    if scope in (DUE, NEXT):
+        order = pb.DUE_ORDER_SERVE_NEXT if scope == NEXT else pb.DUE_ORDER_DUE
+        return desk_stub.ListDue(pb.ListDueRequest(page_token=token, order=order), timeout=5)
+    return desk_stub.ListMarks(pb.ListMarksRequest(page_token=token), timeout=5)
+
+
+async def test_a_made_up_place_that_no_column_takes_is_refused(desk: Desk) -> None:
+    """Whoever makes one up hears what a token is, and nobody is called at night."""
+    stub, policies = await desk.stub(), await desk.policies()
+    for scope, place in MADE_UP:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await asks(stub, policies, scope, page_token(scope, *place))
+        assert (refused.value.code(), refused.value.details()) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            TOKEN,
+        ), place
+    for scope, place in (
+        (("marks", "", 0), (BIG - 1, 2**31 - 1)),
+        ("policies", (2**31 - 1,)),
+        (DUE, ("0001-01-01T00:00:00+00:00", SOME, "resolution")),
+        (NEXT, (NOW - 86_400_000_000 * 365, 2**31 - 1, -BIG, 2**31 - 1, BIG - 1, 0, SOME)),
+    ):
+        await asks(stub, policies, scope, page_token(scope, *place))
 
 
 async def test_a_page_token_of_the_ledger_works_only_with_its_own_filters(desk: Desk) -> None:

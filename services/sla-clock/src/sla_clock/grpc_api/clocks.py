@@ -23,6 +23,7 @@ from sla_clock.reckon import Length, Spent, spent
 from sla_clock.store import ledger, reads, tickets
 from sla_clock.store.ledger import LedgerRow, MarkFilter
 from sla_clock.store.reads import DueFilter, Expected
+from sla_clock.store.tables import integer
 from tickdesk.sla.v1 import sla_service_pb2 as pb
 from tickdesk.sla.v1 import sla_service_pb2_grpc
 from tickdesk.sla.v1.clock_pb2 import TicketRef
@@ -172,7 +173,7 @@ def _expected(one: Expected) -> pb.ForecastRow:
 
 def _place(batch: int, place: int) -> tuple[int, int]:
     """Where a page of the ledger ended."""
-    return int(batch), int(place)
+    return integer(batch, 64), integer(place, 32)
 
 
 def _ticket_id(request: pb.ListMarksRequest | pb.WatchMarksRequest) -> UUID | None:

@@ -17,13 +17,13 @@ from sla_clock.handlers.works import Works
 from sla_clock.plan import Summary
 from sla_clock.store import policies
 from sla_clock.store.recalculations import get_recalculation
+from sla_clock.store.tables import integer
 from tickdesk.sla.v1 import policy_pb2, policy_service_pb2_grpc
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk.sla.v1.clock_pb2 import TicketRef
 
 _PAGE = 50
 _CHANGES = 1000
-_ALL = 2**31 - 1
 NAME = pb.DESCRIPTOR.services_by_name["PolicyService"].full_name
 _STAFF = frozenset({"agent", "lead", "admin", "service"})
 _LEADS = frozenset({"admin", "lead"})
@@ -74,9 +74,7 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
     async def ListPolicies(self, request: pb.ListPoliciesRequest, context: Any) -> pb.ListPoliciesResponse:
         """See the contract."""
         size = request.page_size or _PAGE
-        below = page_start(request.page_token, "policies", int)
-        # Any number beyond what a column holds means all of them.
-        below = None if below is None else min(below, _ALL)
+        below = page_start(request.page_token, "policies", _version)
         async with self._works.db.tx() as tx:
             found = await policies.list_policies(tx, below, size + 1)
         last = found[size - 1] if len(found) > size else None
@@ -125,6 +123,11 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
                 yield pb.SimulatePolicyResponse(progress=_progress(one))
             else:
                 yield pb.SimulatePolicyResponse(report=convert_policy.report(one))
+
+
+def _version(number: int) -> int:
+    """Where a page of versions ended."""
+    return integer(number, 32)
 
 
 def _planned(one: Progress | Planned | Summary) -> pb.PlanPolicyResponse:

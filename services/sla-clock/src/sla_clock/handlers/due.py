@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from chassis.db import Tx
 from chassis.pages import page_start, page_token
-from sla_clock.calendar import micros
+from sla_clock.calendar import MICROS, micros, moment
 from sla_clock.domain import Clock
 from sla_clock.handlers.follow import timeline_of
 from sla_clock.handlers.works import Works
+from sla_clock.hours import DAY
 from sla_clock.policy import clocks
-from sla_clock.serving import counted, days_left
+from sla_clock.serving import COUNT_FROM, counted, days_left
 from sla_clock.store import reads
 from sla_clock.store.reads import Counters, DueFilter
+from sla_clock.store.tables import integer
 from sla_clock.store.tickets import TicketRow
 
 _VERSIONS = 16
@@ -52,14 +55,15 @@ async def next_clocks(
     the mere passing of time.
     """
     scope = ("next", wanted)
-    now, after = page_start(token, scope, _next_place) or (micros(tx.now), None)
+    present = micros(tx.now)
+    now, after = page_start(token, scope, partial(_next_place, present)) or (present, None)
     at = await _counters(works, tx, now)
     found = await reads.list_next(tx, wanted, at, after, size + 1)
     rows = await reads.tickets_of(tx, {one.ticket_id for one in found[:size]})
     picked = [(rows[one.ticket_id], one.clock) for one in found[:size] if one.ticket_id in rows]
     last = found[size - 1] if len(found) > size else None
     place = (now, *last.place(now, at.days_left), str(last.ticket_id)) if last else None
-    return await _compute(works, tx, picked, micros(tx.now)), page_token(scope, *place) if place else ""
+    return await _compute(works, tx, picked, present), page_token(scope, *place) if place else ""
 
 
 async def _counters(works: Works, tx: Tx, now: int) -> Counters:
@@ -87,9 +91,18 @@ async def _compute(works: Works, tx: Tx, picked: Sequence[tuple[TicketRow, str]]
 
 def _due_place(due: str, ticket_id: str, clock: str) -> tuple[datetime, UUID, str]:
     """Where a page by due instant ended."""
-    return datetime.fromisoformat(due).astimezone(UTC), UUID(ticket_id), str(clock)
+    if not clock.isprintable():
+        raise ValueError("no clock has such a name")
+    return datetime.fromisoformat(due).astimezone(UTC), UUID(ticket_id), clock
 
 
-def _next_place(then: int, *place: int | str) -> tuple[int, list[int | str]]:
+def _next_place(present: int, then: int, *place: int | str) -> tuple[int, list[int | str]]:
     """As of when a page in the order to serve was ordered, and where it ended."""
-    return int(then), list(place)
+    *given, ticket_id = place
+    # As wide as the database counts what it orders by: ahead, tenths, plain, days, due.
+    numbers = [integer(one, bits) for one, bits in zip(given, (32, 64, 32, 64, 64), strict=True)]
+    moment(numbers[-1])
+    # Calendars are counted as of then: far from here they would be compiled for thousands of years.
+    if not COUNT_FROM <= int(then) <= present + DAY * MICROS:
+        raise ValueError("no page was ordered then")
+    return int(then), [*numbers, str(UUID(str(ticket_id)))]

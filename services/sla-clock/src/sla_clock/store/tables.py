@@ -10,6 +10,14 @@ chassis_tables(metadata)
 INSTANT = sa.DateTime(timezone=True)
 
 
+def integer(value: int | str, bits: int) -> int:
+    """The number, when a column of so many bits takes it. Raises ValueError."""
+    number = int(value)
+    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise ValueError(f"{number} does not fit into {bits} bits")
+    return number
+
+
 class TransactionId(sa.types.UserDefinedType[int]):
     """PostgreSQL's xid8: the number of a transaction, which never comes again."""
 
