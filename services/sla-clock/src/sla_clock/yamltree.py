@@ -31,6 +31,10 @@ MAX_VALUES = 100_000
 """Values of a file, those that its aliases repeat counted each time."""
 
 
+MAX_FAULTS = 100
+"""Faults of a file that are told: a few aliases repeat one more often than anybody reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong, and where (1-based)."""
@@ -183,9 +187,13 @@ class Faults:
         self.found.append(spot.fault(text))
 
     def settle(self) -> None:
-        """Raise Malformed with one violation a fault, if there is any."""
+        """Raise Malformed with one violation a fault, the first MAX_FAULTS of them, if there is any."""
         if self.found:
             faults = sorted(self.found, key=lambda fault: (fault.line, fault.column))
+            if len(faults) > MAX_FAULTS:
+                rest, first = len(faults) - MAX_FAULTS, faults[MAX_FAULTS]
+                text = f"from here on there are {rest} more faults: mend those before first"
+                faults[MAX_FAULTS:] = [Fault(first.line, first.column, "", text)]
             raise Malformed(self.file, self.reason, faults)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from chassis.errors import InvalidInput
 from sla_clock.policyfile import load
+from sla_clock.yamltree import MAX_FAULTS
 
 from .policies import SMALL, changed, faults
 
@@ -372,3 +373,25 @@ def test_faults_are_the_same_in_another_process() -> None:
         caught.value.reason,
         caught.value.violations,
     )
+
+
+def test_the_first_hundred_faults_are_told_and_how_many_more_there_are() -> None:
+    """A policy of 10 KB whose aliases repeat one fault 900 times would be answered with megabytes."""
+    rows = f"  - &a {{name: row, targets: {{resolution: {'x' * 4000}}}}}\n" + "  - *a\n" * 900
+    text = "name: many\ncalendars:\n  always: {zone: UTC, hours: always}\ntargets:\n" + rows
+    with pytest.raises(InvalidInput) as raised:
+        load(text)
+    told = raised.value
+    assert len(told.violations) == len(str(told).splitlines()) == MAX_FAULTS + 1
+    assert (
+        told.violations[-1].description == "from here on there are 802 more faults: mend those before first"
+    )
+    assert len(str(told)) + len(repr(told.violations)) < 1_500_000
+
+
+def test_a_hundred_faults_are_told_as_they_are() -> None:
+    rows = "".join(f"  - {{name: r{at}, targets: {{resolution: soon}}}}\n" for at in range(MAX_FAULTS))
+    with pytest.raises(InvalidInput) as raised:
+        load("name: many\ncalendars:\n  always: {zone: UTC, hours: always}\ntargets:\n" + rows)
+    assert len(raised.value.violations) == MAX_FAULTS
+    assert "more faults" not in str(raised.value)
