@@ -65,11 +65,11 @@ def test_locks_hold_no_address() -> None:
 
 
 def test_the_chassis_stays_within_its_budget() -> None:
-    """ADR 0014; the servers and fixtures of tests and of one machine are not part of a service."""
+    """ADR 0014 and 0018; the servers and fixtures of tests and of one machine are not part of a service."""
     folder = shape.ROOT / "libs/chassis/src/chassis"
     modules = [path for path in folder.glob("*.py") if path.stem not in ("servers", "recipes", "testing")]
     assert len(modules) > 10
-    assert sum(code_lines(path.read_text()) for path in modules) <= 2_200
+    assert sum(code_lines(path.read_text()) for path in modules) <= 2_500
 
 
 def code_lines(text: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -42,6 +42,7 @@ SECONDS = Histogram(
 Roles = Mapping[str, frozenset[str]]
 """Which roles may call each method of a service."""
 
+_ROLE = "ROLE_"
 _OPEN = "/grpc.health."
 _DOMAIN = "tickdesk"
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -51,6 +52,18 @@ _NUL = "must not contain NUL characters"
 # A year is left free at the end, for zones and sums with durations.
 _FIRST_SECOND, _LAST_SECOND = 0, int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) - 1
 _validator = Validator()
+
+
+def roles_of(service: ServiceDescriptor, rule: Any) -> Roles:
+    """The roles that an option of the contract gives each method. Raises ValueError where it gives none."""
+    names = rule.message_type.fields_by_name["roles"].enum_type.values_by_number
+    table: dict[str, frozenset[str]] = {}
+    for method in service.methods:
+        numbers = method.GetOptions().Extensions[rule].roles
+        table[method.name] = frozenset(names[each].name.removeprefix(_ROLE).lower() for each in numbers)
+        if not table[method.name]:
+            raise ValueError(f"{method.full_name} does not say who may call it: give it {rule.full_name}")
+    return table
 
 
 class Guard(grpc.aio.ServerInterceptor):

@@ -12,17 +12,9 @@ from intake import convert, handlers, metrics, store
 from intake.handlers import Desk
 from tickdesk.intake.v1 import intake_service_pb2, intake_service_pb2_grpc, message_pb2
 
-NAME = intake_service_pb2.DESCRIPTOR.services_by_name["IntakeService"].full_name
+SERVICE = intake_service_pb2.DESCRIPTOR.services_by_name["IntakeService"]
 CHANNEL = "api"
 _PAGE = 50
-_STAFF = frozenset({"agent", "lead", "admin", "service"})
-PERMITTED: dict[str, frozenset[str]] = {
-    "SubmitRequest": _STAFF | {"adapter"},
-    "GetMessage": _STAFF,
-    "ListMessages": _STAFF,
-    "GetAttachment": _STAFF,
-}
-"""Roles by method; what is not named here is refused to everybody."""
 
 
 class IntakeApi(intake_service_pb2_grpc.IntakeServiceServicer):

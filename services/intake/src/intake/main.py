@@ -7,6 +7,7 @@ from functools import partial
 from chassis import telemetry
 from chassis.bus import Bus
 from chassis.db import Database
+from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from intake import handlers, metrics
@@ -14,9 +15,10 @@ from intake.adapters import lmtp
 from intake.adapters.reader import Reader
 from intake.adapters.vault import Vault
 from intake.domain import Limits, Mailboxes
-from intake.grpc_api import CHANNEL, NAME, PERMITTED, IntakeApi
+from intake.grpc_api import CHANNEL, SERVICE, IntakeApi
 from intake.loop import pulse
 from intake.settings import Settings, split_list
+from tickdesk.common.v1.access_pb2 import access
 from tickdesk.intake.v1.intake_service_pb2_grpc import add_IntakeServiceServicer_to_server
 
 log = telemetry.logger(__name__)
@@ -46,7 +48,10 @@ async def build(app: App, settings: Settings) -> None:
     lmtp_in = await app.open(lmtp.Listener(inner, settings.host, settings.lmtp_port))
     smtp_in = await app.open(lmtp.Listener(outer, settings.host, settings.smtp_port))
     log.info("taking mail", lmtp_port=lmtp_in.port, smtp_port=smtp_in.port, mailboxes=settings.mailboxes)
-    app.serve_grpc(add_IntakeServiceServicer_to_server, IntakeApi(db, desk), NAME, permitted=PERMITTED)
+    permitted = roles_of(SERVICE, access)
+    app.serve_grpc(
+        add_IntakeServiceServicer_to_server, IntakeApi(db, desk), SERVICE.full_name, permitted=permitted
+    )
     app.spawn("pulse", pulse(db, channels))
     app.spawn("relay", relay_outbox(db, bus))
 

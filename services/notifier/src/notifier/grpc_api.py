@@ -12,15 +12,8 @@ from notifier.handlers import deliveries
 from notifier.store import ledger
 from tickdesk.notifier.v1 import delivery_pb2, notifier_service_pb2, notifier_service_pb2_grpc
 
-NAME = notifier_service_pb2.DESCRIPTOR.services_by_name["NotifierService"].full_name
+SERVICE = notifier_service_pb2.DESCRIPTOR.services_by_name["NotifierService"]
 _PAGE = 50
-_STAFF = frozenset({"agent", "lead", "admin", "service"})
-PERMITTED: dict[str, frozenset[str]] = {
-    "GetDelivery": _STAFF,
-    "ListDeliveries": _STAFF,
-    "RetryDelivery": _STAFF,
-}
-"""Roles by method; what is not named here is refused to everybody."""
 
 
 class NotifierApi(notifier_service_pb2_grpc.NotifierServiceServicer):

@@ -5,15 +5,17 @@ from functools import partial
 
 from chassis.bus import Bus
 from chassis.db import Database
+from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from notifier.adapters.mail import Desk, Mail, Relay
 from notifier.adapters.webhook import Webhooks
 from notifier.consumers import subscriptions
 from notifier.domain import Endpoint, Rules
-from notifier.grpc_api import NAME, PERMITTED, NotifierApi
+from notifier.grpc_api import SERVICE, NotifierApi
 from notifier.loop import deliver, forget, lanes, measure, ring
 from notifier.settings import Settings, secret_key
+from tickdesk.common.v1.access_pb2 import access
 from tickdesk.notifier.v1.notifier_service_pb2_grpc import add_NotifierServiceServicer_to_server
 
 # An attempt has this long after its own deadline to write its outcome before another worker repeats it.
@@ -36,7 +38,10 @@ async def build(app: App, settings: Settings) -> None:
     ways = lanes(
         mail, hooks, (settings.smtp_connections, settings.webhook_connections), leases, chosen.digest_window
     )
-    app.serve_grpc(add_NotifierServiceServicer_to_server, NotifierApi(db, chosen), NAME, permitted=PERMITTED)
+    permitted = roles_of(SERVICE, access)
+    app.serve_grpc(
+        add_NotifierServiceServicer_to_server, NotifierApi(db, chosen), SERVICE.full_name, permitted=permitted
+    )
     app.consume(bus, db, subscriptions(chosen, partial(ring, ways)))
     for number, way in enumerate(ways):
         app.spawn(f"deliver:{number}", deliver(db, way, chosen.first_retry))

@@ -5,6 +5,7 @@ import zoneinfo
 
 from chassis.bus import Bus
 from chassis.db import Database
+from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from sla_clock.consumers import subscriptions
@@ -27,6 +28,7 @@ from sla_clock.loop import (
 )
 from sla_clock.settings import Settings
 from sla_clock.timers import Timers
+from tickdesk.common.v1.access_pb2 import access
 from tickdesk.sla.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
 from tickdesk.sla.v1.sla_service_pb2_grpc import add_SlaServiceServicer_to_server
 
@@ -45,13 +47,12 @@ async def build(app: App, settings: Settings) -> None:
     await note_data(works)
     checks = Checks(settings.check_seconds)
     sla = clocks.SlaApi(works, checks, Watches(settings.max_watches), lambda: app.draining)
-    app.serve_grpc(add_SlaServiceServicer_to_server, sla, clocks.NAME, permitted=clocks.PERMITTED)
-    app.serve_grpc(
-        add_PolicyServiceServicer_to_server,
-        policies.PolicyApi(works, checks),
-        policies.NAME,
-        permitted=policies.PERMITTED,
-    )
+    rules = policies.PolicyApi(works, checks)
+    for add, servicer, service in (
+        (add_SlaServiceServicer_to_server, sla, clocks.SERVICE),
+        (add_PolicyServiceServicer_to_server, rules, policies.SERVICE),
+    ):
+        app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(works))
     for number in range(settings.lanes):
         lane = timers.lane(number, settings.lanes, poll_seconds=settings.poll_seconds)

@@ -9,14 +9,8 @@ from chassis.pages import page_start, page_token
 from survey import convert, store
 from tickdesk.survey.v1 import survey_pb2, survey_service_pb2, survey_service_pb2_grpc
 
-NAME = survey_service_pb2.DESCRIPTOR.services_by_name["SurveyService"].full_name
+SERVICE = survey_service_pb2.DESCRIPTOR.services_by_name["SurveyService"]
 _PAGE = 50
-_STAFF = frozenset({"agent", "lead", "admin", "service"})
-PERMITTED: dict[str, frozenset[str]] = {
-    "GetSurvey": _STAFF,
-    "ListSurveys": _STAFF,
-}
-"""Roles by method; what is not named here is refused to everybody."""
 
 
 class SurveyApi(survey_service_pb2_grpc.SurveyServiceServicer):

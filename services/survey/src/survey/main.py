@@ -6,15 +6,17 @@ from datetime import timedelta
 
 from chassis.bus import Bus
 from chassis.db import Database
+from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from survey.consumers import subscriptions
 from survey.domain import Policy
-from survey.grpc_api import NAME, PERMITTED, SurveyApi
+from survey.grpc_api import SERVICE, SurveyApi
 from survey.handlers import Rules
 from survey.http_api import Limits, pages
 from survey.loop import ask_for_ever
 from survey.settings import QueuePolicy, Settings
+from tickdesk.common.v1.access_pb2 import access
 from tickdesk.survey.v1.survey_service_pb2_grpc import add_SurveyServiceServicer_to_server
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -29,7 +31,8 @@ async def build(app: App, settings: Settings) -> None:
     port = app.serve_http(pages(db, chosen, limits), settings.http_port)
     chosen = replace(chosen, public_url=public_url(settings, port))
     bell = asyncio.Event()
-    app.serve_grpc(add_SurveyServiceServicer_to_server, SurveyApi(db), NAME, permitted=PERMITTED)
+    permitted = roles_of(SERVICE, access)
+    app.serve_grpc(add_SurveyServiceServicer_to_server, SurveyApi(db), SERVICE.full_name, permitted=permitted)
     app.consume(bus, db, subscriptions(chosen, bell.set))
     app.spawn("ask", ask_for_ever(db, chosen, bell))
     app.spawn("relay", relay_outbox(db, bus))

@@ -26,37 +26,11 @@ from tickets.store import lists
 from tickets.store import tickets as store
 
 R = TypeVar("R", bound=Message)
-NAME = pb.DESCRIPTOR.services_by_name["TicketService"].full_name
+SERVICE = pb.DESCRIPTOR.services_by_name["TicketService"]
 
 # Longer texts would not fit into an event; the contract counts characters, a stream counts bytes.
 _TEXT_BYTES = 524_288
-_STAFF = frozenset({"agent", "lead", "admin", "service"})
-_HEADS = frozenset({"lead", "admin", "service"})
 _VERSIONS = 1000
-PERMITTED: dict[str, frozenset[str]] = {
-    "CreateTicket": _STAFF | {"adapter"},
-    "GetTicket": _STAFF,
-    "ListTickets": _STAFF,
-    "ListTicketVersions": _STAFF,
-    "ListTicketMessages": _STAFF,
-    "GetCustomer": _STAFF,
-    "UpdateCustomer": _STAFF,
-    "TakeTicket": _STAFF,
-    "AssignTicket": _STAFF,
-    "ReplyToTicket": _STAFF,
-    "AddNote": _STAFF,
-    "ChangeTicketStatus": _STAFF,
-    "PrioritizeTicket": _STAFF,
-    "EscalateTicket": _STAFF,
-    "ResolveTicket": _STAFF,
-    "CloseTicket": _STAFF,
-    "ReopenTicket": _STAFF,
-    "PutQueue": _HEADS,
-    "ListQueues": _STAFF,
-    "PutAgent": _HEADS,
-    "ListAgents": _STAFF,
-}
-"""Roles by method; what is not named here is refused to everybody."""
 
 
 class Command(Protocol):

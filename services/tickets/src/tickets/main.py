@@ -2,11 +2,13 @@
 
 from chassis.bus import Bus
 from chassis.db import Database
+from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
+from tickdesk.common.v1.access_pb2 import access
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import NAME, PERMITTED, TicketApi
+from tickets.grpc_api import SERVICE, TicketApi
 from tickets.loop import close_expired, count_open
 from tickets.settings import Settings
 
@@ -15,7 +17,8 @@ async def build(app: App, settings: Settings) -> None:
     """Wire the service; component tests call the same."""
     db = await app.open(Database(settings.database_url, service="tickets"))
     bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
-    app.serve_grpc(add_TicketServiceServicer_to_server, TicketApi(db), NAME, permitted=PERMITTED)
+    permitted = roles_of(SERVICE, access)
+    app.serve_grpc(add_TicketServiceServicer_to_server, TicketApi(db), SERVICE.full_name, permitted=permitted)
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))
     app.spawn("close", close_expired(db, settings))

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tickdesk.common.v1 import access_pb2 as tickdesk_dot_common_dot_v1_dot_access__pb2
 from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
 from tickdesk.intake.v1 import message_pb2 as tickdesk_dot_intake_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tickdesk/intake/v1/intake_service.proto\x12\x12tickdesk.intake.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a tickdesk/intake/v1/message.proto\"e\n\nFileUpload\x12\x1c\n\x08\x66ilename\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\nmedia_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\x07\x63ontent\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\xc0\x01\"\xa6\x04\n\x14SubmitRequestRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18\x64\x12\x38\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1b.tickdesk.common.v1.ChannelB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\x07\x61\x63\x63ount\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xc0\x02\x12\x31\n\x06sender\x18\x04 \x01(\x0b\x32\x19.tickdesk.intake.v1.PartyB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x07subject\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x17\n\x04text\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12\x37\n\x05\x66iles\x18\x07 \x03(\x0b\x32\x1e.tickdesk.intake.v1.FileUploadB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12 \n\x0f\x63onversation_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1d\n\x0b\x65xternal_id\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xe6\x07\x12 \n\x0f\x63ustomer_number\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12N\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x34.tickdesk.intake.v1.SubmitRequestRequest.FieldsEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x32\x12\x16\n\x05topic\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x15SubmitRequestResponse\x12\x33\n\x07message\x18\x01 \x01(\x0b\x32\".tickdesk.intake.v1.InboundMessage\x12\x11\n\tduplicate\x18\x02 \x01(\x08\"1\n\x11GetMessageRequest\x12\x1c\n\nmessage_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x12GetMessageResponse\x12\x33\n\x07message\x18\x01 \x01(\x0b\x32\".tickdesk.intake.v1.InboundMessage\"\xe7\x01\n\x13ListMessagesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12 \n\x0f\x63onversation_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12=\n\x0b\x61uthor_kind\x18\x04 \x01(\x0e\x32\x1e.tickdesk.intake.v1.AuthorKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x0ereceived_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\x14ListMessagesResponse\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\".tickdesk.intake.v1.InboundMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x1a\n\x12\x64uplicates_dropped\x18\x04 \x01(\x05\"7\n\x14GetAttachmentRequest\x12\x1f\n\rattachment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"&\n\x15GetAttachmentResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\x9d\x03\n\rIntakeService\x12\x64\n\rSubmitRequest\x12(.tickdesk.intake.v1.SubmitRequestRequest\x1a).tickdesk.intake.v1.SubmitRequestResponse\x12[\n\nGetMessage\x12%.tickdesk.intake.v1.GetMessageRequest\x1a&.tickdesk.intake.v1.GetMessageResponse\x12\x61\n\x0cListMessages\x12\'.tickdesk.intake.v1.ListMessagesRequest\x1a(.tickdesk.intake.v1.ListMessagesResponse\x12\x66\n\rGetAttachment\x12(.tickdesk.intake.v1.GetAttachmentRequest\x1a).tickdesk.intake.v1.GetAttachmentResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tickdesk/intake/v1/intake_service.proto\x12\x12tickdesk.intake.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a tickdesk/intake/v1/message.proto\"e\n\nFileUpload\x12\x1c\n\x08\x66ilename\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\nmedia_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\x07\x63ontent\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\xc0\x01\"\xa6\x04\n\x14SubmitRequestRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18\x64\x12\x38\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1b.tickdesk.common.v1.ChannelB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\x07\x61\x63\x63ount\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xc0\x02\x12\x31\n\x06sender\x18\x04 \x01(\x0b\x32\x19.tickdesk.intake.v1.PartyB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x07subject\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x17\n\x04text\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12\x37\n\x05\x66iles\x18\x07 \x03(\x0b\x32\x1e.tickdesk.intake.v1.FileUploadB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12 \n\x0f\x63onversation_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1d\n\x0b\x65xternal_id\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xe6\x07\x12 \n\x0f\x63ustomer_number\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12N\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x34.tickdesk.intake.v1.SubmitRequestRequest.FieldsEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x32\x12\x16\n\x05topic\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x15SubmitRequestResponse\x12\x33\n\x07message\x18\x01 \x01(\x0b\x32\".tickdesk.intake.v1.InboundMessage\x12\x11\n\tduplicate\x18\x02 \x01(\x08\"1\n\x11GetMessageRequest\x12\x1c\n\nmessage_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x12GetMessageResponse\x12\x33\n\x07message\x18\x01 \x01(\x0b\x32\".tickdesk.intake.v1.InboundMessage\"\xe7\x01\n\x13ListMessagesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12 \n\x0f\x63onversation_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12=\n\x0b\x61uthor_kind\x18\x04 \x01(\x0e\x32\x1e.tickdesk.intake.v1.AuthorKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x0ereceived_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\x14ListMessagesResponse\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\".tickdesk.intake.v1.InboundMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x1a\n\x12\x64uplicates_dropped\x18\x04 \x01(\x05\"7\n\x14GetAttachmentRequest\x12\x1f\n\rattachment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"&\n\x15GetAttachmentResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\xce\x03\n\rIntakeService\x12q\n\rSubmitRequest\x12(.tickdesk.intake.v1.SubmitRequestRequest\x1a).tickdesk.intake.v1.SubmitRequestResponse\"\x0b\x82\xce\x18\x07\n\x05\x01\x02\x03\x05\x06\x12g\n\nGetMessage\x12%.tickdesk.intake.v1.GetMessageRequest\x1a&.tickdesk.intake.v1.GetMessageResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12m\n\x0cListMessages\x12\'.tickdesk.intake.v1.ListMessagesRequest\x1a(.tickdesk.intake.v1.ListMessagesResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12r\n\rGetAttachment\x12(.tickdesk.intake.v1.GetAttachmentRequest\x1a).tickdesk.intake.v1.GetAttachmentResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -79,26 +80,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMESSAGESREQUEST'].fields_by_name['author_kind']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GETATTACHMENTREQUEST'].fields_by_name['attachment_id']._loaded_options = None
   _globals['_GETATTACHMENTREQUEST'].fields_by_name['attachment_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_FILEUPLOAD']._serialized_start=192
-  _globals['_FILEUPLOAD']._serialized_end=293
-  _globals['_SUBMITREQUESTREQUEST']._serialized_start=296
-  _globals['_SUBMITREQUESTREQUEST']._serialized_end=846
-  _globals['_SUBMITREQUESTREQUEST_FIELDSENTRY']._serialized_start=801
-  _globals['_SUBMITREQUESTREQUEST_FIELDSENTRY']._serialized_end=846
-  _globals['_SUBMITREQUESTRESPONSE']._serialized_start=848
-  _globals['_SUBMITREQUESTRESPONSE']._serialized_end=943
-  _globals['_GETMESSAGEREQUEST']._serialized_start=945
-  _globals['_GETMESSAGEREQUEST']._serialized_end=994
-  _globals['_GETMESSAGERESPONSE']._serialized_start=996
-  _globals['_GETMESSAGERESPONSE']._serialized_end=1069
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=1072
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=1303
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1306
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1455
-  _globals['_GETATTACHMENTREQUEST']._serialized_start=1457
-  _globals['_GETATTACHMENTREQUEST']._serialized_end=1512
-  _globals['_GETATTACHMENTRESPONSE']._serialized_start=1514
-  _globals['_GETATTACHMENTRESPONSE']._serialized_end=1552
-  _globals['_INTAKESERVICE']._serialized_start=1555
-  _globals['_INTAKESERVICE']._serialized_end=1968
+  _globals['_INTAKESERVICE'].methods_by_name['SubmitRequest']._loaded_options = None
+  _globals['_INTAKESERVICE'].methods_by_name['SubmitRequest']._serialized_options = b'\202\316\030\007\n\005\001\002\003\005\006'
+  _globals['_INTAKESERVICE'].methods_by_name['GetMessage']._loaded_options = None
+  _globals['_INTAKESERVICE'].methods_by_name['GetMessage']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_INTAKESERVICE'].methods_by_name['ListMessages']._loaded_options = None
+  _globals['_INTAKESERVICE'].methods_by_name['ListMessages']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_INTAKESERVICE'].methods_by_name['GetAttachment']._loaded_options = None
+  _globals['_INTAKESERVICE'].methods_by_name['GetAttachment']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_FILEUPLOAD']._serialized_start=225
+  _globals['_FILEUPLOAD']._serialized_end=326
+  _globals['_SUBMITREQUESTREQUEST']._serialized_start=329
+  _globals['_SUBMITREQUESTREQUEST']._serialized_end=879
+  _globals['_SUBMITREQUESTREQUEST_FIELDSENTRY']._serialized_start=834
+  _globals['_SUBMITREQUESTREQUEST_FIELDSENTRY']._serialized_end=879
+  _globals['_SUBMITREQUESTRESPONSE']._serialized_start=881
+  _globals['_SUBMITREQUESTRESPONSE']._serialized_end=976
+  _globals['_GETMESSAGEREQUEST']._serialized_start=978
+  _globals['_GETMESSAGEREQUEST']._serialized_end=1027
+  _globals['_GETMESSAGERESPONSE']._serialized_start=1029
+  _globals['_GETMESSAGERESPONSE']._serialized_end=1102
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=1105
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1336
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1339
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1488
+  _globals['_GETATTACHMENTREQUEST']._serialized_start=1490
+  _globals['_GETATTACHMENTREQUEST']._serialized_end=1545
+  _globals['_GETATTACHMENTRESPONSE']._serialized_start=1547
+  _globals['_GETATTACHMENTRESPONSE']._serialized_end=1585
+  _globals['_INTAKESERVICE']._serialized_start=1588
+  _globals['_INTAKESERVICE']._serialized_end=2050
 # @@protoc_insertion_point(module_scope)

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from tickdesk.common.v1 import access_pb2 as tickdesk_dot_common_dot_v1_dot_access__pb2
 from tickdesk.notifier.v1 import delivery_pb2 as tickdesk_dot_notifier_dot_v1_dot_delivery__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tickdesk/notifier/v1/notifier_service.proto\x12\x14tickdesk.notifier.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#tickdesk/notifier/v1/delivery.proto\"3\n\x12GetDeliveryRequest\x12\x1d\n\x0b\x64\x65livery_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"G\n\x13GetDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tickdesk.notifier.v1.Delivery\"\x85\x02\n\x15ListDeliveriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12<\n\x05state\x18\x04 \x01(\x0e\x32#.tickdesk.notifier.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x08template\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18<\x12:\n\x08\x61udience\x18\x06 \x01(\x0e\x32\x1e.tickdesk.notifier.v1.AudienceB\x08\xbaH\x05\x82\x01\x02\x10\x01\"y\n\x16ListDeliveriesResponse\x12\x32\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.tickdesk.notifier.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"T\n\x14RetryDeliveryRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18\x64\x12\x1d\n\x0b\x64\x65livery_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x15RetryDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tickdesk.notifier.v1.Delivery2\xcc\x02\n\x0fNotifierService\x12\x62\n\x0bGetDelivery\x12(.tickdesk.notifier.v1.GetDeliveryRequest\x1a).tickdesk.notifier.v1.GetDeliveryResponse\x12k\n\x0eListDeliveries\x12+.tickdesk.notifier.v1.ListDeliveriesRequest\x1a,.tickdesk.notifier.v1.ListDeliveriesResponse\x12h\n\rRetryDelivery\x12*.tickdesk.notifier.v1.RetryDeliveryRequest\x1a+.tickdesk.notifier.v1.RetryDeliveryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tickdesk/notifier/v1/notifier_service.proto\x12\x14tickdesk.notifier.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a#tickdesk/notifier/v1/delivery.proto\"3\n\x12GetDeliveryRequest\x12\x1d\n\x0b\x64\x65livery_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"G\n\x13GetDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tickdesk.notifier.v1.Delivery\"\x85\x02\n\x15ListDeliveriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12<\n\x05state\x18\x04 \x01(\x0e\x32#.tickdesk.notifier.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x08template\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18<\x12:\n\x08\x61udience\x18\x06 \x01(\x0e\x32\x1e.tickdesk.notifier.v1.AudienceB\x08\xbaH\x05\x82\x01\x02\x10\x01\"y\n\x16ListDeliveriesResponse\x12\x32\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.tickdesk.notifier.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"T\n\x14RetryDeliveryRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18\x64\x12\x1d\n\x0b\x64\x65livery_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x15RetryDeliveryResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tickdesk.notifier.v1.Delivery2\xf0\x02\n\x0fNotifierService\x12n\n\x0bGetDelivery\x12(.tickdesk.notifier.v1.GetDeliveryRequest\x1a).tickdesk.notifier.v1.GetDeliveryResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12w\n\x0eListDeliveries\x12+.tickdesk.notifier.v1.ListDeliveriesRequest\x1a,.tickdesk.notifier.v1.ListDeliveriesResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12t\n\rRetryDelivery\x12*.tickdesk.notifier.v1.RetryDeliveryRequest\x1a+.tickdesk.notifier.v1.RetryDeliveryResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,18 +52,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRYDELIVERYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\006r\004\020\010\030d'
   _globals['_RETRYDELIVERYREQUEST'].fields_by_name['delivery_id']._loaded_options = None
   _globals['_RETRYDELIVERYREQUEST'].fields_by_name['delivery_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_GETDELIVERYREQUEST']._serialized_start=135
-  _globals['_GETDELIVERYREQUEST']._serialized_end=186
-  _globals['_GETDELIVERYRESPONSE']._serialized_start=188
-  _globals['_GETDELIVERYRESPONSE']._serialized_end=259
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=262
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=523
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=525
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=646
-  _globals['_RETRYDELIVERYREQUEST']._serialized_start=648
-  _globals['_RETRYDELIVERYREQUEST']._serialized_end=732
-  _globals['_RETRYDELIVERYRESPONSE']._serialized_start=734
-  _globals['_RETRYDELIVERYRESPONSE']._serialized_end=807
-  _globals['_NOTIFIERSERVICE']._serialized_start=810
-  _globals['_NOTIFIERSERVICE']._serialized_end=1142
+  _globals['_NOTIFIERSERVICE'].methods_by_name['GetDelivery']._loaded_options = None
+  _globals['_NOTIFIERSERVICE'].methods_by_name['GetDelivery']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_NOTIFIERSERVICE'].methods_by_name['ListDeliveries']._loaded_options = None
+  _globals['_NOTIFIERSERVICE'].methods_by_name['ListDeliveries']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_NOTIFIERSERVICE'].methods_by_name['RetryDelivery']._loaded_options = None
+  _globals['_NOTIFIERSERVICE'].methods_by_name['RetryDelivery']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_GETDELIVERYREQUEST']._serialized_start=168
+  _globals['_GETDELIVERYREQUEST']._serialized_end=219
+  _globals['_GETDELIVERYRESPONSE']._serialized_start=221
+  _globals['_GETDELIVERYRESPONSE']._serialized_end=292
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=295
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=556
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=558
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=679
+  _globals['_RETRYDELIVERYREQUEST']._serialized_start=681
+  _globals['_RETRYDELIVERYREQUEST']._serialized_end=765
+  _globals['_RETRYDELIVERYRESPONSE']._serialized_start=767
+  _globals['_RETRYDELIVERYRESPONSE']._serialized_end=840
+  _globals['_NOTIFIERSERVICE']._serialized_start=843
+  _globals['_NOTIFIERSERVICE']._serialized_end=1211
 # @@protoc_insertion_point(module_scope)

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tickdesk.common.v1 import access_pb2 as tickdesk_dot_common_dot_v1_dot_access__pb2
 from tickdesk.sla.v1 import policy_pb2 as tickdesk_dot_sla_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tickdesk/sla/v1/policy_service.proto\x12\x0ftickdesk.sla.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctickdesk/sla/v1/policy.proto\"b\n\x12\x41pplyPolicyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18\x64\x12\x19\n\x04yaml\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x12\n\ncheck_only\x18\x03 \x01(\x08\"4\n\x13\x41pplyPolicyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\",\n\x10GetPolicyRequest\x12\x18\n\x07version\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"r\n\x11GetPolicyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0c\n\x04yaml\x18\x03 \x01(\t\x12\x30\n\x0c\x61pplied_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x13ListPoliciesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"p\n\rPolicySummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x30\n\x0c\x61pplied_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"a\n\x14ListPoliciesResponse\x12\x30\n\x08policies\x18\x01 \x03(\x0b\x32\x1e.tickdesk.sla.v1.PolicySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x17GetRecalculationRequest\x12\x18\n\x07version\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"Q\n\x18GetRecalculationResponse\x12\x35\n\rrecalculation\x18\x01 \x01(\x0b\x32\x1e.tickdesk.sla.v1.Recalculation\".\n\x11LintPolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\"@\n\x12LintPolicyResponse\x12*\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x18.tickdesk.sla.v1.Finding\"J\n\x11TestPolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x1a\n\x05tests\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\"f\n\x12TestPolicyResponse\x12\x30\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32!.tickdesk.sla.v1.PolicyCaseResult\x12\x0e\n\x06passed\x18\x02 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x05\"h\n\x11PlanPolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x16\n\x05queue\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12 \n\x0bmax_changes\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\"\xae\x01\n\x12PlanPolicyResponse\x12-\n\x08progress\x18\x01 \x01(\x0b\x32\x19.tickdesk.sla.v1.ProgressH\x00\x12\x30\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x1e.tickdesk.sla.v1.PlannedChangeH\x00\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.tickdesk.sla.v1.PlanSummaryH\x00\x42\x06\n\x04kind\"\xfb\x01\n\x15SimulatePolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x1c\n\tbase_yaml\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x08\x12-\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x05queue\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x17\n\x03\x63sv\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\xc0\x01\x12\x19\n\x08timezone\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x84\x01\n\x16SimulatePolicyResponse\x12-\n\x08progress\x18\x01 \x01(\x0b\x32\x19.tickdesk.sla.v1.ProgressH\x00\x12\x33\n\x06report\x18\x02 \x01(\x0b\x32!.tickdesk.sla.v1.SimulationReportH\x00\x42\x06\n\x04kind2\xef\x05\n\rPolicyService\x12X\n\x0b\x41pplyPolicy\x12#.tickdesk.sla.v1.ApplyPolicyRequest\x1a$.tickdesk.sla.v1.ApplyPolicyResponse\x12R\n\tGetPolicy\x12!.tickdesk.sla.v1.GetPolicyRequest\x1a\".tickdesk.sla.v1.GetPolicyResponse\x12[\n\x0cListPolicies\x12$.tickdesk.sla.v1.ListPoliciesRequest\x1a%.tickdesk.sla.v1.ListPoliciesResponse\x12g\n\x10GetRecalculation\x12(.tickdesk.sla.v1.GetRecalculationRequest\x1a).tickdesk.sla.v1.GetRecalculationResponse\x12U\n\nLintPolicy\x12\".tickdesk.sla.v1.LintPolicyRequest\x1a#.tickdesk.sla.v1.LintPolicyResponse\x12U\n\nTestPolicy\x12\".tickdesk.sla.v1.TestPolicyRequest\x1a#.tickdesk.sla.v1.TestPolicyResponse\x12W\n\nPlanPolicy\x12\".tickdesk.sla.v1.PlanPolicyRequest\x1a#.tickdesk.sla.v1.PlanPolicyResponse0\x01\x12\x63\n\x0eSimulatePolicy\x12&.tickdesk.sla.v1.SimulatePolicyRequest\x1a\'.tickdesk.sla.v1.SimulatePolicyResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tickdesk/sla/v1/policy_service.proto\x12\x0ftickdesk.sla.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a\x1ctickdesk/sla/v1/policy.proto\"b\n\x12\x41pplyPolicyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18\x64\x12\x19\n\x04yaml\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x12\n\ncheck_only\x18\x03 \x01(\x08\"4\n\x13\x41pplyPolicyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\",\n\x10GetPolicyRequest\x12\x18\n\x07version\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"r\n\x11GetPolicyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0c\n\x04yaml\x18\x03 \x01(\t\x12\x30\n\x0c\x61pplied_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x13ListPoliciesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"p\n\rPolicySummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x30\n\x0c\x61pplied_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"a\n\x14ListPoliciesResponse\x12\x30\n\x08policies\x18\x01 \x03(\x0b\x32\x1e.tickdesk.sla.v1.PolicySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x17GetRecalculationRequest\x12\x18\n\x07version\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"Q\n\x18GetRecalculationResponse\x12\x35\n\rrecalculation\x18\x01 \x01(\x0b\x32\x1e.tickdesk.sla.v1.Recalculation\".\n\x11LintPolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\"@\n\x12LintPolicyResponse\x12*\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x18.tickdesk.sla.v1.Finding\"J\n\x11TestPolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x1a\n\x05tests\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\"f\n\x12TestPolicyResponse\x12\x30\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32!.tickdesk.sla.v1.PolicyCaseResult\x12\x0e\n\x06passed\x18\x02 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x05\"h\n\x11PlanPolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x16\n\x05queue\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12 \n\x0bmax_changes\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\"\xae\x01\n\x12PlanPolicyResponse\x12-\n\x08progress\x18\x01 \x01(\x0b\x32\x19.tickdesk.sla.v1.ProgressH\x00\x12\x30\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x1e.tickdesk.sla.v1.PlannedChangeH\x00\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.tickdesk.sla.v1.PlanSummaryH\x00\x42\x06\n\x04kind\"\xfb\x01\n\x15SimulatePolicyRequest\x12\x19\n\x04yaml\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x08\x12\x1c\n\tbase_yaml\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x08\x12-\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x05queue\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x17\n\x03\x63sv\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\xc0\x01\x12\x19\n\x08timezone\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x84\x01\n\x16SimulatePolicyResponse\x12-\n\x08progress\x18\x01 \x01(\x0b\x32\x19.tickdesk.sla.v1.ProgressH\x00\x12\x33\n\x06report\x18\x02 \x01(\x0b\x32!.tickdesk.sla.v1.SimulationReportH\x00\x42\x06\n\x04kind2\xc5\x06\n\rPolicyService\x12\x62\n\x0b\x41pplyPolicy\x12#.tickdesk.sla.v1.ApplyPolicyRequest\x1a$.tickdesk.sla.v1.ApplyPolicyResponse\"\x08\x82\xce\x18\x04\n\x02\x02\x03\x12^\n\tGetPolicy\x12!.tickdesk.sla.v1.GetPolicyRequest\x1a\".tickdesk.sla.v1.GetPolicyResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12g\n\x0cListPolicies\x12$.tickdesk.sla.v1.ListPoliciesRequest\x1a%.tickdesk.sla.v1.ListPoliciesResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12s\n\x10GetRecalculation\x12(.tickdesk.sla.v1.GetRecalculationRequest\x1a).tickdesk.sla.v1.GetRecalculationResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12_\n\nLintPolicy\x12\".tickdesk.sla.v1.LintPolicyRequest\x1a#.tickdesk.sla.v1.LintPolicyResponse\"\x08\x82\xce\x18\x04\n\x02\x02\x03\x12_\n\nTestPolicy\x12\".tickdesk.sla.v1.TestPolicyRequest\x1a#.tickdesk.sla.v1.TestPolicyResponse\"\x08\x82\xce\x18\x04\n\x02\x02\x03\x12\x61\n\nPlanPolicy\x12\".tickdesk.sla.v1.PlanPolicyRequest\x1a#.tickdesk.sla.v1.PlanPolicyResponse\"\x08\x82\xce\x18\x04\n\x02\x02\x03\x30\x01\x12m\n\x0eSimulatePolicy\x12&.tickdesk.sla.v1.SimulatePolicyRequest\x1a\'.tickdesk.sla.v1.SimulatePolicyResponse\"\x08\x82\xce\x18\x04\n\x02\x02\x03\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,40 +69,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIMULATEPOLICYREQUEST'].fields_by_name['csv']._serialized_options = b'\272H\007r\005\030\200\200\300\001'
   _globals['_SIMULATEPOLICYREQUEST'].fields_by_name['timezone']._loaded_options = None
   _globals['_SIMULATEPOLICYREQUEST'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_APPLYPOLICYREQUEST']._serialized_start=149
-  _globals['_APPLYPOLICYREQUEST']._serialized_end=247
-  _globals['_APPLYPOLICYRESPONSE']._serialized_start=249
-  _globals['_APPLYPOLICYRESPONSE']._serialized_end=301
-  _globals['_GETPOLICYREQUEST']._serialized_start=303
-  _globals['_GETPOLICYREQUEST']._serialized_end=347
-  _globals['_GETPOLICYRESPONSE']._serialized_start=349
-  _globals['_GETPOLICYRESPONSE']._serialized_end=463
-  _globals['_LISTPOLICIESREQUEST']._serialized_start=465
-  _globals['_LISTPOLICIESREQUEST']._serialized_end=547
-  _globals['_POLICYSUMMARY']._serialized_start=549
-  _globals['_POLICYSUMMARY']._serialized_end=661
-  _globals['_LISTPOLICIESRESPONSE']._serialized_start=663
-  _globals['_LISTPOLICIESRESPONSE']._serialized_end=760
-  _globals['_GETRECALCULATIONREQUEST']._serialized_start=762
-  _globals['_GETRECALCULATIONREQUEST']._serialized_end=813
-  _globals['_GETRECALCULATIONRESPONSE']._serialized_start=815
-  _globals['_GETRECALCULATIONRESPONSE']._serialized_end=896
-  _globals['_LINTPOLICYREQUEST']._serialized_start=898
-  _globals['_LINTPOLICYREQUEST']._serialized_end=944
-  _globals['_LINTPOLICYRESPONSE']._serialized_start=946
-  _globals['_LINTPOLICYRESPONSE']._serialized_end=1010
-  _globals['_TESTPOLICYREQUEST']._serialized_start=1012
-  _globals['_TESTPOLICYREQUEST']._serialized_end=1086
-  _globals['_TESTPOLICYRESPONSE']._serialized_start=1088
-  _globals['_TESTPOLICYRESPONSE']._serialized_end=1190
-  _globals['_PLANPOLICYREQUEST']._serialized_start=1192
-  _globals['_PLANPOLICYREQUEST']._serialized_end=1296
-  _globals['_PLANPOLICYRESPONSE']._serialized_start=1299
-  _globals['_PLANPOLICYRESPONSE']._serialized_end=1473
-  _globals['_SIMULATEPOLICYREQUEST']._serialized_start=1476
-  _globals['_SIMULATEPOLICYREQUEST']._serialized_end=1727
-  _globals['_SIMULATEPOLICYRESPONSE']._serialized_start=1730
-  _globals['_SIMULATEPOLICYRESPONSE']._serialized_end=1862
-  _globals['_POLICYSERVICE']._serialized_start=1865
-  _globals['_POLICYSERVICE']._serialized_end=2616
+  _globals['_POLICYSERVICE'].methods_by_name['ApplyPolicy']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['ApplyPolicy']._serialized_options = b'\202\316\030\004\n\002\002\003'
+  _globals['_POLICYSERVICE'].methods_by_name['GetPolicy']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['GetPolicy']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_POLICYSERVICE'].methods_by_name['ListPolicies']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['ListPolicies']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_POLICYSERVICE'].methods_by_name['GetRecalculation']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['GetRecalculation']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_POLICYSERVICE'].methods_by_name['LintPolicy']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['LintPolicy']._serialized_options = b'\202\316\030\004\n\002\002\003'
+  _globals['_POLICYSERVICE'].methods_by_name['TestPolicy']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['TestPolicy']._serialized_options = b'\202\316\030\004\n\002\002\003'
+  _globals['_POLICYSERVICE'].methods_by_name['PlanPolicy']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['PlanPolicy']._serialized_options = b'\202\316\030\004\n\002\002\003'
+  _globals['_POLICYSERVICE'].methods_by_name['SimulatePolicy']._loaded_options = None
+  _globals['_POLICYSERVICE'].methods_by_name['SimulatePolicy']._serialized_options = b'\202\316\030\004\n\002\002\003'
+  _globals['_APPLYPOLICYREQUEST']._serialized_start=182
+  _globals['_APPLYPOLICYREQUEST']._serialized_end=280
+  _globals['_APPLYPOLICYRESPONSE']._serialized_start=282
+  _globals['_APPLYPOLICYRESPONSE']._serialized_end=334
+  _globals['_GETPOLICYREQUEST']._serialized_start=336
+  _globals['_GETPOLICYREQUEST']._serialized_end=380
+  _globals['_GETPOLICYRESPONSE']._serialized_start=382
+  _globals['_GETPOLICYRESPONSE']._serialized_end=496
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=498
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=580
+  _globals['_POLICYSUMMARY']._serialized_start=582
+  _globals['_POLICYSUMMARY']._serialized_end=694
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=696
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=793
+  _globals['_GETRECALCULATIONREQUEST']._serialized_start=795
+  _globals['_GETRECALCULATIONREQUEST']._serialized_end=846
+  _globals['_GETRECALCULATIONRESPONSE']._serialized_start=848
+  _globals['_GETRECALCULATIONRESPONSE']._serialized_end=929
+  _globals['_LINTPOLICYREQUEST']._serialized_start=931
+  _globals['_LINTPOLICYREQUEST']._serialized_end=977
+  _globals['_LINTPOLICYRESPONSE']._serialized_start=979
+  _globals['_LINTPOLICYRESPONSE']._serialized_end=1043
+  _globals['_TESTPOLICYREQUEST']._serialized_start=1045
+  _globals['_TESTPOLICYREQUEST']._serialized_end=1119
+  _globals['_TESTPOLICYRESPONSE']._serialized_start=1121
+  _globals['_TESTPOLICYRESPONSE']._serialized_end=1223
+  _globals['_PLANPOLICYREQUEST']._serialized_start=1225
+  _globals['_PLANPOLICYREQUEST']._serialized_end=1329
+  _globals['_PLANPOLICYRESPONSE']._serialized_start=1332
+  _globals['_PLANPOLICYRESPONSE']._serialized_end=1506
+  _globals['_SIMULATEPOLICYREQUEST']._serialized_start=1509
+  _globals['_SIMULATEPOLICYREQUEST']._serialized_end=1760
+  _globals['_SIMULATEPOLICYRESPONSE']._serialized_start=1763
+  _globals['_SIMULATEPOLICYRESPONSE']._serialized_end=1895
+  _globals['_POLICYSERVICE']._serialized_start=1898
+  _globals['_POLICYSERVICE']._serialized_end=2735
 # @@protoc_insertion_point(module_scope)

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tickdesk.common.v1 import access_pb2 as tickdesk_dot_common_dot_v1_dot_access__pb2
 from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
 from tickdesk.sla.v1 import clock_pb2 as tickdesk_dot_sla_dot_v1_dot_clock__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tickdesk/sla/v1/sla_service.proto\x12\x0ftickdesk.sla.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a\x1btickdesk/sla/v1/clock.proto\"/\n\x10GetClocksRequest\x12\x1b\n\tticket_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xec\x01\n\x11GetClocksResponse\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12&\n\x06\x63locks\x18\x02 \x03(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12,\n\x08statuses\x18\x04 \x03(\x0b\x32\x1a.tickdesk.sla.v1.TimeSpent\x12)\n\x05lines\x18\x05 \x03(\x0b\x32\x1a.tickdesk.sla.v1.TimeSpent\"o\n\tTimeSpent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04real\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x62usiness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xae\x02\n\x0eListDueRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x16\n\x05queue\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12.\n\ndue_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05order\x18\x05 \x01(\x0e\x32\x19.tickdesk.sla.v1.DueOrderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x30\n\x04line\x18\x06 \x01(\x0e\x32\x18.tickdesk.common.v1.LineB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x08\x61ssignee\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x16\n\x05\x63lock\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(\"\xa4\x01\n\x08\x44ueClock\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12,\n\tremaining\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fremaining_share\x18\x04 \x01(\x05\"U\n\x0fListDueResponse\x12)\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x19.tickdesk.sla.v1.DueClock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa2\x01\n\x10ListMarksRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x35\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32\x1b.tickdesk.sla.v1.MarkActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xfc\x01\n\nLedgerMark\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12\r\n\x05\x63lock\x18\x02 \x01(\t\x12\r\n\x05\x63ycle\x18\x03 \x01(\x05\x12#\n\x04mark\x18\x04 \x01(\x0b\x32\x15.tickdesk.sla.v1.Mark\x12\x30\n\x0creached_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08lateness\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66olded\x18\x07 \x01(\x08\x12\x10\n\x08\x65vent_id\x18\x08 \x01(\t\"l\n\x11ListMarksResponse\x12*\n\x05marks\x18\x01 \x03(\x0b\x32\x1b.tickdesk.sla.v1.LedgerMark\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"}\n\x13\x45xplainClockRequest\x12\x1b\n\tticket_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05\x63lock\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x16\n\x05\x63ycle\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x04yaml\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x08\"\xd2\x01\n\x0c\x43lockSegment\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.tickdesk.sla.v1.SegmentKind\x12\x0c\n\x04name\x18\x04 \x01(\t\x12*\n\x07\x63ounted\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"g\n\x10PolicyRowVerdict\x12\x0b\n\x03row\x18\x01 \x01(\t\x12)\n\x06target\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0b\n\x03won\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x89\x02\n\x14\x45xplainClockResponse\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12/\n\x08segments\x18\x03 \x03(\x0b\x32\x1d.tickdesk.sla.v1.ClockSegment\x12/\n\x04rows\x18\x04 \x03(\x0b\x32!.tickdesk.sla.v1.PolicyRowVerdict\x12*\n\x06policy\x18\x05 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\x10\n\x08timezone\x18\x06 \x01(\t\"\x97\x01\n\x11WatchMarksRequest\x12\x17\n\x06\x63ursor\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x16\n\x05queue\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x35\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32\x1b.tickdesk.sla.v1.MarkActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\"O\n\x12WatchMarksResponse\x12)\n\x04mark\x18\x01 \x01(\x0b\x32\x1b.tickdesk.sla.v1.LedgerMark\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"}\n\x0f\x46orecastRequest\x12:\n\x08group_by\x18\x01 \x01(\x0e\x32\x1e.tickdesk.sla.v1.ForecastGroupB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x05queue\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x16\n\x05\x63lock\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\"\x7f\n\x0b\x46orecastRow\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0f\n\x07overdue\x18\x02 \x01(\x05\x12\x19\n\x11within_15_minutes\x18\x03 \x01(\x05\x12\x19\n\x11within_60_minutes\x18\x04 \x01(\x05\x12\x1a\n\x12within_240_minutes\x18\x05 \x01(\x05\"\x9b\x01\n\x10\x46orecastResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.tickdesk.sla.v1.ForecastRow\x12+\n\x05total\x18\x02 \x01(\x0b\x32\x1c.tickdesk.sla.v1.ForecastRow\x12.\n\nas_of_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*R\n\x08\x44ueOrder\x12\x19\n\x15\x44UE_ORDER_UNSPECIFIED\x10\x00\x12\x11\n\rDUE_ORDER_DUE\x10\x01\x12\x18\n\x14\x44UE_ORDER_SERVE_NEXT\x10\x02*\x91\x01\n\x0bSegmentKind\x12\x1c\n\x18SEGMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SEGMENT_KIND_COUNTED\x10\x01\x12\x17\n\x13SEGMENT_KIND_CLOSED\x10\x02\x12\x18\n\x14SEGMENT_KIND_HOLIDAY\x10\x03\x12\x17\n\x13SEGMENT_KIND_PAUSED\x10\x04*\x7f\n\rForecastGroup\x12\x1e\n\x1a\x46ORECAST_GROUP_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46ORECAST_GROUP_QUEUE\x10\x01\x12\x17\n\x13\x46ORECAST_GROUP_LINE\x10\x02\x12\x1b\n\x17\x46ORECAST_GROUP_ASSIGNEE\x10\x03\x32\x89\x04\n\nSlaService\x12R\n\tGetClocks\x12!.tickdesk.sla.v1.GetClocksRequest\x1a\".tickdesk.sla.v1.GetClocksResponse\x12L\n\x07ListDue\x12\x1f.tickdesk.sla.v1.ListDueRequest\x1a .tickdesk.sla.v1.ListDueResponse\x12R\n\tListMarks\x12!.tickdesk.sla.v1.ListMarksRequest\x1a\".tickdesk.sla.v1.ListMarksResponse\x12[\n\x0c\x45xplainClock\x12$.tickdesk.sla.v1.ExplainClockRequest\x1a%.tickdesk.sla.v1.ExplainClockResponse\x12W\n\nWatchMarks\x12\".tickdesk.sla.v1.WatchMarksRequest\x1a#.tickdesk.sla.v1.WatchMarksResponse0\x01\x12O\n\x08\x46orecast\x12 .tickdesk.sla.v1.ForecastRequest\x1a!.tickdesk.sla.v1.ForecastResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tickdesk/sla/v1/sla_service.proto\x12\x0ftickdesk.sla.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a\x1btickdesk/sla/v1/clock.proto\"/\n\x10GetClocksRequest\x12\x1b\n\tticket_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xec\x01\n\x11GetClocksResponse\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12&\n\x06\x63locks\x18\x02 \x03(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12*\n\x06policy\x18\x03 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12,\n\x08statuses\x18\x04 \x03(\x0b\x32\x1a.tickdesk.sla.v1.TimeSpent\x12)\n\x05lines\x18\x05 \x03(\x0b\x32\x1a.tickdesk.sla.v1.TimeSpent\"o\n\tTimeSpent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04real\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x62usiness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xae\x02\n\x0eListDueRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x16\n\x05queue\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12.\n\ndue_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05order\x18\x05 \x01(\x0e\x32\x19.tickdesk.sla.v1.DueOrderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x30\n\x04line\x18\x06 \x01(\x0e\x32\x18.tickdesk.common.v1.LineB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x08\x61ssignee\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x16\n\x05\x63lock\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(\"\xa4\x01\n\x08\x44ueClock\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12,\n\tremaining\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fremaining_share\x18\x04 \x01(\x05\"U\n\x0fListDueResponse\x12)\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x19.tickdesk.sla.v1.DueClock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa2\x01\n\x10ListMarksRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x35\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32\x1b.tickdesk.sla.v1.MarkActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xfc\x01\n\nLedgerMark\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12\r\n\x05\x63lock\x18\x02 \x01(\t\x12\r\n\x05\x63ycle\x18\x03 \x01(\x05\x12#\n\x04mark\x18\x04 \x01(\x0b\x32\x15.tickdesk.sla.v1.Mark\x12\x30\n\x0creached_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08lateness\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66olded\x18\x07 \x01(\x08\x12\x10\n\x08\x65vent_id\x18\x08 \x01(\t\"l\n\x11ListMarksResponse\x12*\n\x05marks\x18\x01 \x03(\x0b\x32\x1b.tickdesk.sla.v1.LedgerMark\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"}\n\x13\x45xplainClockRequest\x12\x1b\n\tticket_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05\x63lock\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x16\n\x05\x63ycle\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x04yaml\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x08\"\xd2\x01\n\x0c\x43lockSegment\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.tickdesk.sla.v1.SegmentKind\x12\x0c\n\x04name\x18\x04 \x01(\t\x12*\n\x07\x63ounted\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"g\n\x10PolicyRowVerdict\x12\x0b\n\x03row\x18\x01 \x01(\t\x12)\n\x06target\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0b\n\x03won\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x89\x02\n\x14\x45xplainClockResponse\x12*\n\x06ticket\x18\x01 \x01(\x0b\x32\x1a.tickdesk.sla.v1.TicketRef\x12%\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x16.tickdesk.sla.v1.Clock\x12/\n\x08segments\x18\x03 \x03(\x0b\x32\x1d.tickdesk.sla.v1.ClockSegment\x12/\n\x04rows\x18\x04 \x03(\x0b\x32!.tickdesk.sla.v1.PolicyRowVerdict\x12*\n\x06policy\x18\x05 \x01(\x0b\x32\x1a.tickdesk.sla.v1.PolicyRef\x12\x10\n\x08timezone\x18\x06 \x01(\t\"\x97\x01\n\x11WatchMarksRequest\x12\x17\n\x06\x63ursor\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x16\n\x05queue\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x35\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32\x1b.tickdesk.sla.v1.MarkActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\"O\n\x12WatchMarksResponse\x12)\n\x04mark\x18\x01 \x01(\x0b\x32\x1b.tickdesk.sla.v1.LedgerMark\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"}\n\x0f\x46orecastRequest\x12:\n\x08group_by\x18\x01 \x01(\x0e\x32\x1e.tickdesk.sla.v1.ForecastGroupB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x05queue\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x16\n\x05\x63lock\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\"\x7f\n\x0b\x46orecastRow\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0f\n\x07overdue\x18\x02 \x01(\x05\x12\x19\n\x11within_15_minutes\x18\x03 \x01(\x05\x12\x19\n\x11within_60_minutes\x18\x04 \x01(\x05\x12\x1a\n\x12within_240_minutes\x18\x05 \x01(\x05\"\x9b\x01\n\x10\x46orecastResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.tickdesk.sla.v1.ForecastRow\x12+\n\x05total\x18\x02 \x01(\x0b\x32\x1c.tickdesk.sla.v1.ForecastRow\x12.\n\nas_of_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*R\n\x08\x44ueOrder\x12\x19\n\x15\x44UE_ORDER_UNSPECIFIED\x10\x00\x12\x11\n\rDUE_ORDER_DUE\x10\x01\x12\x18\n\x14\x44UE_ORDER_SERVE_NEXT\x10\x02*\x91\x01\n\x0bSegmentKind\x12\x1c\n\x18SEGMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SEGMENT_KIND_COUNTED\x10\x01\x12\x17\n\x13SEGMENT_KIND_CLOSED\x10\x02\x12\x18\n\x14SEGMENT_KIND_HOLIDAY\x10\x03\x12\x17\n\x13SEGMENT_KIND_PAUSED\x10\x04*\x7f\n\rForecastGroup\x12\x1e\n\x1a\x46ORECAST_GROUP_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46ORECAST_GROUP_QUEUE\x10\x01\x12\x17\n\x13\x46ORECAST_GROUP_LINE\x10\x02\x12\x1b\n\x17\x46ORECAST_GROUP_ASSIGNEE\x10\x03\x32\xd1\x04\n\nSlaService\x12^\n\tGetClocks\x12!.tickdesk.sla.v1.GetClocksRequest\x1a\".tickdesk.sla.v1.GetClocksResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12X\n\x07ListDue\x12\x1f.tickdesk.sla.v1.ListDueRequest\x1a .tickdesk.sla.v1.ListDueResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12^\n\tListMarks\x12!.tickdesk.sla.v1.ListMarksRequest\x1a\".tickdesk.sla.v1.ListMarksResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12g\n\x0c\x45xplainClock\x12$.tickdesk.sla.v1.ExplainClockRequest\x1a%.tickdesk.sla.v1.ExplainClockResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12\x63\n\nWatchMarks\x12\".tickdesk.sla.v1.WatchMarksRequest\x1a#.tickdesk.sla.v1.WatchMarksResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x30\x01\x12[\n\x08\x46orecast\x12 .tickdesk.sla.v1.ForecastRequest\x1a!.tickdesk.sla.v1.ForecastResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -82,48 +83,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORECASTREQUEST'].fields_by_name['queue']._serialized_options = b'\272H\004r\002\030\n'
   _globals['_FORECASTREQUEST'].fields_by_name['clock']._loaded_options = None
   _globals['_FORECASTREQUEST'].fields_by_name['clock']._serialized_options = b'\272H\004r\002\030('
-  _globals['_DUEORDER']._serialized_start=3062
-  _globals['_DUEORDER']._serialized_end=3144
-  _globals['_SEGMENTKIND']._serialized_start=3147
-  _globals['_SEGMENTKIND']._serialized_end=3292
-  _globals['_FORECASTGROUP']._serialized_start=3294
-  _globals['_FORECASTGROUP']._serialized_end=3421
-  _globals['_GETCLOCKSREQUEST']._serialized_start=210
-  _globals['_GETCLOCKSREQUEST']._serialized_end=257
-  _globals['_GETCLOCKSRESPONSE']._serialized_start=260
-  _globals['_GETCLOCKSRESPONSE']._serialized_end=496
-  _globals['_TIMESPENT']._serialized_start=498
-  _globals['_TIMESPENT']._serialized_end=609
-  _globals['_LISTDUEREQUEST']._serialized_start=612
-  _globals['_LISTDUEREQUEST']._serialized_end=914
-  _globals['_DUECLOCK']._serialized_start=917
-  _globals['_DUECLOCK']._serialized_end=1081
-  _globals['_LISTDUERESPONSE']._serialized_start=1083
-  _globals['_LISTDUERESPONSE']._serialized_end=1168
-  _globals['_LISTMARKSREQUEST']._serialized_start=1171
-  _globals['_LISTMARKSREQUEST']._serialized_end=1333
-  _globals['_LEDGERMARK']._serialized_start=1336
-  _globals['_LEDGERMARK']._serialized_end=1588
-  _globals['_LISTMARKSRESPONSE']._serialized_start=1590
-  _globals['_LISTMARKSRESPONSE']._serialized_end=1698
-  _globals['_EXPLAINCLOCKREQUEST']._serialized_start=1700
-  _globals['_EXPLAINCLOCKREQUEST']._serialized_end=1825
-  _globals['_CLOCKSEGMENT']._serialized_start=1828
-  _globals['_CLOCKSEGMENT']._serialized_end=2038
-  _globals['_POLICYROWVERDICT']._serialized_start=2040
-  _globals['_POLICYROWVERDICT']._serialized_end=2143
-  _globals['_EXPLAINCLOCKRESPONSE']._serialized_start=2146
-  _globals['_EXPLAINCLOCKRESPONSE']._serialized_end=2411
-  _globals['_WATCHMARKSREQUEST']._serialized_start=2414
-  _globals['_WATCHMARKSREQUEST']._serialized_end=2565
-  _globals['_WATCHMARKSRESPONSE']._serialized_start=2567
-  _globals['_WATCHMARKSRESPONSE']._serialized_end=2646
-  _globals['_FORECASTREQUEST']._serialized_start=2648
-  _globals['_FORECASTREQUEST']._serialized_end=2773
-  _globals['_FORECASTROW']._serialized_start=2775
-  _globals['_FORECASTROW']._serialized_end=2902
-  _globals['_FORECASTRESPONSE']._serialized_start=2905
-  _globals['_FORECASTRESPONSE']._serialized_end=3060
-  _globals['_SLASERVICE']._serialized_start=3424
-  _globals['_SLASERVICE']._serialized_end=3945
+  _globals['_SLASERVICE'].methods_by_name['GetClocks']._loaded_options = None
+  _globals['_SLASERVICE'].methods_by_name['GetClocks']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_SLASERVICE'].methods_by_name['ListDue']._loaded_options = None
+  _globals['_SLASERVICE'].methods_by_name['ListDue']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_SLASERVICE'].methods_by_name['ListMarks']._loaded_options = None
+  _globals['_SLASERVICE'].methods_by_name['ListMarks']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_SLASERVICE'].methods_by_name['ExplainClock']._loaded_options = None
+  _globals['_SLASERVICE'].methods_by_name['ExplainClock']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_SLASERVICE'].methods_by_name['WatchMarks']._loaded_options = None
+  _globals['_SLASERVICE'].methods_by_name['WatchMarks']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_SLASERVICE'].methods_by_name['Forecast']._loaded_options = None
+  _globals['_SLASERVICE'].methods_by_name['Forecast']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_DUEORDER']._serialized_start=3095
+  _globals['_DUEORDER']._serialized_end=3177
+  _globals['_SEGMENTKIND']._serialized_start=3180
+  _globals['_SEGMENTKIND']._serialized_end=3325
+  _globals['_FORECASTGROUP']._serialized_start=3327
+  _globals['_FORECASTGROUP']._serialized_end=3454
+  _globals['_GETCLOCKSREQUEST']._serialized_start=243
+  _globals['_GETCLOCKSREQUEST']._serialized_end=290
+  _globals['_GETCLOCKSRESPONSE']._serialized_start=293
+  _globals['_GETCLOCKSRESPONSE']._serialized_end=529
+  _globals['_TIMESPENT']._serialized_start=531
+  _globals['_TIMESPENT']._serialized_end=642
+  _globals['_LISTDUEREQUEST']._serialized_start=645
+  _globals['_LISTDUEREQUEST']._serialized_end=947
+  _globals['_DUECLOCK']._serialized_start=950
+  _globals['_DUECLOCK']._serialized_end=1114
+  _globals['_LISTDUERESPONSE']._serialized_start=1116
+  _globals['_LISTDUERESPONSE']._serialized_end=1201
+  _globals['_LISTMARKSREQUEST']._serialized_start=1204
+  _globals['_LISTMARKSREQUEST']._serialized_end=1366
+  _globals['_LEDGERMARK']._serialized_start=1369
+  _globals['_LEDGERMARK']._serialized_end=1621
+  _globals['_LISTMARKSRESPONSE']._serialized_start=1623
+  _globals['_LISTMARKSRESPONSE']._serialized_end=1731
+  _globals['_EXPLAINCLOCKREQUEST']._serialized_start=1733
+  _globals['_EXPLAINCLOCKREQUEST']._serialized_end=1858
+  _globals['_CLOCKSEGMENT']._serialized_start=1861
+  _globals['_CLOCKSEGMENT']._serialized_end=2071
+  _globals['_POLICYROWVERDICT']._serialized_start=2073
+  _globals['_POLICYROWVERDICT']._serialized_end=2176
+  _globals['_EXPLAINCLOCKRESPONSE']._serialized_start=2179
+  _globals['_EXPLAINCLOCKRESPONSE']._serialized_end=2444
+  _globals['_WATCHMARKSREQUEST']._serialized_start=2447
+  _globals['_WATCHMARKSREQUEST']._serialized_end=2598
+  _globals['_WATCHMARKSRESPONSE']._serialized_start=2600
+  _globals['_WATCHMARKSRESPONSE']._serialized_end=2679
+  _globals['_FORECASTREQUEST']._serialized_start=2681
+  _globals['_FORECASTREQUEST']._serialized_end=2806
+  _globals['_FORECASTROW']._serialized_start=2808
+  _globals['_FORECASTROW']._serialized_end=2935
+  _globals['_FORECASTRESPONSE']._serialized_start=2938
+  _globals['_FORECASTRESPONSE']._serialized_end=3093
+  _globals['_SLASERVICE']._serialized_start=3457
+  _globals['_SLASERVICE']._serialized_end=4050
 # @@protoc_insertion_point(module_scope)

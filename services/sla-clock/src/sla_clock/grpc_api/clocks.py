@@ -29,18 +29,8 @@ from tickdesk.sla.v1 import sla_service_pb2_grpc
 from tickdesk.sla.v1.clock_pb2 import TicketRef
 from tickdesk.sla.v1.events_pb2 import MarkReached
 
-NAME = pb.DESCRIPTOR.services_by_name["SlaService"].full_name
+SERVICE = pb.DESCRIPTOR.services_by_name["SlaService"]
 _PAGE = 50
-_STAFF = frozenset({"agent", "lead", "admin", "service"})
-PERMITTED: dict[str, frozenset[str]] = {
-    "GetClocks": _STAFF,
-    "ListDue": _STAFF,
-    "ListMarks": _STAFF,
-    "ExplainClock": _STAFF,
-    "WatchMarks": _STAFF,
-    "Forecast": _STAFF,
-}
-"""Roles by method; what is not named here is refused to everybody."""
 
 _GROUPS = {
     pb.FORECAST_GROUP_UNSPECIFIED: "queue",

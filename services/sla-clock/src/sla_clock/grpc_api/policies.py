@@ -24,20 +24,7 @@ from tickdesk.sla.v1.clock_pb2 import TicketRef
 
 _PAGE = 50
 _CHANGES = 1000
-NAME = pb.DESCRIPTOR.services_by_name["PolicyService"].full_name
-_STAFF = frozenset({"agent", "lead", "admin", "service"})
-_LEADS = frozenset({"admin", "lead"})
-PERMITTED: dict[str, frozenset[str]] = {
-    "ApplyPolicy": _LEADS,
-    "GetPolicy": _STAFF,
-    "ListPolicies": _STAFF,
-    "GetRecalculation": _STAFF,
-    "LintPolicy": _LEADS,
-    "TestPolicy": _LEADS,
-    "PlanPolicy": _LEADS,
-    "SimulatePolicy": _LEADS,
-}
-"""Roles by method; what is not named here is refused to everybody."""
+SERVICE = pb.DESCRIPTOR.services_by_name["PolicyService"]
 
 
 class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
