@@ -8,7 +8,7 @@ from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import SERVICE, TicketApi
+from tickets.grpc_api import tickets
 from tickets.loop import close_expired, count_open
 from tickets.settings import Settings
 
@@ -17,8 +17,10 @@ async def build(app: App, settings: Settings) -> None:
     """Wire the service; component tests call the same."""
     db = await app.open(Database(settings.database_url, service="tickets"))
     bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
-    permitted = roles_of(SERVICE, access)
-    app.serve_grpc(add_TicketServiceServicer_to_server, TicketApi(db), SERVICE.full_name, permitted=permitted)
+    for add, servicer, service in (
+        (add_TicketServiceServicer_to_server, tickets.TicketApi(db), tickets.SERVICE),
+    ):
+        app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))
     app.spawn("close", close_expired(db, settings))

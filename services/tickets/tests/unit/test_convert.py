@@ -10,7 +10,7 @@ from services.tickets.tests.unit.stories import START, a_fact, a_queue, a_ticket
 from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import message_pb2
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
-from tickets import convert
+from tickets.convert import tickets as convert
 from tickets.domain import model, rules, timeline, workflow
 
 ENUMS: list[tuple[type[IntEnum], Any, str]] = [

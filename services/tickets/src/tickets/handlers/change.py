@@ -11,7 +11,7 @@ from chassis.errors import Denied, InvalidInput, Stale, Violation
 from chassis.principal import Principal
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickdesk.tickets.v1 import ticket_pb2
-from tickets import convert
+from tickets.convert import tickets as convert
 from tickets.domain import workflow
 from tickets.domain.model import Actor, ActorKind, Agent, Message, Ticket, Visibility
 from tickets.store import desk, messages

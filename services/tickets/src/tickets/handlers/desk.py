@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from chassis.db import Tx
 from chassis.errors import InvalidInput, NotFound, Violation
 from tickdesk.tickets.v1 import events_pb2 as events
-from tickets import convert
+from tickets.convert import tickets as convert
 from tickets.domain import rules, workflow
 from tickets.domain.model import Agent, Customer, Queue, Ticket, Tier
 from tickets.handlers.change import Caller, acting, publish

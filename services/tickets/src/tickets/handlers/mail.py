@@ -8,7 +8,7 @@ from chassis.errors import Unavailable
 from tickdesk.intake.v1 import events_pb2 as intake
 from tickdesk.notifier.v1 import events_pb2 as notifier
 from tickdesk.tickets.v1 import events_pb2 as events
-from tickets import convert
+from tickets.convert import tickets as convert
 from tickets.domain import rules, workflow
 from tickets.domain.model import Actor, ActorKind, Conversation, Message, Priority, Queue, Ticket, Visibility
 from tickets.domain.rules import AuthorKind, Inbound

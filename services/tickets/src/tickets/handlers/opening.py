@@ -9,7 +9,9 @@ from chassis.clock import uuid7
 from chassis.db import Tx
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import events_pb2 as events
-from tickets import convert, metrics
+from tickets import metrics
+from tickets.convert import tickets as convert
+from tickets.convert import values
 from tickets.domain import rules, workflow
 from tickets.domain.model import (
     Actor,
@@ -85,7 +87,7 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     )
     publish(tx, ticket, event)
     await store.create_ticket(tx, ticket, message)
-    channel = common_pb2.Channel.Name(convert.number(ticket.channel)).removeprefix("CHANNEL_").lower()
+    channel = common_pb2.Channel.Name(values.number(ticket.channel)).removeprefix("CHANNEL_").lower()
     labels = ticket.line.name, ticket.priority.name, channel
     tx.after_commit(lambda: metrics.CREATED.labels(*labels).inc())
     return ticket

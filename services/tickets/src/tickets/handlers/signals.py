@@ -13,7 +13,8 @@ from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.survey.v1 import events_pb2 as survey
 from tickdesk.survey.v1 import survey_pb2
 from tickdesk.tickets.v1 import events_pb2 as events
-from tickets import convert, metrics
+from tickets import metrics
+from tickets.convert import values
 from tickets.domain import rules
 from tickets.domain.model import (
     Actor,
@@ -65,13 +66,13 @@ class ClockEvent(Protocol):
 
 async def clock_changed(tx: Tx, event: ClockEvent) -> None:
     """The ticket's summary follows the clock; no version, no event: else both would answer for ever."""
-    await clocks.put_clock(tx, event.ticket.id, _clock(event), convert.instant(event.clock.as_of_time))
+    await clocks.put_clock(tx, event.ticket.id, _clock(event), values.instant(event.clock.as_of_time))
 
 
 async def clock_met(tx: Tx, event: sla.ClockMet) -> None:
     """A clock's goal was reached: its business time is a figure of the desk."""
     is_news = await clocks.put_clock(
-        tx, event.ticket.id, _clock(event), convert.instant(event.clock.as_of_time)
+        tx, event.ticket.id, _clock(event), values.instant(event.clock.as_of_time)
     )
     histogram = metrics.BY_CLOCK.get(event.clock.name)
     if not is_news or histogram is None:
@@ -119,7 +120,7 @@ async def survey_answered(tx: Tx, event: survey.SurveyAnswered) -> None:
         raw=answer.raw,
         scale=answer.scale,
         comment=answer.comment,
-        answered_time=convert.instant(answer.answered_time),
+        answered_time=values.instant(answer.answered_time),
         cycle=answer.cycle,
     )
     publish(tx, ticket, events.TicketRated())
@@ -144,7 +145,7 @@ def _clock(event: ClockEvent) -> SlaClock:
 
 
 def _instant(stamp: Timestamp) -> datetime | None:
-    return convert.instant(stamp) if stamp.seconds else None
+    return values.instant(stamp) if stamp.seconds else None
 
 
 def _is_outdated(ticket: Ticket, event: sla.MarkReached) -> bool:
@@ -156,7 +157,7 @@ def _is_outdated(ticket: Ticket, event: sla.MarkReached) -> bool:
 
 def _is_newer(ticket: Ticket, answer: survey_pb2.Survey) -> bool:
     known = ticket.csat
-    return known is None or (answer.cycle, convert.instant(answer.answered_time), answer.comment) > (
+    return known is None or (answer.cycle, values.instant(answer.answered_time), answer.comment) > (
         known.cycle,
         known.answered_time,
         known.comment,

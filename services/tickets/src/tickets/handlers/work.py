@@ -5,7 +5,9 @@ from datetime import timedelta
 from chassis.clock import uuid7
 from chassis.db import Tx
 from tickdesk.tickets.v1 import events_pb2 as events
-from tickets import convert, metrics
+from tickets import metrics
+from tickets.convert import tickets as convert
+from tickets.convert import values
 from tickets.domain import workflow
 from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket, Visibility
 from tickets.domain.workflow import Step
@@ -105,7 +107,7 @@ async def raise_escalation(tx: Tx, ticket: Ticket, actor: Actor, step: Step, not
     if started is None:
         return False
     event = events.TicketEscalated(
-        actor=convert.to_actor(actor), reason=convert.number(step.reason), started=started, note=note
+        actor=convert.to_actor(actor), reason=values.number(step.reason), started=started, note=note
     )
     publish(tx, ticket, event)
     if started:

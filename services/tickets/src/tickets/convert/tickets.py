@@ -1,58 +1,24 @@
-"""Domain to contract and back, without decisions."""
+"""Tickets, queues and agents to the contract and back, without decisions."""
 
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
-from enum import IntEnum
+from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from chassis.errors import InvalidInput, Violation
 from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import message_pb2
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
+from tickets.convert.values import instant_or, known, lines, number, numbers, timestamp
 from tickets.domain import model, rules, timeline
 from tickets.domain.model import Line, Priority
 from tickets.domain.workflow import status_kind
 
-E = TypeVar("E", bound=IntEnum)
 _EVENT_BYTES = 600_000
 """A message larger than this travels in events without its HTML and quotes, so that the event fits.
 
 Letters of the desk are smaller. What a customer wrote beyond it is cut in the event, never in the ticket."""
 _CUT_CHARACTERS = 100_000
 _MAX_FIELDS, _MAX_VALUE, _MAX_NAME = 100, 10_000, 300
-
-
-def number(value: int) -> Any:
-    """An enum for the wire: the numbers are the contract's (a test compares them), the stubs' type is not."""
-    return int(value)
-
-
-def numbers(values: Sequence[int]) -> Any:
-    """Several of them."""
-    return [int(each) for each in values]
-
-
-def timestamp(value: datetime | None) -> Timestamp | None:
-    """An instant for the wire; None stays unset."""
-    if value is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(value)
-    return stamp
-
-
-def instant(stamp: Timestamp) -> datetime:
-    """An aware UTC instant."""
-    return stamp.ToDatetime(tzinfo=UTC)
-
-
-def instant_or(stamp: Timestamp, default: datetime) -> datetime:
-    """The instant, or the default when it is not set."""
-    return instant(stamp) if stamp.seconds else default
 
 
 def to_actor(actor: model.Actor) -> common_pb2.Actor:
@@ -207,13 +173,11 @@ def from_queue(queue: ticket_pb2.Queue) -> model.Queue:
         key=queue.key,
         name=queue.name,
         addresses=list(queue.addresses),
-        default_priority=_known(
-            Priority, queue.default_priority or Priority.NORMAL, "queue.default_priority"
-        ),
+        default_priority=known(Priority, queue.default_priority or Priority.NORMAL, "queue.default_priority"),
         default_language=queue.default_language or "en",
-        first_line=_known(Line, queue.first_line or Line.L1, "queue.first_line"),
-        last_line=_known(Line, queue.last_line or Line.L3, "queue.last_line"),
-        public_lines=_lines(queue.public_lines, "queue.public_lines") or [Line.L1, Line.L2],
+        first_line=known(Line, queue.first_line or Line.L1, "queue.first_line"),
+        last_line=known(Line, queue.last_line or Line.L3, "queue.last_line"),
+        public_lines=lines(queue.public_lines, "queue.public_lines") or [Line.L1, Line.L2],
     )
 
 
@@ -224,9 +188,9 @@ def from_agent(agent: ticket_pb2.Agent) -> model.Agent:
         name=agent.name,
         email=agent.email,
         language=agent.language or "en",
-        lines=_lines(agent.lines, "agent.lines"),
+        lines=lines(agent.lines, "agent.lines"),
         queues=list(agent.queues),
-        leads=_lines(agent.leads, "agent.leads"),
+        leads=lines(agent.leads, "agent.leads"),
         management=agent.management,
         active=agent.active,
     )
@@ -318,18 +282,6 @@ def _csat(csat: model.Csat) -> ticket_pb2.CsatSummary:
 @cache
 def _own_names(kind: type) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind))
-
-
-def _lines(numbers: Sequence[int], path: str) -> list[Line]:
-    return [_known(Line, each, path) for each in dict.fromkeys(numbers)]
-
-
-def _known(kind: type[E], number: int, path: str) -> E:
-    try:
-        return kind(number)
-    except ValueError:
-        text = f"{path} must be one of {', '.join(each.name for each in kind)}"
-        raise InvalidInput(text, violations=[Violation(path, text)]) from None
 
 
 def _clean(text: str) -> str:

@@ -1,23 +1,17 @@
-"""The gRPC face: who may call what, one method per RPC."""
+"""Tickets over gRPC: one method per RPC."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
-from uuid import UUID
+from typing import Any
 
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from chassis.db import Database, Tx, idempotent
-from chassis.errors import InvalidInput, Violation
-from chassis.principal import principal
+from chassis.db import Database, Tx
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceServicer
-from tickets import convert
+from tickets.convert import tickets as convert
 from tickets.domain import rules
 from tickets.domain.model import Line, Priority, Reason, Ticket, TicketType, Tier
 from tickets.domain.workflow import Step
+from tickets.grpc_api import calls
 from tickets.handlers import desk, work
 from tickets.handlers.change import Caller, Target
 from tickets.handlers.opening import Opening
@@ -25,21 +19,9 @@ from tickets.store import desk as desk_store
 from tickets.store import lists
 from tickets.store import tickets as store
 
-R = TypeVar("R", bound=Message)
 SERVICE = pb.DESCRIPTOR.services_by_name["TicketService"]
 
-# Longer texts would not fit into an event; the contract counts characters, a stream counts bytes.
-_TEXT_BYTES = 524_288
 _VERSIONS = 1000
-
-
-class Command(Protocol):
-    """A request that changes one ticket."""
-
-    request_id: str
-    ticket: str
-    version: int
-    agent_id: str
 
 
 class TicketApi(TicketServiceServicer):
@@ -52,10 +34,12 @@ class TicketApi(TicketServiceServicer):
         """Opens a ticket."""
 
         async def create(tx: Tx) -> pb.CreateTicketResponse:
-            ticket = await desk.create_ticket(tx, _caller(), _opening(request, tx.now), request.parent_ticket)
+            ticket = await desk.create_ticket(
+                tx, calls.caller(), _opening(request, tx.now), request.parent_ticket
+            )
             return pb.CreateTicketResponse(ticket=convert.to_ticket(ticket))
 
-        return await self._write(request, pb.CreateTicketResponse, create)
+        return await calls.write(self._db, request, pb.CreateTicketResponse, create)
 
     async def GetTicket(self, request: pb.GetTicketRequest, context: Any) -> pb.GetTicketResponse:
         """One ticket."""
@@ -66,7 +50,7 @@ class TicketApi(TicketServiceServicer):
     async def ListTickets(self, request: pb.ListTicketsRequest, context: Any) -> pb.ListTicketsResponse:
         """A page of tickets."""
         async with self._db.tx() as tx:
-            found = await lists.list_tickets(tx, _filter(request), _page(request))
+            found = await lists.list_tickets(tx, _filter(request), calls.page(request))
         tickets = [convert.to_ticket(each) for each in found.items]
         return pb.ListTicketsResponse(
             tickets=tickets, next_page_token=found.next_token, total_size=found.total
@@ -88,7 +72,7 @@ class TicketApi(TicketServiceServicer):
         """A page of messages and notes."""
         async with self._db.tx() as tx:
             ticket = await store.load_ticket(tx, request.ticket)
-            found = await lists.list_messages(tx, ticket.id, _page(request))
+            found = await lists.list_messages(tx, ticket.id, calls.page(request))
         messages = [convert.to_message(each) for each in found.items]
         return pb.ListTicketMessagesResponse(messages=messages, next_page_token=found.next_token)
 
@@ -107,14 +91,14 @@ class TicketApi(TicketServiceServicer):
 
         async def update(tx: Tx) -> pb.UpdateCustomerResponse:
             change = _customer_change(request)
-            customer = await desk.update_customer(tx, _caller(), request.customer_id, change)
+            customer = await desk.update_customer(tx, calls.caller(), request.customer_id, change)
             return pb.UpdateCustomerResponse(customer=convert.to_customer(customer))
 
-        return await self._write(request, pb.UpdateCustomerResponse, update)
+        return await calls.write(self._db, request, pb.UpdateCustomerResponse, update)
 
     async def TakeTicket(self, request: pb.TakeTicketRequest, context: Any) -> pb.TakeTicketResponse:
         """Makes the agent responsible."""
-        return await self._change(request, pb.TakeTicketResponse, work.take_ticket)
+        return await calls.change(self._db, request, pb.TakeTicketResponse, work.take_ticket)
 
     async def AssignTicket(self, request: pb.AssignTicketRequest, context: Any) -> pb.AssignTicketResponse:
         """Gives the ticket to somebody or back."""
@@ -122,29 +106,33 @@ class TicketApi(TicketServiceServicer):
         async def assign(tx: Tx, caller: Caller, target: Target) -> Ticket:
             return await work.assign_ticket(tx, caller, target, request.assignee)
 
-        return await self._change(request, pb.AssignTicketResponse, assign)
+        return await calls.change(self._db, request, pb.AssignTicketResponse, assign)
 
     async def ReplyToTicket(self, request: pb.ReplyToTicketRequest, context: Any) -> pb.ReplyToTicketResponse:
         """Writes to the customer."""
 
         async def reply(tx: Tx) -> pb.ReplyToTicketResponse:
-            text, status = _text(request.text), request.status
-            ticket, message = await work.reply(tx, _caller(request.agent_id), _target(request), text, status)
+            text, status = calls.text(request.text), request.status
+            ticket, message = await work.reply(
+                tx, calls.caller(request.agent_id), calls.target(request), text, status
+            )
             message_pb = convert.to_message(message)
             return pb.ReplyToTicketResponse(ticket=convert.to_ticket(ticket), message=message_pb)
 
-        return await self._write(request, pb.ReplyToTicketResponse, reply)
+        return await calls.write(self._db, request, pb.ReplyToTicketResponse, reply)
 
     async def AddNote(self, request: pb.AddNoteRequest, context: Any) -> pb.AddNoteResponse:
         """Adds an internal note."""
 
         async def note(tx: Tx) -> pb.AddNoteResponse:
-            text = _text(request.text)
-            ticket, message = await work.add_note(tx, _caller(request.agent_id), _target(request), text)
+            text = calls.text(request.text)
+            ticket, message = await work.add_note(
+                tx, calls.caller(request.agent_id), calls.target(request), text
+            )
             message_pb = convert.to_message(message)
             return pb.AddNoteResponse(ticket=convert.to_ticket(ticket), message=message_pb)
 
-        return await self._write(request, pb.AddNoteResponse, note)
+        return await calls.write(self._db, request, pb.AddNoteResponse, note)
 
     async def ChangeTicketStatus(
         self, request: pb.ChangeTicketStatusRequest, context: Any
@@ -154,7 +142,7 @@ class TicketApi(TicketServiceServicer):
         async def move(tx: Tx, caller: Caller, target: Target) -> Ticket:
             return await work.change_status(tx, caller, target, request.status)
 
-        return await self._change(request, pb.ChangeTicketStatusResponse, move)
+        return await calls.change(self._db, request, pb.ChangeTicketStatusResponse, move)
 
     async def PrioritizeTicket(
         self, request: pb.PrioritizeTicketRequest, context: Any
@@ -164,7 +152,7 @@ class TicketApi(TicketServiceServicer):
         async def prioritize(tx: Tx, caller: Caller, target: Target) -> Ticket:
             return await work.prioritize(tx, caller, target, Priority(request.priority))
 
-        return await self._change(request, pb.PrioritizeTicketResponse, prioritize)
+        return await calls.change(self._db, request, pb.PrioritizeTicketResponse, prioritize)
 
     async def EscalateTicket(
         self, request: pb.EscalateTicketRequest, context: Any
@@ -174,15 +162,15 @@ class TicketApi(TicketServiceServicer):
         async def escalate(tx: Tx, caller: Caller, target: Target) -> Ticket:
             return await work.escalate(tx, caller, target, _step(request))
 
-        return await self._change(request, pb.EscalateTicketResponse, escalate)
+        return await calls.change(self._db, request, pb.EscalateTicketResponse, escalate)
 
     async def ResolveTicket(self, request: pb.ResolveTicketRequest, context: Any) -> pb.ResolveTicketResponse:
         """Marks it solved."""
 
         async def resolve(tx: Tx, caller: Caller, target: Target) -> Ticket:
-            return await work.resolve(tx, caller, target, _text(request.text))
+            return await work.resolve(tx, caller, target, calls.text(request.text))
 
-        return await self._change(request, pb.ResolveTicketResponse, resolve)
+        return await calls.change(self._db, request, pb.ResolveTicketResponse, resolve)
 
     async def CloseTicket(self, request: pb.CloseTicketRequest, context: Any) -> pb.CloseTicketResponse:
         """Closes it."""
@@ -190,11 +178,11 @@ class TicketApi(TicketServiceServicer):
         async def close(tx: Tx, caller: Caller, target: Target) -> Ticket:
             return await work.close(tx, caller, target, confirmed=request.confirmed)
 
-        return await self._change(request, pb.CloseTicketResponse, close)
+        return await calls.change(self._db, request, pb.CloseTicketResponse, close)
 
     async def ReopenTicket(self, request: pb.ReopenTicketRequest, context: Any) -> pb.ReopenTicketResponse:
         """Opens it again."""
-        return await self._change(request, pb.ReopenTicketResponse, work.reopen)
+        return await calls.change(self._db, request, pb.ReopenTicketResponse, work.reopen)
 
     async def PutQueue(self, request: pb.PutQueueRequest, context: Any) -> pb.PutQueueResponse:
         """Creates or replaces a queue."""
@@ -203,12 +191,12 @@ class TicketApi(TicketServiceServicer):
             queue = await desk.put_queue(tx, convert.from_queue(request.queue))
             return pb.PutQueueResponse(queue=convert.to_queue(queue))
 
-        return await self._write(request, pb.PutQueueResponse, put)
+        return await calls.write(self._db, request, pb.PutQueueResponse, put)
 
     async def ListQueues(self, request: pb.ListQueuesRequest, context: Any) -> pb.ListQueuesResponse:
         """A page of queues."""
         async with self._db.tx() as tx:
-            found = await lists.list_queues(tx, _page(request))
+            found = await lists.list_queues(tx, calls.page(request))
         queues = [convert.to_queue(each) for each in found.items]
         return pb.ListQueuesResponse(queues=queues, next_page_token=found.next_token)
 
@@ -219,59 +207,25 @@ class TicketApi(TicketServiceServicer):
             agent = await desk.put_agent(tx, convert.from_agent(request.agent))
             return pb.PutAgentResponse(agent=convert.to_agent(agent))
 
-        return await self._write(request, pb.PutAgentResponse, put)
+        return await calls.write(self._db, request, pb.PutAgentResponse, put)
 
     async def ListAgents(self, request: pb.ListAgentsRequest, context: Any) -> pb.ListAgentsResponse:
         """A page of agents."""
         async with self._db.tx() as tx:
-            found = await lists.list_agents(tx, _page(request))
+            found = await lists.list_agents(tx, calls.page(request))
         agents = [convert.to_agent(each) for each in found.items]
         return pb.ListAgentsResponse(agents=agents, next_page_token=found.next_token)
-
-    async def _write(self, request: Any, answer: type[R], do: Callable[[Tx], Awaitable[R]]) -> R:
-        """One unit of work, once per request_id."""
-        async with self._db.tx() as tx:
-            return await idempotent(tx, request.request_id, request, answer, lambda: do(tx))
-
-    async def _change(
-        self, request: Any, answer: Callable[..., R], do: Callable[[Tx, Caller, Target], Awaitable[Ticket]]
-    ) -> R:
-        """A command on one ticket whose answer is the ticket."""
-
-        async def change(tx: Tx) -> R:
-            ticket = await do(tx, _caller(request.agent_id), _target(request))
-            return answer(ticket=convert.to_ticket(ticket))
-
-        return await self._write(request, answer, change)  # type: ignore[arg-type]
-
-
-def _caller(agent_id: str = "") -> Caller:
-    return Caller(principal(), agent_id)
-
-
-def _target(request: Command) -> Target:
-    return Target(request.ticket, request.version)
-
-
-def _page(request: Any) -> lists.Page:
-    return lists.Page(request.page_size, request.page_token)
-
-
-def _text(text: str) -> str:
-    if len(text.encode()) > _TEXT_BYTES:
-        raise _bad("text", f"must have at most {_TEXT_BYTES} bytes in UTF-8")
-    return text
 
 
 def _opening(request: pb.CreateTicketRequest, now: datetime) -> Opening:
     if request.contact.channel not in common_pb2.Channel.values()[1:]:
-        raise _bad("contact.channel", "must be a channel of the contract")
+        raise calls.bad("contact.channel", "must be a channel of the contract")
     return Opening(
         queue=request.queue,
         sender=rules.contact(request.contact.channel, request.contact.address),
         sender_name=request.customer_name,
         subject=request.subject,
-        text=_text(request.text),
+        text=calls.text(request.text),
         at=now,
         type=TicketType(request.type or TicketType.QUESTION),
         priority=Priority(request.priority) if request.priority else None,
@@ -289,14 +243,10 @@ def _filter(request: pb.ListTicketsRequest) -> lists.Filter:
         assignee=request.assignee,
         unassigned=request.unassigned,
         line=request.line,
-        customer_id=_uuid("customer_id", request.customer_id),
-        created_after=_since(request.created_after),
-        updated_after=_since(request.updated_after),
+        customer_id=calls.uuid("customer_id", request.customer_id),
+        created_after=calls.since(request.created_after),
+        updated_after=calls.since(request.updated_after),
     )
-
-
-def _since(stamp: Timestamp) -> datetime | None:
-    return convert.instant(stamp) if stamp.ByteSize() else None
 
 
 def _customer_change(request: pb.UpdateCustomerRequest) -> desk.CustomerChange:
@@ -317,14 +267,3 @@ def _step(request: pb.EscalateTicketRequest) -> Step:
         management=request.management,
         form=convert.from_form(request.form),
     )
-
-
-def _uuid(field: str, value: str) -> str:
-    try:
-        return str(UUID(value)) if value else ""
-    except ValueError:
-        raise _bad(field, "must be a UUID") from None
-
-
-def _bad(field: str, description: str) -> InvalidInput:
-    return InvalidInput(f"{field} {description}", violations=[Violation(field, description)])
