@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tickets.domain import workflow
+from tickets.domain import escalation, workflow
 from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue, Ticket
 from tickets.domain.rules import Inbound
 from tickets.domain.timeline import Fact
@@ -52,6 +52,24 @@ def a_ticket(**fields: Any) -> Ticket:
 
 def an_agent(name: str = "anna", *lines: Line) -> Agent:
     return Agent(id=name, name=name.title(), lines=list(lines) or [Line.L1])
+
+
+def in_status(status: str) -> Ticket:
+    """A ticket brought to a status by its own verbs."""
+    ticket = a_ticket()
+    if status == "new":
+        return ticket
+    workflow.take(ticket, an_agent(), [], at(1))
+    if status == "waiting":
+        workflow.change_status(ticket, "waiting", at(2))
+    if status == "escalated":
+        escalation.escalate(ticket, Step(Reason.BY_AGENT), Line.L3, at(2))
+    if status in ("resolved", "closed"):
+        workflow.resolve(ticket, "anna", at(2))
+    if status == "closed":
+        workflow.close(ticket, at(3), confirmed=True)
+    assert ticket.status == status
+    return ticket
 
 
 def a_queue(**fields: Any) -> Queue:

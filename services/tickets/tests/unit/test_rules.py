@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
 from services.tickets.tests.unit.stories import START, a_customer, a_queue, a_ticket, an_agent, an_inbound, at
-from tickets.domain import rules, workflow
+from tickets.domain import escalation, rules, workflow
+from tickets.domain.escalation import Step
 from tickets.domain.model import Contact, Line, Reason, Ticket
 from tickets.domain.rules import AuthorKind
-from tickets.domain.workflow import Step
 
 NEWER = a_ticket(id="newer", subject="Invoice 12")
 OLDER = a_ticket(id="older", subject="Printer on fire")
@@ -187,4 +187,4 @@ def test_addresses_of_a_queue_are_normalised_once_each() -> None:
 def test_a_rule_escalates_what_is_not_outdated() -> None:
     ticket = a_ticket(created_time=START)
     assert not rules.is_outdated(ticket, "first_response")
-    assert workflow.escalate(ticket, Step(Reason.SLA_MARK, by_rule=True), Line.L3, at(5)) is True
+    assert escalation.escalate(ticket, Step(Reason.SLA_MARK, by_rule=True), Line.L3, at(5)) is True

@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chassis.errors import Refused
 from services.tickets.tests.unit.stories import START, a_queue, a_ticket, an_agent
-from tickets.domain import timeline, workflow
+from tickets.domain import escalation, timeline, workflow
+from tickets.domain.escalation import Step
 from tickets.domain.model import Line, Priority, Reason
-from tickets.domain.workflow import OPEN_KINDS, Step
+from tickets.domain.workflow import OPEN_KINDS
 
 EVERYBODY = [an_agent(name, *Line) for name in ("anna", "boris")]
 AGENTS = st.sampled_from(EVERYBODY)
@@ -67,7 +68,7 @@ class Story(RuleBasedStateMachine):
     @rule(reason=st.sampled_from(Reason), management=st.booleans(), by_rule=st.booleans(), stay=st.booleans())
     def escalate(self, reason: Reason, management: bool, by_rule: bool, stay: bool) -> None:
         step = Step(reason, management=management, by_rule=by_rule, stay=stay)
-        self.attempt(workflow.escalate, step, self.queue.last_line, self.later())
+        self.attempt(escalation.escalate, step, self.queue.last_line, self.later())
 
     @rule(agent=AGENTS)
     def resolve(self, agent: object) -> None:

@@ -1,13 +1,12 @@
 """The life of a ticket: one function per transition, each writing what happened into the timeline."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
 from chassis.errors import InvalidInput, Refused, Violation
 from tickets.domain import timeline as facts
-from tickets.domain.model import Agent, Escalation, Form, Line, Priority, Queue, Reason, Ticket
+from tickets.domain.model import Agent, Priority, Queue, Ticket
 
 
 class StatusKind(IntEnum):
@@ -48,18 +47,6 @@ OPEN_KINDS = (StatusKind.NEW, StatusKind.OPEN, StatusKind.WAITING, StatusKind.ES
 _MAX_OBSERVERS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What an escalation asks for. A rule never fails at the last line: it only adds its reason."""
-
-    reason: Reason
-    to_line: Line | None = None
-    management: bool = False
-    form: Form | None = None
-    stay: bool = False
-    by_rule: bool = False
-
-
 def status_kind(ticket: Ticket) -> StatusKind:
     """What the ticket's status means."""
     return STATUSES[ticket.status]
@@ -87,7 +74,7 @@ def take(ticket: Ticket, agent: Agent, leads: Iterable[str], at: datetime) -> bo
 
     False when it was theirs and open already. Raises Refused: ALREADY_TAKEN, TICKET_CLOSED, NOT_ON_LINE.
     """
-    _require_running(ticket)
+    require_running(ticket)
     if ticket.assignee not in ("", agent.id):
         raise Refused(
             f"{ticket.key} is {ticket.assignee}'s already: ask them, or have it assigned to you",
@@ -96,7 +83,7 @@ def take(ticket: Ticket, agent: Agent, leads: Iterable[str], at: datetime) -> bo
         )
     changed = _hand_to(ticket, agent, at)
     if ticket.status == "waiting":
-        _move(ticket, "in_progress", at)
+        move(ticket, "in_progress", at)
         changed = True
     if changed:
         observe(ticket, *(lead for lead in leads if lead != agent.id))
@@ -108,14 +95,14 @@ def assign(ticket: Ticket, agent: Agent | None, at: datetime) -> bool:
 
     Raises Refused: TICKET_CLOSED, NOT_ON_LINE.
     """
-    _require_running(ticket)
+    require_running(ticket)
     if agent:
         return _hand_to(ticket, agent, at)
     if not ticket.assignee:
         return False
-    _give_back(ticket, at)
+    give_back(ticket, at)
     if ticket.status == "in_progress":
-        _move(ticket, "new", at)
+        move(ticket, "new", at)
     return True
 
 
@@ -129,7 +116,7 @@ def change_status(ticket: Ticket, status: str, at: datetime) -> None:
         allowed = tuple(each for each in allowed if each != "in_progress")
     if status not in allowed:
         raise _not_allowed(ticket, status, allowed)
-    _move(ticket, status, at)
+    move(ticket, status, at)
 
 
 def prioritize(ticket: Ticket, priority: Priority, at: datetime) -> bool:
@@ -150,7 +137,7 @@ def change_attributes(ticket: Ticket, names: Iterable[str], at: datetime) -> Non
 def customer_wrote(ticket: Ticket, at: datetime) -> None:
     """Count a customer's message; one that was waited for opens the ticket. Over tickets reopen first."""
     if ticket.status == "waiting":
-        _move(ticket, _running_status(ticket), at)
+        move(ticket, _running_status(ticket), at)
     facts.record_message(ticket.timeline, facts.CustomerMessages, at)
     ticket.from_robot = False
     ticket.message_count += 1
@@ -175,47 +162,20 @@ def noted(ticket: Ticket) -> None:
     ticket.message_count += 1
 
 
-def escalate(ticket: Ticket, step: Step, last_line: Line, at: datetime) -> bool | None:
-    """Open the escalation or add a reason to the open one; the ticket moves to the next line.
-
-    None when it tells nothing new, True when people must be told (it began or moved on), else False.
-    Without a line above, management or a rule may still raise it: the ticket then stays where it is.
-    Raises Refused: NO_FURTHER_LINE, TICKET_CLOSED; InvalidInput for a line that is not above.
-    """
-    _require_running(ticket)
-    target = _target(ticket, step, last_line)
-    began, moves = ticket.escalation is None, target != ticket.line
-    open_ = ticket.escalation or Escalation(at, ticket.line, ticket.line)
-    says_new = step.reason not in open_.reasons or (step.management and not open_.management) or step.form
-    if not (began or moves or says_new):
-        return None
-    ticket.escalation = open_
-    open_.to_line = target if moves else open_.to_line
-    open_.management |= step.management
-    open_.form = step.form or open_.form
-    if step.reason not in open_.reasons:
-        open_.reasons.append(step.reason)
-    to_line = open_.to_line if open_.moved else 0
-    facts.record(ticket.timeline, facts.Escalated(time=at, reason=step.reason, to_line=to_line))
-    if moves:
-        _change_line(ticket, target, at)
-    return began or moves
-
-
 def resolve(ticket: Ticket, agent_id: str, at: datetime) -> None:
     """Mark it solved; who solves an untaken one takes it. Raises Refused TRANSITION_NOT_ALLOWED."""
     _require_move(ticket, "resolved")
     if agent_id and not ticket.assignee:
         _give(ticket, agent_id, at)
-    _end_escalation(ticket, at)
-    _move(ticket, "resolved", at)
+    end_escalation(ticket, at)
+    move(ticket, "resolved", at)
     facts.record(ticket.timeline, facts.Resolved(time=at, agent_id=agent_id))
     ticket.resolved_time = at
 
 
 def close(ticket: Ticket, at: datetime, *, confirmed: bool) -> None:
     """Close a resolved ticket. Raises Refused TRANSITION_NOT_ALLOWED."""
-    _move(ticket, "closed", at)
+    move(ticket, "closed", at)
     facts.record(ticket.timeline, facts.Closed(time=at, confirmed=confirmed))
     ticket.closed_time = at
 
@@ -226,7 +186,7 @@ def reopen(ticket: Ticket, at: datetime) -> None:
         raise _not_allowed(ticket, "reopened", MOVES[ticket.status])
     ticket.cycle += 1
     facts.record(ticket.timeline, facts.Reopened(time=at, cycle=ticket.cycle))
-    _move(ticket, _running_status(ticket), at)
+    move(ticket, _running_status(ticket), at)
     ticket.resolved_time = ticket.closed_time = None
 
 
@@ -247,9 +207,9 @@ def _hand_to(ticket: Ticket, agent: Agent, at: datetime) -> bool:
         return False
     if ticket.assignee != agent.id:
         _give(ticket, agent.id, at)
-    _end_escalation(ticket, at)
+    end_escalation(ticket, at)
     if ticket.status in ("new", "escalated"):
-        _move(ticket, "in_progress", at)
+        move(ticket, "in_progress", at)
     return True
 
 
@@ -258,43 +218,14 @@ def _give(ticket: Ticket, agent_id: str, at: datetime) -> None:
     facts.record(ticket.timeline, facts.Taken(time=at, agent_id=agent_id))
 
 
-def _give_back(ticket: Ticket, at: datetime) -> None:
+def give_back(ticket: Ticket, at: datetime) -> None:
+    """Nobody has it any more; who had it follows it."""
     observe(ticket, ticket.assignee)
     _give(ticket, "", at)
 
 
-def _target(ticket: Ticket, step: Step, last_line: Line) -> Line:
-    """The line that an escalation goes to; the ticket's own when it stays."""
-    if step.to_line:
-        return _named_line(ticket, step.to_line, last_line)
-    if step.stay or (ticket.escalation and ticket.escalation.moved):
-        return ticket.line
-    if ticket.line < last_line:
-        return Line(ticket.line + 1)
-    if step.management or step.by_rule:
-        return ticket.line
-    raise _no_further_line(ticket, last_line)
-
-
-def _named_line(ticket: Ticket, line: Line, last_line: Line) -> Line:
-    if line > last_line:
-        raise _no_further_line(ticket, last_line)
-    if line < ticket.line or (line == ticket.line and not ticket.escalation):
-        text = f"to_line must be above {ticket.line.name}, where the ticket is"
-        raise InvalidInput(text, violations=[Violation("to_line", text)])
-    return line
-
-
-def _change_line(ticket: Ticket, line: Line, at: datetime) -> None:
-    facts.record(ticket.timeline, facts.LineChanged(time=at, from_=ticket.line, to=line))
-    ticket.line = line
-    if ticket.assignee:
-        _give_back(ticket, at)
-    if ticket.status != "escalated":
-        _move(ticket, "escalated", at)
-
-
-def _end_escalation(ticket: Ticket, at: datetime) -> None:
+def end_escalation(ticket: Ticket, at: datetime) -> None:
+    """The line that has the ticket now keeps it."""
     if ticket.escalation:
         facts.record(ticket.timeline, facts.EscalationEnded(time=at, line=ticket.line))
         ticket.escalation = None
@@ -304,7 +235,8 @@ def _running_status(ticket: Ticket) -> str:
     return "in_progress" if ticket.assignee else "new"
 
 
-def _move(ticket: Ticket, status: str, at: datetime) -> None:
+def move(ticket: Ticket, status: str, at: datetime) -> None:
+    """Change the status. Raises Refused TRANSITION_NOT_ALLOWED."""
     _require_move(ticket, status)
     before, after = STATUSES[ticket.status], STATUSES[status]
     change = facts.StatusChanged(time=at, from_=ticket.status, to=status, from_kind=before, to_kind=after)
@@ -322,7 +254,8 @@ def _require_not_closed(ticket: Ticket) -> None:
         raise _closed(ticket)
 
 
-def _require_running(ticket: Ticket) -> None:
+def require_running(ticket: Ticket) -> None:
+    """Raises Refused TICKET_CLOSED for one that is resolved or closed."""
     if is_over(ticket):
         raise _closed(ticket)
 
@@ -341,12 +274,4 @@ def _not_allowed(ticket: Ticket, status: str, allowed: Iterable[str]) -> Refused
         f"{ticket.key} is {ticket.status} and cannot become {status}; allowed now: {names or 'nothing'}",
         reason="TRANSITION_NOT_ALLOWED",
         metadata={"status": ticket.status, "allowed": names},
-    )
-
-
-def _no_further_line(ticket: Ticket, last_line: Line) -> Refused:
-    return Refused(
-        f"{ticket.queue} ends with {last_line.name}: tell management instead",
-        reason="NO_FURTHER_LINE",
-        metadata={"line": ticket.line.name, "last_line": last_line.name},
     )

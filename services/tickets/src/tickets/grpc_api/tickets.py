@@ -9,10 +9,10 @@ from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceServicer
 from tickets.convert import tickets as convert
 from tickets.domain import rules
+from tickets.domain.escalation import Step
 from tickets.domain.model import Line, Priority, Reason, Ticket, TicketType, Tier
-from tickets.domain.workflow import Step
 from tickets.grpc_api import calls
-from tickets.handlers import desk, work
+from tickets.handlers import desk, escalation, work
 from tickets.handlers.change import Caller, Target
 from tickets.handlers.opening import Opening
 from tickets.store import desk as desk_store
@@ -160,7 +160,7 @@ class TicketApi(TicketServiceServicer):
         """Hands the ticket to the next line."""
 
         async def escalate(tx: Tx, caller: Caller, target: Target) -> Ticket:
-            return await work.escalate(tx, caller, target, _step(request))
+            return await escalation.escalate(tx, caller, target, _step(request))
 
         return await calls.change(self._db, request, pb.EscalateTicketResponse, escalate)
 

@@ -16,6 +16,7 @@ from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import values
 from tickets.domain import rules
+from tickets.domain.escalation import Step
 from tickets.domain.model import (
     Actor,
     ActorKind,
@@ -27,10 +28,9 @@ from tickets.domain.model import (
     Ticket,
     TicketType,
 )
-from tickets.domain.workflow import Step
 from tickets.handlers.change import publish, write_note
+from tickets.handlers.escalation import raise_escalation
 from tickets.handlers.opening import Opening, open_ticket
-from tickets.handlers.work import raise_escalation
 from tickets.store import clocks
 from tickets.store import tickets as store
 

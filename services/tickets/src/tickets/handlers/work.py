@@ -7,10 +7,8 @@ from chassis.db import Tx
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
-from tickets.convert import values
 from tickets.domain import workflow
 from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket, Visibility
-from tickets.domain.workflow import Step
 from tickets.handlers.change import (
     Caller,
     Target,
@@ -89,31 +87,6 @@ async def prioritize(tx: Tx, caller: Caller, target: Target, priority: Priority)
         publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["priority"]))
         await store.save_ticket(tx, ticket)
     return ticket
-
-
-async def escalate(tx: Tx, caller: Caller, target: Target, step: Step) -> Ticket:
-    """The ticket goes to the next line, or its open escalation gets one more reason."""
-    actor = await acting(tx, caller)
-    ticket = await locked(tx, target)
-    if await raise_escalation(tx, ticket, actor, step, note=step.form.ask if step.form else ""):
-        await store.save_ticket(tx, ticket)
-    return ticket
-
-
-async def raise_escalation(tx: Tx, ticket: Ticket, actor: Actor, step: Step, note: str = "") -> bool:
-    """Escalate a locked ticket and tell the others; the caller saves it when this is True."""
-    queue, from_line = await desk.load_queue(tx, ticket.queue), ticket.line
-    started = workflow.escalate(ticket, step, queue.last_line, tx.now)
-    if started is None:
-        return False
-    event = events.TicketEscalated(
-        actor=convert.to_actor(actor), reason=values.number(step.reason), started=started, note=note
-    )
-    publish(tx, ticket, event)
-    if started:
-        labels = from_line.name, ticket.line.name, step.reason.name
-        tx.after_commit(lambda: metrics.ESCALATIONS.labels(*labels).inc())
-    return True
 
 
 async def resolve(tx: Tx, caller: Caller, target: Target, text: str) -> Ticket:

@@ -1,0 +1,87 @@
+"""Handing a ticket to the next line, and telling those above: one escalation with all its reasons."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.errors import InvalidInput, Refused, Violation
+from tickets.domain import timeline as facts
+from tickets.domain import workflow
+from tickets.domain.model import Escalation, Form, Line, Reason, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an escalation asks for. A rule never fails at the last line: it only adds its reason."""
+
+    reason: Reason
+    to_line: Line | None = None
+    management: bool = False
+    form: Form | None = None
+    stay: bool = False
+    by_rule: bool = False
+
+
+def escalate(ticket: Ticket, step: Step, last_line: Line, at: datetime) -> bool | None:
+    """Open the escalation or add a reason to the open one; the ticket moves to the next line.
+
+    None when it tells nothing new, True when people must be told (it began or moved on), else False.
+    Without a line above, management or a rule may still raise it: the ticket then stays where it is.
+    Raises Refused: NO_FURTHER_LINE, TICKET_CLOSED; InvalidInput for a line that is not above.
+    """
+    workflow.require_running(ticket)
+    target = _target(ticket, step, last_line)
+    began, moves = ticket.escalation is None, target != ticket.line
+    open_ = ticket.escalation or Escalation(at, ticket.line, ticket.line)
+    says_new = step.reason not in open_.reasons or (step.management and not open_.management) or step.form
+    if not (began or moves or says_new):
+        return None
+    ticket.escalation = open_
+    open_.to_line = target if moves else open_.to_line
+    open_.management |= step.management
+    open_.form = step.form or open_.form
+    if step.reason not in open_.reasons:
+        open_.reasons.append(step.reason)
+    to_line = open_.to_line if open_.moved else 0
+    facts.record(ticket.timeline, facts.Escalated(time=at, reason=step.reason, to_line=to_line))
+    if moves:
+        _change_line(ticket, target, at)
+    return began or moves
+
+
+def _target(ticket: Ticket, step: Step, last_line: Line) -> Line:
+    """The line that an escalation goes to; the ticket's own when it stays."""
+    if step.to_line:
+        return _named_line(ticket, step.to_line, last_line)
+    if step.stay or (ticket.escalation and ticket.escalation.moved):
+        return ticket.line
+    if ticket.line < last_line:
+        return Line(ticket.line + 1)
+    if step.management or step.by_rule:
+        return ticket.line
+    raise _no_further_line(ticket, last_line)
+
+
+def _named_line(ticket: Ticket, line: Line, last_line: Line) -> Line:
+    if line > last_line:
+        raise _no_further_line(ticket, last_line)
+    if line < ticket.line or (line == ticket.line and not ticket.escalation):
+        text = f"to_line must be above {ticket.line.name}, where the ticket is"
+        raise InvalidInput(text, violations=[Violation("to_line", text)])
+    return line
+
+
+def _change_line(ticket: Ticket, line: Line, at: datetime) -> None:
+    facts.record(ticket.timeline, facts.LineChanged(time=at, from_=ticket.line, to=line))
+    ticket.line = line
+    if ticket.assignee:
+        workflow.give_back(ticket, at)
+    if ticket.status != "escalated":
+        workflow.move(ticket, "escalated", at)
+
+
+def _no_further_line(ticket: Ticket, last_line: Line) -> Refused:
+    return Refused(
+        f"{ticket.queue} ends with {last_line.name}: tell management instead",
+        reason="NO_FURTHER_LINE",
+        metadata={"line": ticket.line.name, "last_line": last_line.name},
+    )
