@@ -164,7 +164,7 @@ class Ticket(_message.Message):
     priority: _common_pb2.Priority.ValueType
     """How urgent."""
     status: _builtins.str
-    """Status key of the queue's workflow: "new", "in_progress", "waiting", "escalated", "resolved", "closed"."""
+    """Status key of the queue's workflow, such as "in_progress"."""
     status_kind: _timeline_pb2.StatusKind.ValueType
     """What the status means."""
     line: _common_pb2.Line.ValueType
@@ -748,6 +748,7 @@ class Queue(_message.Message):
     LAST_LINE_FIELD_NUMBER: _builtins.int
     PUBLIC_LINES_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    SETUP_VERSION_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Key and prefix of its tickets, 2 to 10 capital letters or digits, "SUP"."""
     name: _builtins.str
@@ -762,6 +763,8 @@ class Queue(_message.Message):
     """The last line that a ticket can be escalated to."""
     version: _builtins.int
     """Grows with every change."""
+    setup_version: _builtins.int
+    """Version of its setup that is in force (SetupService); 0 before anybody put one. Ignored in requests."""
     @_builtins.property
     def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Addresses whose mail becomes its tickets; the first is the From of its letters."""
@@ -782,10 +785,11 @@ class Queue(_message.Message):
         last_line: _common_pb2.Line.ValueType = ...,
         public_lines: _abc.Iterable[_common_pb2.Line.ValueType] | None = ...,
         version: _builtins.int = ...,
+        setup_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "default_language", b"default_language", "default_priority", b"default_priority", "first_line", b"first_line", "key", b"key", "last_line", b"last_line", "name", b"name", "public_lines", b"public_lines", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "default_language", b"default_language", "default_priority", b"default_priority", "first_line", b"first_line", "key", b"key", "last_line", b"last_line", "name", b"name", "public_lines", b"public_lines", "setup_version", b"setup_version", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -832,7 +832,7 @@ class ChangeTicketStatusRequest(_message.Message):
     agent_id: _builtins.str
     """The agent on whose behalf it is done; empty means the caller itself when it is an agent."""
     status: _builtins.str
-    """Status key to move to: "in_progress" or "waiting"."""
+    """Status key to move to, such as "waiting"."""
     def __init__(
         self,
         *,

@@ -233,9 +233,11 @@ class TicketServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangeTicketStatus(self, request, context):
-        """Moves the ticket to another status of its workflow. Resolving, closing, escalating and reopening have
+        """Moves the ticket to another status of its workflow. Taking, resolving, closing, escalating and reopening have
         verbs of their own.
-        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves.
+        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves; for this and the
+        other verbs that move a ticket (FIELDS_MISSING), whose metadata and violations name what to fill in first, and
+        (MOVER_NOT_PERMITTED) where the move is left to other lines or roles.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,9 +68,11 @@ class TicketServiceStub:
     AddNote: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.AddNoteRequest, _tickets_service_pb2.AddNoteResponse]
     """Adds an internal note that no customer ever sees."""
     ChangeTicketStatus: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ChangeTicketStatusRequest, _tickets_service_pb2.ChangeTicketStatusResponse]
-    """Moves the ticket to another status of its workflow. Resolving, closing, escalating and reopening have
+    """Moves the ticket to another status of its workflow. Taking, resolving, closing, escalating and reopening have
     verbs of their own.
-    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves.
+    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves; for this and the
+    other verbs that move a ticket (FIELDS_MISSING), whose metadata and violations name what to fill in first, and
+    (MOVER_NOT_PERMITTED) where the move is left to other lines or roles.
     """
     PrioritizeTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.PrioritizeTicketRequest, _tickets_service_pb2.PrioritizeTicketResponse]
     """Changes the priority."""
@@ -141,9 +143,11 @@ class TicketServiceAsyncStub(TicketServiceStub):
     AddNote: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.AddNoteRequest, _tickets_service_pb2.AddNoteResponse]  # type: ignore[assignment]
     """Adds an internal note that no customer ever sees."""
     ChangeTicketStatus: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ChangeTicketStatusRequest, _tickets_service_pb2.ChangeTicketStatusResponse]  # type: ignore[assignment]
-    """Moves the ticket to another status of its workflow. Resolving, closing, escalating and reopening have
+    """Moves the ticket to another status of its workflow. Taking, resolving, closing, escalating and reopening have
     verbs of their own.
-    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves.
+    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves; for this and the
+    other verbs that move a ticket (FIELDS_MISSING), whose metadata and violations name what to fill in first, and
+    (MOVER_NOT_PERMITTED) where the move is left to other lines or roles.
     """
     PrioritizeTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.PrioritizeTicketRequest, _tickets_service_pb2.PrioritizeTicketResponse]  # type: ignore[assignment]
     """Changes the priority."""
@@ -283,9 +287,11 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tickets_service_pb2.ChangeTicketStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.ChangeTicketStatusResponse, _abc.Awaitable[_tickets_service_pb2.ChangeTicketStatusResponse]]:
-        """Moves the ticket to another status of its workflow. Resolving, closing, escalating and reopening have
+        """Moves the ticket to another status of its workflow. Taking, resolving, closing, escalating and reopening have
         verbs of their own.
-        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves.
+        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves; for this and the
+        other verbs that move a ticket (FIELDS_MISSING), whose metadata and violations name what to fill in first, and
+        (MOVER_NOT_PERMITTED) where the move is left to other lines or roles.
         """
 
     @_abc_1.abstractmethod
