@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tickets.domain import escalation, workflow
-from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue, Ticket
+from tickets.domain.escalation import Step
+from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue, Reason, Ticket
 from tickets.domain.rules import Inbound
 from tickets.domain.timeline import Fact
 
