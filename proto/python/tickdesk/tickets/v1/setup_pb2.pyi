@@ -10,8 +10,11 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tickdesk.common.v1 import common_pb2 as _common_pb2
+from tickdesk.tickets.v1 import fields_pb2 as _fields_pb2
 from tickdesk.tickets.v1 import label_pb2 as _label_pb2
+from tickdesk.tickets.v1 import routing_pb2 as _routing_pb2
 from tickdesk.tickets.v1 import ticket_pb2 as _ticket_pb2
+from tickdesk.tickets.v1 import topics_pb2 as _topics_pb2
 from tickdesk.tickets.v1 import workflow_pb2 as _workflow_pb2
 import builtins as _builtins
 import sys
@@ -29,8 +32,7 @@ class Setup(_message.Message):
     """How the tickets of a queue live: one document, one version at a time, every version kept for ever. The YAML
     of `tickdesk queue export` and `apply` is this message as JSON.
 
-    Numbers that are promised to parts: 6 fields, 7 components, 8 categories, 9 templates, 10 macros,
-    11 triggers, 12 routing, 13 rights, 14 escalations.
+    Numbers that are promised to parts: 10 macros, 11 triggers, 13 rights, 14 escalations.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -40,6 +42,11 @@ class Setup(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
     WORKFLOW_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    COMPONENTS_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    TEMPLATES_FIELD_NUMBER: _builtins.int
+    ROUTING_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Key of the queue."""
@@ -58,6 +65,26 @@ class Setup(_message.Message):
         """Statuses and moves."""
 
     @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[_fields_pb2.Field]:
+        """Custom fields, in the order that people see."""
+
+    @_builtins.property
+    def components(self) -> _containers.RepeatedCompositeFieldContainer[_topics_pb2.Component]:
+        """Topics with owners."""
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedCompositeFieldContainer[_topics_pb2.Category]:
+        """Two levels of categories; without any, tickets take whatever category they are given."""
+
+    @_builtins.property
+    def templates(self) -> _containers.RepeatedCompositeFieldContainer[_topics_pb2.TicketTemplate]:
+        """Prepared tickets for typical requests."""
+
+    @_builtins.property
+    def routing(self) -> _routing_pb2.Routing:
+        """Which line and which agent new tickets go to."""
+
+    @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketType.ValueType]:
         """Types that its tickets may have; the first is what new tickets have when nothing is said. Empty means all."""
 
@@ -69,11 +96,16 @@ class Setup(_message.Message):
         actor: _common_pb2.Actor | None = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
         workflow: _workflow_pb2.Workflow | None = ...,
+        fields: _abc.Iterable[_fields_pb2.Field] | None = ...,
+        components: _abc.Iterable[_topics_pb2.Component] | None = ...,
+        categories: _abc.Iterable[_topics_pb2.Category] | None = ...,
+        templates: _abc.Iterable[_topics_pb2.TicketTemplate] | None = ...,
+        routing: _routing_pb2.Routing | None = ...,
         types: _abc.Iterable[_ticket_pb2.TicketType.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "workflow", b"workflow"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "routing", b"routing", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "queue", b"queue", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "fields", b"fields", "queue", b"queue", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -303,14 +303,14 @@ class FieldValue(_message.Message):
     CHOICES_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Text, or a one-of choice."""
+    """Text, or the key of a one-of choice."""
     number: _builtins.float
     """Number."""
     user: _builtins.str
     """An agent's id."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """Instant or day."""
+        """Instant, or day as its midnight in UTC."""
 
     @_builtins.property
     def choices(self) -> Global___Choices:
