@@ -94,7 +94,7 @@ async def list_tickets(tx: Tx, wanted: Filter, page: Page) -> Listed[Ticket]:
     def position(ticket: Ticket) -> list[Any]:
         return [body.micros(ticket.updated_time if by_change else ticket.created_time), ticket.id]
 
-    return _listed([to_ticket(row) for row in rows], page, wanted, position, total)
+    return listed([to_ticket(row) for row in rows], page, wanted, position, total)
 
 
 async def list_versions(tx: Tx, page: Page) -> Listed[tuple[str, int]]:
@@ -103,7 +103,7 @@ async def list_versions(tx: Tx, page: Page) -> Listed[tuple[str, int]]:
     if page.token:
         query = query.where(_t.c.id > page_start(page.token, "versions", _identity))
     rows = await tx.execute(query.order_by(_t.c.id).limit(page.limit + 1))
-    return _listed([(row.id, row.version) for row in rows], page, "versions", lambda each: [each[0]])
+    return listed([(row.id, row.version) for row in rows], page, "versions", lambda each: [each[0]])
 
 
 async def list_messages(tx: Tx, ticket_id: str, page: Page) -> Listed[Message]:
@@ -113,14 +113,14 @@ async def list_messages(tx: Tx, ticket_id: str, page: Page) -> Listed[Message]:
         query = query.where(sa.tuple_(_m.c.created_time, _m.c.id) > _moment(page.token, ticket_id))
     rows = await tx.execute(query.order_by(_m.c.created_time, _m.c.id).limit(page.limit + 1))
     messages = [to_message(row) for row in rows.mappings()]
-    return _listed(messages, page, ticket_id, lambda each: [body.micros(each.created_time), each.id])
+    return listed(messages, page, ticket_id, lambda each: [body.micros(each.created_time), each.id])
 
 
 async def list_queues(tx: Tx, page: Page) -> Listed[Queue]:
     """Queues by key."""
     query = QUEUES.where(_q.c.key > page_start(page.token, "queues", str)) if page.token else QUEUES
     rows = await tx.execute(query.order_by(_q.c.key).limit(page.limit + 1))
-    return _listed([to_queue(row) for row in rows], page, "queues", lambda each: [each.key])
+    return listed([to_queue(row) for row in rows], page, "queues", lambda each: [each.key])
 
 
 async def list_agents(tx: Tx, page: Page) -> Listed[Agent]:
@@ -129,12 +129,13 @@ async def list_agents(tx: Tx, page: Page) -> Listed[Agent]:
     if page.token:
         query = query.where(_a.c.id > page_start(page.token, "agents", str))
     rows = await tx.execute(query.order_by(_a.c.id).limit(page.limit + 1))
-    return _listed([to_agent(row) for row in rows.mappings()], page, "agents", lambda each: [each.id])
+    return listed([to_agent(row) for row in rows.mappings()], page, "agents", lambda each: [each.id])
 
 
-def _listed(
+def listed(
     found: Sequence[T], page: Page, scope: object, position: Callable[[T], list[Any]], total: int = 0
 ) -> Listed[T]:
+    """A page out of one row more than it holds; `position` tells the next page where to go on."""
     items = list(found[: page.limit])
     token = page_token(scope, *position(items[-1])) if len(found) > page.limit else ""
     return Listed(items, token, total)
