@@ -11,7 +11,7 @@ from tickdesk.common.v1 import access_pb2
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = sorted((ROOT / "proto" / "tickdesk").rglob("*_service.proto"))
-BRINGS = {"SubmitRequest", "CreateTicket"}
+BRINGS = {"SubmitRequest", "CreateTicket", "SetTaskState"}
 """What an adapter may call: its token lies with another system, which must not read what customers wrote."""
 
 

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tickdesk.common.v1 import common_pb2 as _common_pb2
 from tickdesk.tickets.v1 import fields_pb2 as _fields_pb2
 from tickdesk.tickets.v1 import label_pb2 as _label_pb2
+from tickdesk.tickets.v1 import macros_pb2 as _macros_pb2
 from tickdesk.tickets.v1 import routing_pb2 as _routing_pb2
 from tickdesk.tickets.v1 import ticket_pb2 as _ticket_pb2
 from tickdesk.tickets.v1 import topics_pb2 as _topics_pb2
@@ -32,7 +33,7 @@ class Setup(_message.Message):
     """How the tickets of a queue live: one document, one version at a time, every version kept for ever. The YAML
     of `tickdesk queue export` and `apply` is this message as JSON.
 
-    Numbers that are promised to parts: 10 macros, 11 triggers, 13 rights, 14 escalations.
+    Numbers that are promised to parts: 11 triggers, 13 rights, 14 escalations.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -46,6 +47,7 @@ class Setup(_message.Message):
     COMPONENTS_FIELD_NUMBER: _builtins.int
     CATEGORIES_FIELD_NUMBER: _builtins.int
     TEMPLATES_FIELD_NUMBER: _builtins.int
+    MACROS_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
@@ -81,6 +83,10 @@ class Setup(_message.Message):
         """Prepared tickets for typical requests."""
 
     @_builtins.property
+    def macros(self) -> _containers.RepeatedCompositeFieldContainer[_macros_pb2.Macro]:
+        """Answers that are kept ready."""
+
+    @_builtins.property
     def routing(self) -> _routing_pb2.Routing:
         """Which line and which agent new tickets go to."""
 
@@ -100,12 +106,13 @@ class Setup(_message.Message):
         components: _abc.Iterable[_topics_pb2.Component] | None = ...,
         categories: _abc.Iterable[_topics_pb2.Category] | None = ...,
         templates: _abc.Iterable[_topics_pb2.TicketTemplate] | None = ...,
+        macros: _abc.Iterable[_macros_pb2.Macro] | None = ...,
         routing: _routing_pb2.Routing | None = ...,
         types: _abc.Iterable[_ticket_pb2.TicketType.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "routing", b"routing", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "fields", b"fields", "queue", b"queue", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "fields", b"fields", "macros", b"macros", "queue", b"queue", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

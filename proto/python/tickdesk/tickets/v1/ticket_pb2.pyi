@@ -145,6 +145,9 @@ class Ticket(_message.Message):
     PARENT_TICKET_ID_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     FROM_ROBOT_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_TICKET_ID_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_KEY_FIELD_NUMBER: _builtins.int
+    PARTICIPANTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id (UUIDv7)."""
     key: _builtins.str
@@ -191,6 +194,10 @@ class Ticket(_message.Message):
     """Where it comes from when another service asked for it, such as "survey"; may be empty."""
     from_robot: _builtins.bool
     """True while only robots (an auto-reply, a list, a bounce) have written to it."""
+    merged_into_ticket_id: _builtins.str
+    """The ticket that it was merged into (UUID): what is asked of this one is answered there. Empty unless merged."""
+    merged_into_key: _builtins.str
+    """The key which that ticket had then."""
     @_builtins.property
     def observers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Agents who follow it (the lead after a take, account manager)."""
@@ -243,6 +250,10 @@ class Ticket(_message.Message):
     def timeline(self) -> _timeline_pb2.Timeline:
         """Facts for the clocks."""
 
+    @_builtins.property
+    def participants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Participant]:
+        """Others of the customer's side: who else wrote, who was in copy. At most 50."""
+
     def __init__(
         self,
         *,
@@ -282,14 +293,51 @@ class Ticket(_message.Message):
         parent_ticket_id: _builtins.str = ...,
         origin: _builtins.str = ...,
         from_robot: _builtins.bool = ...,
+        merged_into_ticket_id: _builtins.str = ...,
+        merged_into_key: _builtins.str = ...,
+        participants: _abc.Iterable[Global___Participant] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closed_time", b"closed_time", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "escalation", b"escalation", "resolved_time", b"resolved_time", "sla", b"sla", "timeline", b"timeline", "updated_time", b"updated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assignee", b"assignee", "category", b"category", "channel", b"channel", "closed_time", b"closed_time", "component", b"component", "conversation_ids", b"conversation_ids", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "customer_number", b"customer_number", "cycle", b"cycle", "edition", b"edition", "escalation", b"escalation", "fields", b"fields", "from_robot", b"from_robot", "id", b"id", "key", b"key", "language", b"language", "line", b"line", "message_count", b"message_count", "observers", b"observers", "origin", b"origin", "parent_ticket_id", b"parent_ticket_id", "priority", b"priority", "queue", b"queue", "resolved_time", b"resolved_time", "sla", b"sla", "status", b"status", "status_kind", b"status_kind", "subject", b"subject", "tags", b"tags", "timeline", b"timeline", "type", b"type", "updated_time", b"updated_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assignee", b"assignee", "category", b"category", "channel", b"channel", "closed_time", b"closed_time", "component", b"component", "conversation_ids", b"conversation_ids", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "customer_number", b"customer_number", "cycle", b"cycle", "edition", b"edition", "escalation", b"escalation", "fields", b"fields", "from_robot", b"from_robot", "id", b"id", "key", b"key", "language", b"language", "line", b"line", "merged_into_key", b"merged_into_key", "merged_into_ticket_id", b"merged_into_ticket_id", "message_count", b"message_count", "observers", b"observers", "origin", b"origin", "parent_ticket_id", b"parent_ticket_id", "participants", b"participants", "priority", b"priority", "queue", b"queue", "resolved_time", b"resolved_time", "sla", b"sla", "status", b"status", "status_kind", b"status_kind", "subject", b"subject", "tags", b"tags", "timeline", b"timeline", "type", b"type", "updated_time", b"updated_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ticket: _TypeAlias = Ticket  # noqa: Y015
+
+@_typing.final
+class Participant(_message.Message):
+    """Somebody of the customer's side beside the customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    WROTE_FIELD_NUMBER: _builtins.int
+    channel: _common_pb2.Channel.ValueType
+    """Channel."""
+    address: _builtins.str
+    """Address, normalised."""
+    name: _builtins.str
+    """Name; may be empty."""
+    wrote: _builtins.bool
+    """True when they wrote, false when they were only in copy."""
+    def __init__(
+        self,
+        *,
+        channel: _common_pb2.Channel.ValueType = ...,
+        address: _builtins.str = ...,
+        name: _builtins.str = ...,
+        wrote: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "channel", b"channel", "name", b"name", "wrote", b"wrote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Participant: _TypeAlias = Participant  # noqa: Y015
 
 @_typing.final
 class FieldValue(_message.Message):
@@ -676,6 +724,8 @@ class TicketMessage(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     DELIVERY_STATE_FIELD_NUMBER: _builtins.int
     HTML_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CC_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id (UUIDv7); for a customer's message the id that intake gave."""
     ticket_id: _builtins.str
@@ -696,6 +746,8 @@ class TicketMessage(_message.Message):
     """Fate of an outgoing message: "", "queued", "sent", "failed"."""
     html: _builtins.str
     """Cleaned HTML where the sender had any; may be empty."""
+    subject: _builtins.str
+    """Subject of a letter of the desk where it is not the ticket's; may be empty."""
     @_builtins.property
     def author(self) -> _common_pb2.Actor:
         """Who wrote it."""
@@ -707,6 +759,10 @@ class TicketMessage(_message.Message):
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When the desk received or wrote it."""
+
+    @_builtins.property
+    def cc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who got a copy of a letter of the desk."""
 
     def __init__(
         self,
@@ -724,10 +780,12 @@ class TicketMessage(_message.Message):
         address: _builtins.str = ...,
         delivery_state: _builtins.str = ...,
         html: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        cc: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created_time", b"created_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "attachments", b"attachments", "author", b"author", "channel", b"channel", "conversation_id", b"conversation_id", "created_time", b"created_time", "delivery_state", b"delivery_state", "full_text", b"full_text", "html", b"html", "id", b"id", "text", b"text", "ticket_id", b"ticket_id", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "attachments", b"attachments", "author", b"author", "cc", b"cc", "channel", b"channel", "conversation_id", b"conversation_id", "created_time", b"created_time", "delivery_state", b"delivery_state", "full_text", b"full_text", "html", b"html", "id", b"id", "subject", b"subject", "text", b"text", "ticket_id", b"ticket_id", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -672,6 +672,10 @@ class ReplyToTicketRequest(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_IDS_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    CC_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key of the caller: the same id and body again gives the first answer; another body is
     refused with ALREADY_EXISTS (REQUEST_ID_REUSED).
@@ -688,6 +692,18 @@ class ReplyToTicketRequest(_message.Message):
     """The letter, plain text."""
     status: _builtins.str
     """Move to this status with the reply, such as "waiting"; empty leaves it."""
+    to: _builtins.str
+    """Whom a letter goes to; empty means who wrote last. PrepareReply tells it beforehand."""
+    subject: _builtins.str
+    """Subject of a letter; empty means the ticket's."""
+    @_builtins.property
+    def attachment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the files that go with it: uploaded to intake, or of a message of this ticket."""
+
+    @_builtins.property
+    def cc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who gets a copy of a letter."""
+
     def __init__(
         self,
         *,
@@ -697,10 +713,14 @@ class ReplyToTicketRequest(_message.Message):
         agent_id: _builtins.str = ...,
         text: _builtins.str = ...,
         status: _builtins.str = ...,
+        attachment_ids: _abc.Iterable[_builtins.str] | None = ...,
+        to: _builtins.str = ...,
+        cc: _abc.Iterable[_builtins.str] | None = ...,
+        subject: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "request_id", b"request_id", "status", b"status", "text", b"text", "ticket", b"ticket", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attachment_ids", b"attachment_ids", "cc", b"cc", "request_id", b"request_id", "status", b"status", "subject", b"subject", "text", b"text", "ticket", b"ticket", "to", b"to", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -747,6 +767,7 @@ class AddNoteRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_IDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key of the caller: the same id and body again gives the first answer; another body is
     refused with ALREADY_EXISTS (REQUEST_ID_REUSED).
@@ -760,7 +781,11 @@ class AddNoteRequest(_message.Message):
     agent_id: _builtins.str
     """The agent on whose behalf it is done; empty means the caller itself when it is an agent."""
     text: _builtins.str
-    """The note, plain text."""
+    """The note, plain text. `@anna` and `@team:billing` call people; between backticks an @ calls nobody."""
+    @_builtins.property
+    def attachment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the files that belong to it: uploaded to intake, or of a message of this ticket."""
+
     def __init__(
         self,
         *,
@@ -769,10 +794,11 @@ class AddNoteRequest(_message.Message):
         version: _builtins.int = ...,
         agent_id: _builtins.str = ...,
         text: _builtins.str = ...,
+        attachment_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "request_id", b"request_id", "text", b"text", "ticket", b"ticket", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attachment_ids", b"attachment_ids", "request_id", b"request_id", "text", b"text", "ticket", b"ticket", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -219,14 +219,16 @@ class TicketServiceServicer:
 
     def ReplyToTicket(self, request, context):
         """Writes to the customer on their own channel.
-        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED).
+        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
+        INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddNote(self, request, context):
-        """Adds an internal note that no customer ever sees.
+        """Adds an internal note that no customer ever sees. Errors: INVALID_ARGUMENT (MENTION_UNKNOWN) when it calls
+        somebody whom the desk does not know, (ATTACHMENT_UNKNOWN) for a file that may not be used here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,10 +63,13 @@ class TicketServiceStub:
     """
     ReplyToTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ReplyToTicketRequest, _tickets_service_pb2.ReplyToTicketResponse]
     """Writes to the customer on their own channel.
-    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED).
+    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
+    INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
     """
     AddNote: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.AddNoteRequest, _tickets_service_pb2.AddNoteResponse]
-    """Adds an internal note that no customer ever sees."""
+    """Adds an internal note that no customer ever sees. Errors: INVALID_ARGUMENT (MENTION_UNKNOWN) when it calls
+    somebody whom the desk does not know, (ATTACHMENT_UNKNOWN) for a file that may not be used here.
+    """
     ChangeTicketStatus: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ChangeTicketStatusRequest, _tickets_service_pb2.ChangeTicketStatusResponse]
     """Moves the ticket to another status of its workflow. Taking, resolving, closing, escalating and reopening have
     verbs of their own.
@@ -138,10 +141,13 @@ class TicketServiceAsyncStub(TicketServiceStub):
     """
     ReplyToTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ReplyToTicketRequest, _tickets_service_pb2.ReplyToTicketResponse]  # type: ignore[assignment]
     """Writes to the customer on their own channel.
-    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED).
+    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
+    INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
     """
     AddNote: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.AddNoteRequest, _tickets_service_pb2.AddNoteResponse]  # type: ignore[assignment]
-    """Adds an internal note that no customer ever sees."""
+    """Adds an internal note that no customer ever sees. Errors: INVALID_ARGUMENT (MENTION_UNKNOWN) when it calls
+    somebody whom the desk does not know, (ATTACHMENT_UNKNOWN) for a file that may not be used here.
+    """
     ChangeTicketStatus: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ChangeTicketStatusRequest, _tickets_service_pb2.ChangeTicketStatusResponse]  # type: ignore[assignment]
     """Moves the ticket to another status of its workflow. Taking, resolving, closing, escalating and reopening have
     verbs of their own.
@@ -270,7 +276,8 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.ReplyToTicketResponse, _abc.Awaitable[_tickets_service_pb2.ReplyToTicketResponse]]:
         """Writes to the customer on their own channel.
-        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED).
+        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
+        INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
         """
 
     @_abc_1.abstractmethod
@@ -279,7 +286,9 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tickets_service_pb2.AddNoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.AddNoteResponse, _abc.Awaitable[_tickets_service_pb2.AddNoteResponse]]:
-        """Adds an internal note that no customer ever sees."""
+        """Adds an internal note that no customer ever sees. Errors: INVALID_ARGUMENT (MENTION_UNKNOWN) when it calls
+        somebody whom the desk does not know, (ATTACHMENT_UNKNOWN) for a file that may not be used here.
+        """
 
     @_abc_1.abstractmethod
     def ChangeTicketStatus(
