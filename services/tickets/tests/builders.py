@@ -1,6 +1,8 @@
 """A desk to test with: callers of every role, a stream to speak into, a watch, and builders."""
 
-from collections.abc import Awaitable, Callable
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -8,7 +10,9 @@ from uuid import uuid4
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -19,6 +23,7 @@ from chassis.testing import EventWatch
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.intake.v1 import message_pb2 as intake
+from tickdesk.tickets import v1 as contracts
 from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 
@@ -36,6 +41,18 @@ ROLES = (
 EVENTS: tuple[type[Message], ...] = tuple(
     getattr(events_pb2, name) for name in events_pb2.DESCRIPTOR.message_types_by_name
 )
+
+
+def _methods() -> Iterator[tuple[str, MethodDescriptor]]:
+    """Every method of every service of tickets, by its name, which no two share."""
+    for found in pkgutil.iter_modules(contracts.__path__):
+        if found.name.endswith("_service_pb2"):
+            module = importlib.import_module(f"{contracts.__name__}.{found.name}")
+            for service in module.DESCRIPTOR.services_by_name.values():
+                yield from ((method.name, method) for method in service.methods)
+
+
+METHODS = dict(_methods())
 
 
 @dataclass(frozen=True)
@@ -56,18 +73,21 @@ class Desk:
     bus: Bus
     db: Database
     watch: EventWatch
-    connect: Callable[[str], Awaitable[Any]]
+    connect: Callable[[str], Awaitable[grpc.aio.Channel]]
     url: str
-    stubs: dict[str, Any] = field(default_factory=dict)
+    channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
 
     async def call(self, method: str, who: str = "agent:anna", **fields: Any) -> Any:
-        """Call an RPC by name; a request_id is made unless one is given."""
-        kind = getattr(pb, f"{method}Request")
-        if "request_id" in kind.DESCRIPTOR.fields_by_name:
+        """Call a method of any service by its name; a request_id is made unless one is given."""
+        contract = METHODS[method]
+        request, answer = GetMessageClass(contract.input_type), GetMessageClass(contract.output_type)
+        if "request_id" in request.DESCRIPTOR.fields_by_name:
             fields.setdefault("request_id", uuid4().hex)
-        if who not in self.stubs:
-            self.stubs[who] = await self.connect(who)
-        return await getattr(self.stubs[who], method)(kind(**fields), timeout=10)
+        if who not in self.channels:
+            self.channels[who] = await self.connect(who)
+        path = f"/{contract.containing_service.full_name}/{method}"
+        call = self.channels[who].unary_unary(path, request.SerializeToString, answer.FromString)
+        return await call(request(**fields), timeout=10)
 
     async def refusal(self, method: str, who: str = "agent:anna", **fields: Any) -> Refusal:
         """The same, expected to be refused."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
+import grpc.aio
 import pytest
 from pydantic import SecretStr
 
@@ -11,7 +12,6 @@ from chassis.rpc import channel
 from chassis.run import running
 from chassis.testing import events, open_bus
 from services.tickets.tests.builders import EVENTS, ROLES, Desk, furnish
-from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
 from tickets.main import build
 from tickets.settings import Settings
 
@@ -38,9 +38,9 @@ async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[St
             db = await stack.enter_async_context(Database(settings.database_url, "tickets"))
             watch = await stack.enter_async_context(events(bus, *EVENTS))
 
-            async def connect(who: str) -> TicketServiceStub:
+            async def connect(who: str) -> grpc.aio.Channel:
                 pipe = channel(f"127.0.0.1:{app.grpc_port}", f"token-of-{who}")
-                return TicketServiceStub(await stack.enter_async_context(pipe))
+                return await stack.enter_async_context(pipe)
 
             return Desk(bus, db, watch, connect, url)
 
