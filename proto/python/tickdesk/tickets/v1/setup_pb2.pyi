@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tickdesk.common.v1 import common_pb2 as _common_pb2
+from tickdesk.tickets.v1 import escalation_pb2 as _escalation_pb2
 from tickdesk.tickets.v1 import fields_pb2 as _fields_pb2
 from tickdesk.tickets.v1 import label_pb2 as _label_pb2
 from tickdesk.tickets.v1 import macros_pb2 as _macros_pb2
@@ -49,6 +50,7 @@ class Setup(_message.Message):
     TEMPLATES_FIELD_NUMBER: _builtins.int
     MACROS_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
+    ESCALATIONS_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Key of the queue."""
@@ -91,6 +93,10 @@ class Setup(_message.Message):
         """Which line and which agent new tickets go to."""
 
     @_builtins.property
+    def escalations(self) -> _escalation_pb2.Escalations:
+        """Guards of the lines, the escalation form, automatic escalations, bursts."""
+
+    @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketType.ValueType]:
         """Types that its tickets may have; the first is what new tickets have when nothing is said. Empty means all."""
 
@@ -108,11 +114,12 @@ class Setup(_message.Message):
         templates: _abc.Iterable[_topics_pb2.TicketTemplate] | None = ...,
         macros: _abc.Iterable[_macros_pb2.Macro] | None = ...,
         routing: _routing_pb2.Routing | None = ...,
+        escalations: _escalation_pb2.Escalations | None = ...,
         types: _abc.Iterable[_ticket_pb2.TicketType.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "routing", b"routing", "workflow", b"workflow"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "escalations", b"escalations", "routing", b"routing", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "fields", b"fields", "macros", b"macros", "queue", b"queue", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "escalations", b"escalations", "fields", b"fields", "macros", b"macros", "queue", b"queue", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -148,6 +148,7 @@ class Ticket(_message.Message):
     MERGED_INTO_TICKET_ID_FIELD_NUMBER: _builtins.int
     MERGED_INTO_KEY_FIELD_NUMBER: _builtins.int
     PARTICIPANTS_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id (UUIDv7)."""
     key: _builtins.str
@@ -198,6 +199,8 @@ class Ticket(_message.Message):
     """The ticket that it was merged into (UUID): what is asked of this one is answered there. Empty unless merged."""
     merged_into_key: _builtins.str
     """The key which that ticket had then."""
+    incident: _builtins.bool
+    """True for the parent of a mass incident: replies and the resolution go to all its children."""
     @_builtins.property
     def observers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Agents who follow it (the lead after a take, account manager)."""
@@ -296,10 +299,11 @@ class Ticket(_message.Message):
         merged_into_ticket_id: _builtins.str = ...,
         merged_into_key: _builtins.str = ...,
         participants: _abc.Iterable[Global___Participant] | None = ...,
+        incident: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closed_time", b"closed_time", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "escalation", b"escalation", "resolved_time", b"resolved_time", "sla", b"sla", "timeline", b"timeline", "updated_time", b"updated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assignee", b"assignee", "category", b"category", "channel", b"channel", "closed_time", b"closed_time", "component", b"component", "conversation_ids", b"conversation_ids", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "customer_number", b"customer_number", "cycle", b"cycle", "edition", b"edition", "escalation", b"escalation", "fields", b"fields", "from_robot", b"from_robot", "id", b"id", "key", b"key", "language", b"language", "line", b"line", "merged_into_key", b"merged_into_key", "merged_into_ticket_id", b"merged_into_ticket_id", "message_count", b"message_count", "observers", b"observers", "origin", b"origin", "parent_ticket_id", b"parent_ticket_id", "participants", b"participants", "priority", b"priority", "queue", b"queue", "resolved_time", b"resolved_time", "sla", b"sla", "status", b"status", "status_kind", b"status_kind", "subject", b"subject", "tags", b"tags", "timeline", b"timeline", "type", b"type", "updated_time", b"updated_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assignee", b"assignee", "category", b"category", "channel", b"channel", "closed_time", b"closed_time", "component", b"component", "conversation_ids", b"conversation_ids", "created_time", b"created_time", "csat", b"csat", "customer", b"customer", "customer_number", b"customer_number", "cycle", b"cycle", "edition", b"edition", "escalation", b"escalation", "fields", b"fields", "from_robot", b"from_robot", "id", b"id", "incident", b"incident", "key", b"key", "language", b"language", "line", b"line", "merged_into_key", b"merged_into_key", "merged_into_ticket_id", b"merged_into_ticket_id", "message_count", b"message_count", "observers", b"observers", "origin", b"origin", "parent_ticket_id", b"parent_ticket_id", "participants", b"participants", "priority", b"priority", "queue", b"queue", "resolved_time", b"resolved_time", "sla", b"sla", "status", b"status", "status_kind", b"status_kind", "subject", b"subject", "tags", b"tags", "timeline", b"timeline", "type", b"type", "updated_time", b"updated_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,12 +423,15 @@ class Escalation(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     MANAGEMENT_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
+    CRITERION_FIELD_NUMBER: _builtins.int
     from_line: _common_pb2.Line.ValueType
     """From which line."""
     to_line: _common_pb2.Line.ValueType
     """To which line."""
     management: _builtins.bool
     """Also told to management."""
+    criterion: _builtins.str
+    """The criterion that an agent chose; empty when there was none."""
     @_builtins.property
     def started_time(self) -> _timestamp_pb2.Timestamp:
         """When it began."""
@@ -446,10 +453,11 @@ class Escalation(_message.Message):
         reasons: _abc.Iterable[_timeline_pb2.EscalationReason.ValueType] | None = ...,
         management: _builtins.bool = ...,
         form: Global___EscalationForm | None = ...,
+        criterion: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "started_time", b"started_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "from_line", b"from_line", "management", b"management", "reasons", b"reasons", "started_time", b"started_time", "to_line", b"to_line"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["criterion", b"criterion", "form", b"form", "from_line", b"from_line", "management", b"management", "reasons", b"reasons", "started_time", b"started_time", "to_line", b"to_line"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -466,16 +474,24 @@ class EscalationForm(_message.Message):
     ASK_FIELD_NUMBER: _builtins.int
     URGENCY_FIELD_NUMBER: _builtins.int
     PROMISES_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
     done: _builtins.str
     """What was done so far."""
     missing: _builtins.str
-    """What was checked and what is missing."""
+    """What is missing."""
     ask: _builtins.str
-    """The ask."""
+    """Reason and ask."""
     urgency: _builtins.str
-    """Until when, and why it is urgent."""
+    """Why it is urgent."""
     promises: _builtins.str
-    """What the customer was promised."""
+    """What the customer expects and was promised."""
+    checked: _builtins.str
+    """Versions that were checked."""
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is needed; unset when it does not matter."""
+
     def __init__(
         self,
         *,
@@ -484,10 +500,12 @@ class EscalationForm(_message.Message):
         ask: _builtins.str = ...,
         urgency: _builtins.str = ...,
         promises: _builtins.str = ...,
+        checked: _builtins.str = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "done", b"done", "missing", b"missing", "promises", b"promises", "urgency", b"urgency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "checked", b"checked", "deadline", b"deadline", "done", b"done", "missing", b"missing", "promises", b"promises", "urgency", b"urgency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -980,6 +980,8 @@ class EscalateTicketRequest(_message.Message):
     TO_LINE_FIELD_NUMBER: _builtins.int
     MANAGEMENT_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
+    CRITERION_FIELD_NUMBER: _builtins.int
+    STAY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key of the caller: the same id and body again gives the first answer; another body is
     refused with ALREADY_EXISTS (REQUEST_ID_REUSED).
@@ -998,6 +1000,10 @@ class EscalateTicketRequest(_message.Message):
     """The line to hand it to; unspecified means the next one."""
     management: _builtins.bool
     """Also tell management."""
+    criterion: _builtins.str
+    """The criterion by which it is handed on, one of the setup's; its reason is taken instead of BY_AGENT."""
+    stay: _builtins.bool
+    """Hand it to nobody: only tell those above. Needs `management`."""
     @_builtins.property
     def form(self) -> _ticket_pb2.EscalationForm:
         """What the next line needs."""
@@ -1013,10 +1019,12 @@ class EscalateTicketRequest(_message.Message):
         to_line: _common_pb2.Line.ValueType = ...,
         management: _builtins.bool = ...,
         form: _ticket_pb2.EscalationForm | None = ...,
+        criterion: _builtins.str = ...,
+        stay: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "form", b"form", "management", b"management", "reason", b"reason", "request_id", b"request_id", "ticket", b"ticket", "to_line", b"to_line", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "criterion", b"criterion", "form", b"form", "management", b"management", "reason", b"reason", "request_id", b"request_id", "stay", b"stay", "ticket", b"ticket", "to_line", b"to_line", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -219,8 +219,9 @@ class TicketServiceServicer:
 
     def ReplyToTicket(self, request, context):
         """Writes to the customer on their own channel.
-        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
-        INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
+        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (LINE_GUARDED)
+        where it must not touch such a ticket and has to escalate it, (TICKET_CLOSED); INVALID_ARGUMENT
+        (ATTACHMENT_UNKNOWN) for a file that may not be used here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,8 +254,11 @@ class TicketServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EscalateTicket(self, request, context):
-        """Hands the ticket to the next line, or adds a reason to the open escalation.
-        Errors: FAILED_PRECONDITION (NO_FURTHER_LINE), (TICKET_CLOSED).
+        """Hands the ticket to the next line, or adds a reason to the open escalation. With `stay` it only tells
+        management. The form becomes a note, so that the next line does not start from zero.
+        Errors: INVALID_ARGUMENT (FORM_INCOMPLETE) naming each part of the form that the setup requires,
+        (CRITERION_REQUIRED) and (UNKNOWN_CRITERION) naming those on offer; FAILED_PRECONDITION (NO_FURTHER_LINE),
+        (TICKET_CLOSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,7 +266,7 @@ class TicketServiceServicer:
 
     def ResolveTicket(self, request, context):
         """Marks it solved; the customer may confirm or come back.
-        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED).
+        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), (LINE_GUARDED) where the line must not touch such a ticket.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

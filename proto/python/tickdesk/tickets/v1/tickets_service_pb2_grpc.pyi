@@ -63,8 +63,9 @@ class TicketServiceStub:
     """
     ReplyToTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ReplyToTicketRequest, _tickets_service_pb2.ReplyToTicketResponse]
     """Writes to the customer on their own channel.
-    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
-    INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
+    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (LINE_GUARDED)
+    where it must not touch such a ticket and has to escalate it, (TICKET_CLOSED); INVALID_ARGUMENT
+    (ATTACHMENT_UNKNOWN) for a file that may not be used here.
     """
     AddNote: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.AddNoteRequest, _tickets_service_pb2.AddNoteResponse]
     """Adds an internal note that no customer ever sees. Errors: INVALID_ARGUMENT (MENTION_UNKNOWN) when it calls
@@ -80,12 +81,15 @@ class TicketServiceStub:
     PrioritizeTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.PrioritizeTicketRequest, _tickets_service_pb2.PrioritizeTicketResponse]
     """Changes the priority."""
     EscalateTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.EscalateTicketRequest, _tickets_service_pb2.EscalateTicketResponse]
-    """Hands the ticket to the next line, or adds a reason to the open escalation.
-    Errors: FAILED_PRECONDITION (NO_FURTHER_LINE), (TICKET_CLOSED).
+    """Hands the ticket to the next line, or adds a reason to the open escalation. With `stay` it only tells
+    management. The form becomes a note, so that the next line does not start from zero.
+    Errors: INVALID_ARGUMENT (FORM_INCOMPLETE) naming each part of the form that the setup requires,
+    (CRITERION_REQUIRED) and (UNKNOWN_CRITERION) naming those on offer; FAILED_PRECONDITION (NO_FURTHER_LINE),
+    (TICKET_CLOSED).
     """
     ResolveTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.ResolveTicketRequest, _tickets_service_pb2.ResolveTicketResponse]
     """Marks it solved; the customer may confirm or come back.
-    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED).
+    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), (LINE_GUARDED) where the line must not touch such a ticket.
     """
     CloseTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.CloseTicketRequest, _tickets_service_pb2.CloseTicketResponse]
     """Closes a resolved ticket.
@@ -141,8 +145,9 @@ class TicketServiceAsyncStub(TicketServiceStub):
     """
     ReplyToTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ReplyToTicketRequest, _tickets_service_pb2.ReplyToTicketResponse]  # type: ignore[assignment]
     """Writes to the customer on their own channel.
-    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
-    INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
+    Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (LINE_GUARDED)
+    where it must not touch such a ticket and has to escalate it, (TICKET_CLOSED); INVALID_ARGUMENT
+    (ATTACHMENT_UNKNOWN) for a file that may not be used here.
     """
     AddNote: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.AddNoteRequest, _tickets_service_pb2.AddNoteResponse]  # type: ignore[assignment]
     """Adds an internal note that no customer ever sees. Errors: INVALID_ARGUMENT (MENTION_UNKNOWN) when it calls
@@ -158,12 +163,15 @@ class TicketServiceAsyncStub(TicketServiceStub):
     PrioritizeTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.PrioritizeTicketRequest, _tickets_service_pb2.PrioritizeTicketResponse]  # type: ignore[assignment]
     """Changes the priority."""
     EscalateTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.EscalateTicketRequest, _tickets_service_pb2.EscalateTicketResponse]  # type: ignore[assignment]
-    """Hands the ticket to the next line, or adds a reason to the open escalation.
-    Errors: FAILED_PRECONDITION (NO_FURTHER_LINE), (TICKET_CLOSED).
+    """Hands the ticket to the next line, or adds a reason to the open escalation. With `stay` it only tells
+    management. The form becomes a note, so that the next line does not start from zero.
+    Errors: INVALID_ARGUMENT (FORM_INCOMPLETE) naming each part of the form that the setup requires,
+    (CRITERION_REQUIRED) and (UNKNOWN_CRITERION) naming those on offer; FAILED_PRECONDITION (NO_FURTHER_LINE),
+    (TICKET_CLOSED).
     """
     ResolveTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.ResolveTicketRequest, _tickets_service_pb2.ResolveTicketResponse]  # type: ignore[assignment]
     """Marks it solved; the customer may confirm or come back.
-    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED).
+    Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), (LINE_GUARDED) where the line must not touch such a ticket.
     """
     CloseTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.CloseTicketRequest, _tickets_service_pb2.CloseTicketResponse]  # type: ignore[assignment]
     """Closes a resolved ticket.
@@ -276,8 +284,9 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.ReplyToTicketResponse, _abc.Awaitable[_tickets_service_pb2.ReplyToTicketResponse]]:
         """Writes to the customer on their own channel.
-        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (TICKET_CLOSED);
-        INVALID_ARGUMENT (ATTACHMENT_UNKNOWN) for a file that may not be used here.
+        Errors: FAILED_PRECONDITION (LINE_MAY_NOT_REPLY) where the line does not write to customers, (LINE_GUARDED)
+        where it must not touch such a ticket and has to escalate it, (TICKET_CLOSED); INVALID_ARGUMENT
+        (ATTACHMENT_UNKNOWN) for a file that may not be used here.
         """
 
     @_abc_1.abstractmethod
@@ -317,8 +326,11 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tickets_service_pb2.EscalateTicketRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.EscalateTicketResponse, _abc.Awaitable[_tickets_service_pb2.EscalateTicketResponse]]:
-        """Hands the ticket to the next line, or adds a reason to the open escalation.
-        Errors: FAILED_PRECONDITION (NO_FURTHER_LINE), (TICKET_CLOSED).
+        """Hands the ticket to the next line, or adds a reason to the open escalation. With `stay` it only tells
+        management. The form becomes a note, so that the next line does not start from zero.
+        Errors: INVALID_ARGUMENT (FORM_INCOMPLETE) naming each part of the form that the setup requires,
+        (CRITERION_REQUIRED) and (UNKNOWN_CRITERION) naming those on offer; FAILED_PRECONDITION (NO_FURTHER_LINE),
+        (TICKET_CLOSED).
         """
 
     @_abc_1.abstractmethod
@@ -328,7 +340,7 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.ResolveTicketResponse, _abc.Awaitable[_tickets_service_pb2.ResolveTicketResponse]]:
         """Marks it solved; the customer may confirm or come back.
-        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED).
+        Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), (LINE_GUARDED) where the line must not touch such a ticket.
         """
 
     @_abc_1.abstractmethod
