@@ -8,6 +8,7 @@ from functools import cache
 from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import message_pb2
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
+from tickets.convert.fields import to_value
 from tickets.convert.values import instant_or, known, lines, number, numbers, timestamp
 from tickets.domain import model, rules, timeline
 from tickets.domain.model import Line, Priority
@@ -69,7 +70,7 @@ def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
         conversation_ids=[each.id for each in ticket.conversations],
         edition=ticket.edition,
         tags=ticket.tags,
-        fields={key: ticket_pb2.FieldValue(text=value) for key, value in ticket.fields.items()},
+        fields={key: to_value(value) for key, value in ticket.fields.items()},
         created_time=timestamp(ticket.created_time),
         updated_time=timestamp(ticket.updated_time),
         resolved_time=timestamp(ticket.resolved_time),

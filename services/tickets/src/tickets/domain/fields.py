@@ -1,11 +1,12 @@
 """Custom fields: what they are and which values they take."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from chassis.errors import Violation
 from tickets.domain.label import Label
@@ -64,12 +65,31 @@ class Field:
     key: str
     name: Label
     type: FieldType
-    category: Label | None = None
     choices: tuple[Choice, ...] = ()
     min: float | None = None
     max: float | None = None
     required: bool = False
     archived: bool = False
+
+
+def read_fields(documents: Iterable[Mapping[str, Any]]) -> tuple[Field, ...]:
+    """The fields of a setup document that follows the contract."""
+    return tuple(_read_field(each) for each in documents)
+
+
+def read_value(document: Mapping[str, Any]) -> Value:
+    """A value as a setup document has it; one that says nothing is an empty text, which no field takes."""
+    match next(iter(document.items()), ("text", "")):
+        case "number", number:
+            return float(number)
+        case "time", str(text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+        case "choices", choices:
+            return tuple(choices.get("values", ()))
+        case "user", str(name):
+            return User(name)
+        case _, text:
+            return str(text)
 
 
 def value_faults(fields: Sequence[Field], values: Mapping[str, Value]) -> list[Violation]:
@@ -110,13 +130,12 @@ def missing(fields: Sequence[Field], values: Mapping[str, Value], also: Sequence
 
 def definition_faults(fields: Sequence[Field]) -> Iterator[tuple[str, str]]:
     """What is wrong with the fields of a setup: a path such as `fields[2].choices`, and what is wanted."""
-    seen: set[str] = set()
+    counts = Counter(each.key for each in fields)
     for index, field in enumerate(fields):
+        if counts[field.key] > 1:
+            yield f"fields[{index}].key", f"{field.key} must stand there once"
         for path, text in _definition_faults(field):
             yield f"fields[{index}].{path}", text
-        if field.key in seen:
-            yield f"fields[{index}].key", f"{field.key} is the key of another field too"
-        seen.add(field.key)
 
 
 def type_faults(before: Sequence[Field], after: Sequence[Field]) -> Iterator[tuple[str, str]]:
@@ -126,6 +145,20 @@ def type_faults(before: Sequence[Field], after: Sequence[Field]) -> Iterator[tup
         was = types.get(field.key, field.type)
         if was != field.type:
             yield f"fields[{index}].type", f"must stay {was.name}: a field of another type has another key"
+
+
+def _read_field(document: Mapping[str, Any]) -> Field:
+    plain = {name: document[name] for name in ("min", "max", "required", "archived") if name in document}
+    return Field(
+        key=document["key"],
+        name=Label(**document.get("name", {})),
+        type=FieldType[document["type"].removeprefix("FIELD_TYPE_")],
+        choices=tuple(
+            Choice(each["key"], Label(**each.get("name", {})), each.get("archived", False))
+            for each in document.get("choices", ())
+        ),
+        **plain,
+    )
 
 
 def _definition_faults(field: Field) -> Iterator[tuple[str, str]]:

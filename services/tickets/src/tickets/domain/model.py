@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from tickets.domain.fields import Value
 from tickets.domain.timeline import Fact
 
 
@@ -238,7 +239,7 @@ class Ticket:
     account: str = ""
     conversations: list[Conversation] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, Value] = field(default_factory=dict)
     resolved_time: datetime | None = None
     closed_time: datetime | None = None
     cycle: int = 1

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.convert import values
 from tickets.domain import rules, workflow
+from tickets.domain.fields import Value
 from tickets.domain.model import (
     Actor,
     ActorKind,
@@ -54,7 +56,7 @@ class Opening:
     language: str = ""
     customer_number: str = ""
     tags: list[str] = field(default_factory=list)
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Value] = field(default_factory=dict)
     full_text: str = ""
     html: str = ""
     attachments: list[Attachment] = field(default_factory=list)
@@ -128,7 +130,7 @@ def _ticket(opening: Opening, queue: Queue, number: int, customer: Customer) -> 
         account=account,
         conversations=[conversation],
         tags=opening.tags,
-        fields=opening.fields,
+        fields=dict(opening.fields),
         parent_ticket_id=opening.parent_ticket_id,
         origin=opening.origin,
         from_robot=opening.by_robot,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tickets.domain import timeline
+from tickets.domain.fields import User, Value
 from tickets.domain.model import Attachment, Conversation, Csat, Escalation, Form, Line, Reason, Ticket
 
 Json = dict[str, Any]
@@ -28,7 +29,6 @@ def to_body(ticket: Ticket) -> Json:
     parts: Json = {
         "observers": ticket.observers,
         "conversations": [asdict(each) for each in ticket.conversations],
-        "fields": {key: {"text": value} for key, value in ticket.fields.items()},
         "escalation": _from_escalation(ticket.escalation),
         "csat": _from_csat(ticket.csat),
         "timeline": [_from_fact(each) for each in ticket.timeline],
@@ -43,12 +43,21 @@ def from_body(body: Mapping[str, Any]) -> Json:
     return {
         "observers": body.get("observers", []),
         "conversations": [Conversation(**each) for each in body.get("conversations", [])],
-        "fields": {key: value["text"] for key, value in body.get("fields", {}).items()},
         "escalation": _to_escalation(escalation) if escalation else None,
         "csat": Csat(**{**csat, "answered_time": instant(csat["answered_time"])}) if csat else None,
         "timeline": [_to_fact(each) for each in body.get("timeline", [])],
         "from_robot": body.get("from_robot", False),
     }
+
+
+def from_fields(fields: Mapping[str, Value]) -> Json:
+    """The column `fields`: each value under the name that its kind has in the contract."""
+    return {key: _from_value(value) for key, value in fields.items()}
+
+
+def to_fields(column: Mapping[str, Mapping[str, Any]]) -> dict[str, Value]:
+    """Values of custom fields out of their column."""
+    return {key: _to_value(*next(iter(value.items()))) for key, value in column.items()}
 
 
 def from_attachments(attachments: list[Attachment]) -> list[Json]:
@@ -59,6 +68,32 @@ def from_attachments(attachments: list[Attachment]) -> list[Json]:
 def to_attachments(value: list[Json]) -> list[Attachment]:
     """Files of a message out of their column."""
     return [Attachment(**each) for each in value]
+
+
+def _from_value(value: Value) -> Json:
+    match value:
+        case str():
+            return {"text": value}
+        case datetime():
+            return {"time": micros(value)}
+        case tuple():
+            return {"choices": list(value)}
+        case User():
+            return {"user": value.id}
+    return {"number": value}
+
+
+def _to_value(kind: str, data: Any) -> Value:
+    match kind:
+        case "number":
+            return float(data)
+        case "time":
+            return instant(data)
+        case "choices":
+            return tuple(data)
+        case "user":
+            return User(data)
+    return str(data)
 
 
 def _from_fact(fact: timeline.Fact) -> Json:

@@ -187,6 +187,7 @@ def to_ticket(values: sa.RowMapping) -> Ticket:
     return Ticket(
         **plain,
         **body.from_body(values["body"]),
+        fields=body.to_fields(values["fields"]),
         type=TicketType(values["type"]),
         priority=Priority(values["priority"]),
         line=Line(values["line"]),
@@ -208,7 +209,7 @@ def to_customer(values: Mapping[Any, Any], prefix: str = "") -> Customer:
     )
 
 
-_MAPPED = ("body", "type", "priority", "line", "status_kind", "customer_id")
+_MAPPED = ("body", "fields", "type", "priority", "line", "status_kind", "customer_id")
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:
@@ -217,11 +218,12 @@ def _row(ticket: Ticket) -> dict[str, Any]:
         **plain,
         "status_kind": status_kind(ticket),
         "customer_id": ticket.customer.id,
+        "fields": body.from_fields(ticket.fields),
         "body": body.to_body(ticket),
     }
 
 
-_COMPUTED = ("body", "status_kind", "customer_id")
+_COMPUTED = ("body", "fields", "status_kind", "customer_id")
 
 
 def _to_clock(value: Mapping[str, Any]) -> SlaClock:
