@@ -11,7 +11,8 @@ from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import message_pb2
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 from tickets.convert import tickets as convert
-from tickets.domain import model, rules, timeline, workflow
+from tickets.domain import model, rules, timeline
+from tickets.domain.statuses import StatusKind
 
 ENUMS: list[tuple[type[IntEnum], Any, str]] = [
     (model.Line, common_pb2.Line, "LINE_"),
@@ -22,7 +23,7 @@ ENUMS: list[tuple[type[IntEnum], Any, str]] = [
     (model.Visibility, ticket_pb2.Visibility, "VISIBILITY_"),
     (model.Reason, timeline_pb2.EscalationReason, "ESCALATION_REASON_"),
     (model.ActorKind, common_pb2.Actor.Kind, "KIND_"),
-    (workflow.StatusKind, timeline_pb2.StatusKind, "STATUS_KIND_"),
+    (StatusKind, timeline_pb2.StatusKind, "STATUS_KIND_"),
     (rules.AuthorKind, message_pb2.AuthorKind, "AUTHOR_KIND_"),
 ]
 

@@ -12,7 +12,6 @@ from tickets.convert.fields import to_value
 from tickets.convert.values import instant_or, known, lines, number, numbers, timestamp
 from tickets.domain import model, rules, timeline
 from tickets.domain.model import Line, Priority
-from tickets.domain.workflow import status_kind
 
 _EVENT_BYTES = 600_000
 """A message larger than this travels in events without its HTML and quotes, so that the event fits.
@@ -59,7 +58,7 @@ def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
         component=ticket.component,
         priority=number(ticket.priority),
         status=ticket.status,
-        status_kind=number(status_kind(ticket)),
+        status_kind=number(ticket.status_kind),
         line=number(ticket.line),
         assignee=ticket.assignee,
         observers=ticket.observers,
@@ -149,6 +148,7 @@ def to_queue(queue: model.Queue) -> ticket_pb2.Queue:
         last_line=number(queue.last_line),
         public_lines=numbers(queue.public_lines),
         version=queue.version,
+        setup_version=queue.setup_version,
     )
 
 

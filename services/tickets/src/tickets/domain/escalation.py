@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.errors import InvalidInput, Refused, Violation
+from tickets.domain import moves, workflow
 from tickets.domain import timeline as facts
-from tickets.domain import workflow
 from tickets.domain.model import Escalation, Form, Line, Reason, Ticket
+from tickets.domain.statuses import Mover
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Step:
     form: Form | None = None
     stay: bool = False
     by_rule: bool = False
+    mover: Mover | None = None
 
 
 def escalate(ticket: Ticket, step: Step, last_line: Line, at: datetime) -> bool | None:
@@ -26,26 +28,30 @@ def escalate(ticket: Ticket, step: Step, last_line: Line, at: datetime) -> bool 
 
     None when it tells nothing new, True when people must be told (it began or moved on), else False.
     Without a line above, management or a rule may still raise it: the ticket then stays where it is.
-    Raises Refused: NO_FURTHER_LINE, TICKET_CLOSED; InvalidInput for a line that is not above.
+    Raises Refused: NO_FURTHER_LINE, TICKET_CLOSED, and what `moves.choose` raises; InvalidInput for a line
+    that is not above.
     """
     workflow.require_running(ticket)
     target = _target(ticket, step, last_line)
-    began, moves = ticket.escalation is None, target != ticket.line
+    began, moves_on = ticket.escalation is None, target != ticket.line
     open_ = ticket.escalation or Escalation(at, ticket.line, ticket.line)
     says_new = step.reason not in open_.reasons or (step.management and not open_.management) or step.form
-    if not (began or moves or says_new):
+    if not (began or moves_on or says_new):
         return None
+    kind = ticket.workflow.handed_over
+    if moves_on and step.mover and ticket.status_kind != kind:
+        moves.choose(ticket, kind, step.mover, target)
     ticket.escalation = open_
-    open_.to_line = target if moves else open_.to_line
+    open_.to_line = target if moves_on else open_.to_line
     open_.management |= step.management
     open_.form = step.form or open_.form
     if step.reason not in open_.reasons:
         open_.reasons.append(step.reason)
     to_line = open_.to_line if open_.moved else 0
     facts.record(ticket.timeline, facts.Escalated(time=at, reason=step.reason, to_line=to_line))
-    if moves:
+    if moves_on:
         _change_line(ticket, target, at)
-    return began or moves
+    return began or moves_on
 
 
 def _target(ticket: Ticket, step: Step, last_line: Line) -> Line:
@@ -75,8 +81,7 @@ def _change_line(ticket: Ticket, line: Line, at: datetime) -> None:
     ticket.line = line
     if ticket.assignee:
         workflow.give_back(ticket, at)
-    if ticket.status != "escalated":
-        workflow.move(ticket, "escalated", at)
+    moves.move(ticket, moves.forced(ticket, ticket.workflow.handed_over), at)
 
 
 def _no_further_line(ticket: Ticket, last_line: Line) -> Refused:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from tickets.domain.fields import Value
+from tickets.domain.statuses import LINES, StatusKind, Workflow
 from tickets.domain.timeline import Fact
 
 
@@ -227,6 +228,7 @@ class Ticket:
     created_time: datetime
     updated_time: datetime
     status: str = "new"
+    status_kind: StatusKind = StatusKind.NEW
     version: int = 0
     type: TicketType = TicketType.QUESTION
     category: str = ""
@@ -251,6 +253,8 @@ class Ticket:
     parent_ticket_id: str = ""
     origin: str = ""
     from_robot: bool = False
+    setup_id: str = field(default="", compare=False)
+    workflow: Workflow = field(default=LINES, repr=False, compare=False)
 
     @property
     def key(self) -> str:
@@ -271,6 +275,8 @@ class Queue:
     last_line: Line = Line.L3
     public_lines: list[Line] = field(default_factory=lambda: [Line.L1, Line.L2])
     version: int = 1
+    setup_id: str = ""
+    setup_version: int = 0
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from enum import IntEnum
 from chassis.errors import InvalidInput, Violation
 from tickets.domain import timeline as facts
 from tickets.domain.model import Agent, Attachment, Channel, Contact, Customer, Queue, Ticket
-from tickets.domain.workflow import StatusKind, status_kind
+from tickets.domain.statuses import StatusKind
 
 LANGUAGES = ("ru", "en")
 _JOIN_WINDOW = timedelta(days=7)
@@ -99,11 +99,11 @@ def ticket_to_join(inbound: Inbound, open_tickets: Sequence[Ticket]) -> Ticket |
 
 def is_outdated(ticket: Ticket, clock: str) -> bool:
     """Whether what a mark of this clock warned of has been done meanwhile, or waits for the customer."""
-    if status_kind(ticket) in (StatusKind.RESOLVED, StatusKind.CLOSED):
+    if ticket.status_kind in (StatusKind.RESOLVED, StatusKind.CLOSED):
         return True
     if clock == "resolution":
         # The only clock that waiting pauses: a customer without an answer waits on.
-        return status_kind(ticket) == StatusKind.WAITING
+        return ticket.status_kind == StatusKind.WAITING
     if clock == "pickup":
         return bool(ticket.assignee)
     if clock in ("acknowledge", "first_response"):

@@ -1,78 +1,42 @@
 """The life of a ticket: one function per transition, each writing what happened into the timeline."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
-from enum import IntEnum
 
-from chassis.errors import InvalidInput, Refused, Violation
+from chassis.errors import Refused
+from tickets.domain import moves
 from tickets.domain import timeline as facts
 from tickets.domain.model import Agent, Priority, Queue, Ticket
+from tickets.domain.statuses import OPEN_KINDS, Mover, StatusKind
 
-
-class StatusKind(IntEnum):
-    """What a status means to clocks and reports."""
-
-    NEW = 1
-    OPEN = 2
-    WAITING = 3
-    ESCALATED = 4
-    RESOLVED = 5
-    CLOSED = 6
-
-
-STATUSES = {
-    "new": StatusKind.NEW,
-    "in_progress": StatusKind.OPEN,
-    "waiting": StatusKind.WAITING,
-    "escalated": StatusKind.ESCALATED,
-    "resolved": StatusKind.RESOLVED,
-    "closed": StatusKind.CLOSED,
-}
-"""The statuses of the workflow (CA-08) and their kinds."""
-
-MOVES = {
-    "new": ("in_progress", "waiting", "escalated", "resolved"),
-    "in_progress": ("new", "waiting", "escalated", "resolved"),
-    "waiting": ("in_progress", "new", "escalated", "resolved"),
-    "escalated": ("in_progress", "escalated", "resolved"),
-    "resolved": ("in_progress", "new", "closed"),
-    "closed": ("in_progress", "new"),
-}
-"""Where each status may go, by whatever verb. `new` again means: nobody has it."""
-
-BY_HAND = {"new": ("waiting",), "in_progress": ("waiting",), "waiting": ("in_progress",)}
-"""Moves of ChangeTicketStatus; all others have verbs of their own."""
-
-OPEN_KINDS = (StatusKind.NEW, StatusKind.OPEN, StatusKind.WAITING, StatusKind.ESCALATED)
 _MAX_OBSERVERS = 50
-
-
-def status_kind(ticket: Ticket) -> StatusKind:
-    """What the ticket's status means."""
-    return STATUSES[ticket.status]
+_UNTAKEN = (StatusKind.NEW, StatusKind.ESCALATED)
 
 
 def is_over(ticket: Ticket) -> bool:
     """Resolved or closed."""
-    return status_kind(ticket) not in OPEN_KINDS
+    return ticket.status_kind not in OPEN_KINDS
 
 
 def opened(ticket: Ticket) -> None:
-    """Write the birth of a new ticket into its timeline."""
+    """Write the birth of a new ticket into its timeline; it has the first status of its line."""
+    first = ticket.workflow.first(StatusKind.NEW, ticket.line)
+    ticket.status, ticket.status_kind = first.key, first.kind
     birth = facts.Created(
         time=ticket.created_time,
         priority=ticket.priority,
         line=ticket.line,
         status=ticket.status,
-        status_kind=status_kind(ticket),
+        status_kind=ticket.status_kind,
     )
     facts.record(ticket.timeline, birth)
 
 
-def take(ticket: Ticket, agent: Agent, leads: Iterable[str], at: datetime) -> bool:
+def take(ticket: Ticket, agent: Agent, leads: Iterable[str], at: datetime, by: Mover | None = None) -> bool:
     """Make the agent responsible and the ticket open; the line's leads follow it (MP-11).
 
-    False when it was theirs and open already. Raises Refused: ALREADY_TAKEN, TICKET_CLOSED, NOT_ON_LINE.
+    False when it was theirs and open already. Raises Refused: ALREADY_TAKEN, TICKET_CLOSED, NOT_ON_LINE,
+    and what `moves.choose` raises.
     """
     require_running(ticket)
     if ticket.assignee not in ("", agent.id):
@@ -81,42 +45,32 @@ def take(ticket: Ticket, agent: Agent, leads: Iterable[str], at: datetime) -> bo
             reason="ALREADY_TAKEN",
             metadata={"assignee": ticket.assignee},
         )
-    changed = _hand_to(ticket, agent, at)
-    if ticket.status == "waiting":
-        move(ticket, "in_progress", at)
-        changed = True
+    changed = _hand_to(ticket, agent, at, by, (*_UNTAKEN, StatusKind.WAITING))
     if changed:
         observe(ticket, *(lead for lead in leads if lead != agent.id))
     return changed
 
 
-def assign(ticket: Ticket, agent: Agent | None, at: datetime) -> bool:
+def assign(ticket: Ticket, agent: Agent | None, at: datetime, by: Mover | None = None) -> bool:
     """Give the ticket to an agent, or back to the queue. False when nothing changes.
 
-    Raises Refused: TICKET_CLOSED, NOT_ON_LINE.
+    Raises Refused: TICKET_CLOSED, NOT_ON_LINE, and what `moves.choose` raises.
     """
     require_running(ticket)
     if agent:
-        return _hand_to(ticket, agent, at)
+        return _hand_to(ticket, agent, at, by, _UNTAKEN)
     if not ticket.assignee:
         return False
+    worked_on = ticket.status_kind == StatusKind.OPEN
+    status = moves.choose(ticket, StatusKind.NEW, by) if worked_on else moves.present(ticket)
     give_back(ticket, at)
-    if ticket.status == "in_progress":
-        move(ticket, "new", at)
+    moves.move(ticket, status, at)
     return True
 
 
-def change_status(ticket: Ticket, status: str, at: datetime) -> None:
-    """Move by hand. Raises InvalidInput for an unknown status, Refused TRANSITION_NOT_ALLOWED."""
-    if status not in STATUSES:
-        text = f"status must be one of {', '.join(STATUSES)}"
-        raise InvalidInput(text, violations=[Violation("status", text)])
-    allowed: tuple[str, ...] = BY_HAND.get(ticket.status, ())
-    if not ticket.assignee:
-        allowed = tuple(each for each in allowed if each != "in_progress")
-    if status not in allowed:
-        raise _not_allowed(ticket, status, allowed)
-    move(ticket, status, at)
+def change_status(ticket: Ticket, status: str, at: datetime, by: Mover | None = None) -> None:
+    """Move by hand. Raises InvalidInput for an unknown status, Refused as `moves.choose`."""
+    moves.move(ticket, moves.choose_by_hand(ticket, status, by), at)
 
 
 def prioritize(ticket: Ticket, priority: Priority, at: datetime) -> bool:
@@ -136,8 +90,8 @@ def change_attributes(ticket: Ticket, names: Iterable[str], at: datetime) -> Non
 
 def customer_wrote(ticket: Ticket, at: datetime) -> None:
     """Count a customer's message; one that was waited for opens the ticket. Over tickets reopen first."""
-    if ticket.status == "waiting":
-        move(ticket, _running_status(ticket), at)
+    if ticket.status_kind == StatusKind.WAITING:
+        moves.move(ticket, moves.forced(ticket, _running_kind(ticket)), at)
     facts.record_message(ticket.timeline, facts.CustomerMessages, at)
     ticket.from_robot = False
     ticket.message_count += 1
@@ -162,31 +116,37 @@ def noted(ticket: Ticket) -> None:
     ticket.message_count += 1
 
 
-def resolve(ticket: Ticket, agent_id: str, at: datetime) -> None:
-    """Mark it solved; who solves an untaken one takes it. Raises Refused TRANSITION_NOT_ALLOWED."""
-    _require_move(ticket, "resolved")
+def resolve(ticket: Ticket, agent_id: str, at: datetime, by: Mover | None = None) -> None:
+    """Mark it solved; who solves an untaken one takes it. Raises Refused as `moves.choose`."""
+    status = moves.choose(ticket, StatusKind.RESOLVED, by)
     if agent_id and not ticket.assignee:
         _give(ticket, agent_id, at)
     end_escalation(ticket, at)
-    move(ticket, "resolved", at)
+    moves.move(ticket, status, at)
     facts.record(ticket.timeline, facts.Resolved(time=at, agent_id=agent_id))
     ticket.resolved_time = at
 
 
-def close(ticket: Ticket, at: datetime, *, confirmed: bool) -> None:
-    """Close a resolved ticket. Raises Refused TRANSITION_NOT_ALLOWED."""
-    move(ticket, "closed", at)
+def close(ticket: Ticket, at: datetime, *, confirmed: bool, by: Mover | None = None) -> None:
+    """Close a resolved ticket. Raises Refused as `moves.choose`."""
+    moves.move(ticket, moves.choose(ticket, StatusKind.CLOSED, by), at)
     facts.record(ticket.timeline, facts.Closed(time=at, confirmed=confirmed))
     ticket.closed_time = at
 
 
-def reopen(ticket: Ticket, at: datetime) -> None:
-    """Begin a new cycle of a resolved or closed ticket. Raises Refused TRANSITION_NOT_ALLOWED."""
+def reopen(ticket: Ticket, at: datetime, by: Mover | None = None) -> None:
+    """Begin a new cycle of a resolved or closed ticket; a customer who writes is never refused that.
+
+    Raises Refused as `moves.choose`.
+    """
     if not is_over(ticket):
-        raise _not_allowed(ticket, "reopened", MOVES[ticket.status])
+        allowed = ticket.workflow.allowed(moves.present(ticket), ticket.line)
+        raise moves.not_allowed(ticket, "reopened", allowed)
+    kind = _running_kind(ticket)
+    status = moves.choose(ticket, kind, by) if by else moves.forced(ticket, kind)
     ticket.cycle += 1
     facts.record(ticket.timeline, facts.Reopened(time=at, cycle=ticket.cycle))
-    move(ticket, _running_status(ticket), at)
+    moves.move(ticket, status, at)
     ticket.resolved_time = ticket.closed_time = None
 
 
@@ -196,20 +156,24 @@ def observe(ticket: Ticket, *agents: str) -> None:
     ticket.observers = [*ticket.observers, *news][-_MAX_OBSERVERS:]
 
 
-def _hand_to(ticket: Ticket, agent: Agent, at: datetime) -> bool:
+def _hand_to(
+    ticket: Ticket, agent: Agent, at: datetime, by: Mover | None, opening: Container[StatusKind]
+) -> bool:
+    """Make it the agent's; a ticket of the opening kinds becomes open with that."""
     if ticket.escalation and not agent.works_on(ticket.line):
         raise Refused(
             f"{ticket.key} was escalated to {ticket.line.name}, where {agent.id} does not work",
             reason="NOT_ON_LINE",
             metadata={"line": ticket.line.name},
         )
-    if ticket.assignee == agent.id and not ticket.escalation:
+    opens = ticket.status_kind in opening
+    if ticket.assignee == agent.id and not ticket.escalation and not opens:
         return False
+    status = moves.choose(ticket, StatusKind.OPEN, by) if opens else moves.present(ticket)
     if ticket.assignee != agent.id:
         _give(ticket, agent.id, at)
     end_escalation(ticket, at)
-    if ticket.status in ("new", "escalated"):
-        move(ticket, "in_progress", at)
+    moves.move(ticket, status, at)
     return True
 
 
@@ -231,26 +195,12 @@ def end_escalation(ticket: Ticket, at: datetime) -> None:
         ticket.escalation = None
 
 
-def _running_status(ticket: Ticket) -> str:
-    return "in_progress" if ticket.assignee else "new"
-
-
-def move(ticket: Ticket, status: str, at: datetime) -> None:
-    """Change the status. Raises Refused TRANSITION_NOT_ALLOWED."""
-    _require_move(ticket, status)
-    before, after = STATUSES[ticket.status], STATUSES[status]
-    change = facts.StatusChanged(time=at, from_=ticket.status, to=status, from_kind=before, to_kind=after)
-    facts.record(ticket.timeline, change)
-    ticket.status = status
-
-
-def _require_move(ticket: Ticket, status: str) -> None:
-    if status not in MOVES[ticket.status]:
-        raise _not_allowed(ticket, status, MOVES[ticket.status])
+def _running_kind(ticket: Ticket) -> StatusKind:
+    return StatusKind.OPEN if ticket.assignee else StatusKind.NEW
 
 
 def _require_not_closed(ticket: Ticket) -> None:
-    if ticket.status == "closed":
+    if ticket.status_kind == StatusKind.CLOSED:
         raise _closed(ticket)
 
 
@@ -265,13 +215,4 @@ def _closed(ticket: Ticket) -> Refused:
         f"{ticket.key} is {ticket.status}: reopen it first",
         reason="TICKET_CLOSED",
         metadata={"status": ticket.status},
-    )
-
-
-def _not_allowed(ticket: Ticket, status: str, allowed: Iterable[str]) -> Refused:
-    names = ", ".join(allowed)
-    return Refused(
-        f"{ticket.key} is {ticket.status} and cannot become {status}; allowed now: {names or 'nothing'}",
-        reason="TRANSITION_NOT_ALLOWED",
-        metadata={"status": ticket.status, "allowed": names},
     )

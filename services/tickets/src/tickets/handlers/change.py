@@ -14,6 +14,7 @@ from tickdesk.tickets.v1 import ticket_pb2
 from tickets.convert import tickets as convert
 from tickets.domain import workflow
 from tickets.domain.model import Actor, ActorKind, Agent, Message, Ticket, Visibility
+from tickets.domain.statuses import Mover
 from tickets.store import desk, messages
 from tickets.store import tickets as store
 
@@ -57,9 +58,20 @@ async def acting_agent(tx: Tx, caller: Caller) -> Agent:
 
 async def acting(tx: Tx, caller: Caller) -> Actor:
     """The agent who acts, or the calling service itself where no person is needed."""
+    return (await moving(tx, caller))[0]
+
+
+async def moving(tx: Tx, caller: Caller) -> tuple[Actor, Mover]:
+    """Who acts, and what a workflow may ask of who moves a ticket."""
     if _agent_id(caller):
-        return by_agent(await acting_agent(tx, caller))
-    return Actor(ActorKind.SERVICE, caller.principal.name)
+        agent = await acting_agent(tx, caller)
+        return by_agent(agent), mover(caller, agent)
+    return Actor(ActorKind.SERVICE, caller.principal.name), Mover(caller.principal.role)
+
+
+def mover(caller: Caller, agent: Agent) -> Mover:
+    """The agent as one who moves tickets; the right to call is the caller's."""
+    return Mover(caller.principal.role, tuple(agent.lines))
 
 
 def by_agent(agent: Agent) -> Actor:

@@ -1,5 +1,7 @@
 """Escalations: asked for by people, or raised by rules in the unit of work that saw the reason."""
 
+from dataclasses import replace
+
 from chassis.db import Tx
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
@@ -8,15 +10,16 @@ from tickets.convert import values
 from tickets.domain import escalation
 from tickets.domain.escalation import Step
 from tickets.domain.model import Actor, Ticket
-from tickets.handlers.change import Caller, Target, acting, locked, publish
+from tickets.handlers.change import Caller, Target, locked, moving, publish
 from tickets.store import desk
 from tickets.store import tickets as store
 
 
 async def escalate(tx: Tx, caller: Caller, target: Target, step: Step) -> Ticket:
     """The ticket goes to the next line, or its open escalation gets one more reason."""
-    actor = await acting(tx, caller)
+    actor, mover = await moving(tx, caller)
     ticket = await locked(tx, target)
+    step = replace(step, mover=mover)
     if await raise_escalation(tx, ticket, actor, step, note=step.form.ask if step.form else ""):
         await store.save_ticket(tx, ticket)
     return ticket

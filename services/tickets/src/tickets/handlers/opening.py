@@ -30,7 +30,7 @@ from tickets.domain.model import (
     Visibility,
 )
 from tickets.handlers.change import publish
-from tickets.store import desk
+from tickets.store import desk, setup
 from tickets.store import tickets as store
 
 _CONVERSATION_BYTES = 10
@@ -76,6 +76,7 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
         customer.numbers.append(opening.customer_number)
         await desk.add_number(tx, customer.id, opening.customer_number)
     ticket = _ticket(opening, queue, number, customer)
+    ticket.workflow = await setup.workflow_of(tx, queue.setup_id)
     message = _first_message(opening, ticket)
     workflow.opened(ticket)
     if opening.by_robot:

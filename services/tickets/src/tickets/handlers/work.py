@@ -9,6 +9,7 @@ from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.domain import workflow
 from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket, Visibility
+from tickets.domain.statuses import Mover
 from tickets.handlers.change import (
     Caller,
     Target,
@@ -16,6 +17,8 @@ from tickets.handlers.change import (
     acting_agent,
     by_agent,
     locked,
+    mover,
+    moving,
     publish,
     write_note,
 )
@@ -30,7 +33,7 @@ async def take_ticket(tx: Tx, caller: Caller, target: Target) -> Ticket:
     agent = await acting_agent(tx, caller)
     ticket = await locked(tx, target)
     leads = await desk.leads_of(tx, ticket.queue, ticket.line)
-    if workflow.take(ticket, agent, leads, tx.now):
+    if workflow.take(ticket, agent, leads, tx.now, mover(caller, agent)):
         publish(tx, ticket, events.TicketTaken(actor=convert.to_actor(by_agent(agent))))
         await store.save_ticket(tx, ticket)
     return ticket
@@ -38,11 +41,11 @@ async def take_ticket(tx: Tx, caller: Caller, target: Target) -> Ticket:
 
 async def assign_ticket(tx: Tx, caller: Caller, target: Target, assignee: str) -> Ticket:
     """The ticket is given to an agent, or back to the queue."""
-    actor = await acting(tx, caller)
+    actor, by = await moving(tx, caller)
     agent = await desk.load_agent(tx, assignee) if assignee else None
     ticket = await locked(tx, target)
     previous = ticket.assignee
-    if workflow.assign(ticket, agent, tx.now):
+    if workflow.assign(ticket, agent, tx.now, by):
         event = events.TicketAssigned(actor=convert.to_actor(actor), previous_assignee=previous)
         publish(tx, ticket, event)
         await store.save_ticket(tx, ticket)
@@ -51,11 +54,12 @@ async def assign_ticket(tx: Tx, caller: Caller, target: Target, assignee: str) -
 
 async def reply(tx: Tx, caller: Caller, target: Target, text: str, status: str) -> tuple[Ticket, Message]:
     """A letter to the customer, and with it a move to another status where one is named."""
-    actor = by_agent(await acting_agent(tx, caller))
+    agent = await acting_agent(tx, caller)
+    actor = by_agent(agent)
     ticket = await locked(tx, target)
     message = await _send(tx, ticket, actor, text)
     if status and status != ticket.status:
-        _change_status(tx, ticket, actor, status)
+        _change_status(tx, ticket, actor, status, mover(caller, agent))
     await store.save_ticket(tx, ticket)
     return ticket, message
 
@@ -71,10 +75,10 @@ async def add_note(tx: Tx, caller: Caller, target: Target, text: str) -> tuple[T
 
 async def change_status(tx: Tx, caller: Caller, target: Target, status: str) -> Ticket:
     """A move by hand; moving to the status it has changes nothing."""
-    actor = await acting(tx, caller)
+    actor, by = await moving(tx, caller)
     ticket = await locked(tx, target)
     if status != ticket.status:
-        _change_status(tx, ticket, actor, status)
+        _change_status(tx, ticket, actor, status, by)
         await store.save_ticket(tx, ticket)
     return ticket
 
@@ -95,7 +99,7 @@ async def resolve(tx: Tx, caller: Caller, target: Target, text: str) -> Ticket:
     ticket = await locked(tx, target)
     if text and not workflow.is_over(ticket):
         await _send(tx, ticket, by_agent(agent), text)
-    workflow.resolve(ticket, agent.id, tx.now)
+    workflow.resolve(ticket, agent.id, tx.now, mover(caller, agent))
     publish(tx, ticket, events.TicketResolved(actor=convert.to_actor(by_agent(agent))))
     await store.save_ticket(tx, ticket)
     return ticket
@@ -103,25 +107,25 @@ async def resolve(tx: Tx, caller: Caller, target: Target, text: str) -> Ticket:
 
 async def close(tx: Tx, caller: Caller, target: Target, *, confirmed: bool) -> Ticket:
     """The customer confirmed, or nobody waits for that any more."""
-    actor = await acting(tx, caller)
+    actor, by = await moving(tx, caller)
     ticket = await locked(tx, target)
-    await _close(tx, ticket, actor, confirmed=confirmed)
+    await _close(tx, ticket, actor, by, confirmed=confirmed)
     return ticket
 
 
 async def close_expired(tx: Tx, term: timedelta, limit: int) -> int:
     """Close tickets whose confirmation term ran out (CA-09); returns how many were found."""
-    tickets = await store.lock_expired(tx, tx.now - term, limit)
+    tickets = await store.lock_expired(tx, term, limit)
     for ticket in tickets:
-        await _close(tx, ticket, _TERM, confirmed=False)
+        await _close(tx, ticket, _TERM, None, confirmed=False)
     return len(tickets)
 
 
 async def reopen(tx: Tx, caller: Caller, target: Target) -> Ticket:
     """A new cycle begins."""
-    actor = await acting(tx, caller)
+    actor, by = await moving(tx, caller)
     ticket = await locked(tx, target)
-    workflow.reopen(ticket, tx.now)
+    workflow.reopen(ticket, tx.now, by)
     publish_reopened(tx, ticket, actor)
     await store.save_ticket(tx, ticket)
     return ticket
@@ -156,14 +160,14 @@ async def _send(tx: Tx, ticket: Ticket, author: Actor, text: str) -> Message:
     return letter
 
 
-def _change_status(tx: Tx, ticket: Ticket, actor: Actor, status: str) -> None:
+def _change_status(tx: Tx, ticket: Ticket, actor: Actor, status: str, by: Mover) -> None:
     previous = ticket.status
-    workflow.change_status(ticket, status, tx.now)
+    workflow.change_status(ticket, status, tx.now, by)
     publish(tx, ticket, events.TicketStatusChanged(actor=convert.to_actor(actor), previous_status=previous))
 
 
-async def _close(tx: Tx, ticket: Ticket, actor: Actor, *, confirmed: bool) -> None:
-    workflow.close(ticket, tx.now, confirmed=confirmed)
+async def _close(tx: Tx, ticket: Ticket, actor: Actor, by: Mover | None, *, confirmed: bool) -> None:
+    workflow.close(ticket, tx.now, confirmed=confirmed, by=by)
     publish(tx, ticket, events.TicketClosed(actor=convert.to_actor(actor), confirmed=confirmed))
     labels = ticket.line.name, ticket.priority.name
     tx.after_commit(lambda: metrics.CLOSED.labels(*labels).inc())

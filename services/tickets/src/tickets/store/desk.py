@@ -9,11 +9,12 @@ from sqlalchemy.exc import IntegrityError
 from chassis.db import Tx
 from chassis.errors import InvalidInput, NotFound, Violation
 from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue
-from tickets.domain.workflow import OPEN_KINDS
+from tickets.domain.statuses import OPEN_KINDS
 from tickets.store import tables
 from tickets.store.tickets import CONTACTS, to_customer
 
 _MAX_NUMBERS = 100
+_OF_SETUP = ("setup_id", "setup_version", "confirmation_seconds")
 _q, _a, _c, _t = tables.queue, tables.agent, tables.customer, tables.ticket
 
 _ADDRESSES = (
@@ -101,9 +102,12 @@ async def queue_of_account(tx: Tx, account: str, default: str) -> str | None:
     return key
 
 
-async def load_queue(tx: Tx, key: str) -> Queue:
-    """One queue. Raises NotFound (QUEUE_NOT_FOUND)."""
-    row = (await tx.execute(QUEUES.where(_q.c.key == key))).one_or_none()
+async def load_queue(tx: Tx, key: str, *, lock: bool = False) -> Queue:
+    """One queue, `lock` against other changes of it. Raises NotFound (QUEUE_NOT_FOUND)."""
+    query = QUEUES.where(_q.c.key == key)
+    # New tickets refer to the queue's key: they need not wait for who changes the rest of it.
+    found = await tx.execute(query.with_for_update(of=_q, key_share=True) if lock else query)
+    row = found.one_or_none()
     if row is None:
         raise NotFound(f"no queue {key}", reason="QUEUE_NOT_FOUND", metadata={"queue": key})
     return to_queue(row)
@@ -111,13 +115,14 @@ async def load_queue(tx: Tx, key: str) -> Queue:
 
 async def put_queue(tx: Tx, queue: Queue) -> Queue:
     """Create or replace a queue with its addresses. Raises InvalidInput for an address of another queue."""
-    values = {each.name: getattr(queue, each.name) for each in _q.c}
+    values = {each.name: getattr(queue, each.name) for each in _q.c if each.name not in _OF_SETUP}
     upsert = insert(_q).values(values)
     changed = {name: value for name, value in values.items() if name not in ("key", "version")}
     upsert = upsert.on_conflict_do_update(
         index_elements=[_q.c.key], set_={**changed, "version": _q.c.version + 1}
     )
-    queue.version = (await tx.execute(upsert.returning(_q.c.version))).scalar_one()
+    kept = (await tx.execute(upsert.returning(_q.c.version, _q.c.setup_id, _q.c.setup_version))).one()
+    queue.version, queue.setup_id, queue.setup_version = kept.version, kept.setup_id or "", kept.setup_version
     if queue.version == 1:
         # The key is 2 to 10 capital letters or digits by now, so the name is safe; it takes no parameters.
         await tx.execute(sa.schema.CreateSequence(sa.Sequence(f"ticket_number_{queue.key.lower()}")))
@@ -201,6 +206,8 @@ def to_queue(row: sa.Row[Any]) -> Queue:
         last_line=Line(row.last_line),
         public_lines=[Line(each) for each in row.public_lines],
         version=row.version,
+        setup_id=str(row.setup_id or ""),
+        setup_version=row.setup_version,
     )
 
 

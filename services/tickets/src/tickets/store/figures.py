@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from chassis.db import Tx
-from tickets.domain.workflow import OPEN_KINDS
+from tickets.domain.statuses import OPEN_KINDS
 from tickets.store import tables
 
 _t = tables.ticket

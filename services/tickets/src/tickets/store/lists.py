@@ -11,17 +11,20 @@ import sqlalchemy as sa
 from chassis.db import Tx
 from chassis.pages import page_start, page_token
 from tickets.domain.model import Agent, Message, Queue, Ticket
-from tickets.domain.workflow import StatusKind
+from tickets.domain.setup import Kept
+from tickets.domain.statuses import StatusKind
 from tickets.store import body, tables
 from tickets.store.desk import QUEUES, to_agent, to_queue
 from tickets.store.messages import to_message
+from tickets.store.setup import to_kept
 from tickets.store.tickets import TICKETS, to_ticket
 
 T = TypeVar("T")
 DEFAULT_SIZE = 50
 COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
-_t, _m, _q, _a = tables.ticket, tables.message, tables.queue, tables.agent
+_MAX_NUMBER = 2**63 - 1
+_t, _m, _q, _a, _s = tables.ticket, tables.message, tables.queue, tables.agent, tables.queue_setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,16 @@ async def list_agents(tx: Tx, page: Page) -> Listed[Agent]:
     return listed([to_agent(row) for row in rows.mappings()], page, "agents", lambda each: [each.id])
 
 
+async def list_setups(tx: Tx, queue: str, page: Page) -> Listed[Kept]:
+    """Versions of a queue's setup without their documents, newest first."""
+    scope = ("setups", queue)
+    query = sa.select(*(each for each in _s.c if each.name != "document")).where(_s.c.queue == queue)
+    if page.token:
+        query = query.where(_s.c.version < page_start(page.token, scope, _number))
+    rows = await tx.execute(query.order_by(_s.c.version.desc()).limit(page.limit + 1))
+    return listed([to_kept(row, {}) for row in rows], page, scope, lambda each: [each.version])
+
+
 def listed(
     found: Sequence[T], page: Page, scope: object, position: Callable[[T], list[Any]], total: int = 0
 ) -> Listed[T]:
@@ -154,3 +167,9 @@ def _instant(micros: int, identity: str) -> tuple[datetime, str]:
 
 def _identity(identity: str) -> str:
     return str(UUID(identity))
+
+
+def _number(number: int) -> int:
+    if not 0 <= number <= _MAX_NUMBER:
+        raise ValueError(number)
+    return number

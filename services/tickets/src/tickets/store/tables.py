@@ -27,8 +27,26 @@ queue = sa.Table(
     sa.Column("last_line", sa.SmallInteger, nullable=False),
     sa.Column("public_lines", ARRAY(sa.SmallInteger), nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("setup_id", sa.ForeignKey("queue_setup.id", use_alter=True)),
+    sa.Column("setup_version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("confirmation_seconds", sa.BigInteger, nullable=False, server_default="0"),
 )
 """Its numbers come from a sequence of its own, `ticket_number_<key>`: no row is locked to number a ticket."""
+
+queue_setup = sa.Table(
+    "queue_setup",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("queue", sa.ForeignKey("queue.key"), nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("actor_kind", sa.SmallInteger, nullable=False),
+    _text("actor_id"),
+    _text("actor_name"),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+    sa.UniqueConstraint("queue", "version"),
+)
+"""Every version of every setup; `queue.setup_id` says which is in force."""
 
 queue_address = sa.Table(
     "queue_address",
@@ -116,7 +134,7 @@ ticket = sa.Table(
     sa.Index("ticket_queue", "queue", "status_kind", "created_time", "id"),
     sa.Index("ticket_customer", "customer_id", "created_time", "id"),
     sa.Index("ticket_assignee", "assignee", "created_time", "id", postgresql_where=sa.text("assignee <> ''")),
-    sa.Index("ticket_resolved", "resolved_time", postgresql_where=sa.text("status_kind = 5")),
+    sa.Index("ticket_resolved", "queue", "resolved_time", postgresql_where=sa.text("status_kind = 5")),
     sa.Index("ticket_fields", "fields", postgresql_using="gin", postgresql_ops={"fields": "jsonb_path_ops"}),
 )
 """Scalars are columns, so that lists can filter by them; `body` holds what is only read with its ticket:

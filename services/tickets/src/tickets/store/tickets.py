@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +23,8 @@ from tickets.domain.model import (
     TicketType,
     Tier,
 )
-from tickets.domain.workflow import OPEN_KINDS, StatusKind, status_kind
-from tickets.store import body, tables
+from tickets.domain.statuses import OPEN_KINDS, StatusKind
+from tickets.store import body, setup, tables
 from tickets.store.messages import message_row
 
 _KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
@@ -65,7 +65,11 @@ TICKETS = (
     .join_from(_t, _c, _t.c.customer_id == _c.c.id)
     .set_label_style(sa.LABEL_STYLE_DISAMBIGUATE_ONLY)
 )
-"""Whole tickets; add the condition."""
+"""Whole tickets to look at; add the condition."""
+
+_SETUP = sa.select(tables.queue.c.setup_id).where(tables.queue.c.key == _t.c.queue).correlate(_t)
+TO_CHANGE = TICKETS.add_columns(_SETUP.scalar_subquery().label("setup_id"))
+"""The same with the setup that their queue has now: what `changeable` makes of them can be moved."""
 
 
 # Built once: putting fifty columns together costs more than executing them.
@@ -83,11 +87,15 @@ _SAVE = sa.update(_t).where(_t.c.id == sa.bindparam("ticket_id")).values(_parame
 
 async def load_ticket(tx: Tx, reference: str, *, lock: bool = False) -> Ticket:
     """One ticket by id or key, `lock` until the end of the transaction. Raises NotFound, InvalidInput."""
-    query = TICKETS.where(_refers_to(reference))
-    row = (await tx.execute(query.with_for_update(of=_t) if lock else query)).mappings().one_or_none()
-    if row is None:
+    condition = _refers_to(reference)
+    if lock:
+        ticket = await _locked(tx, condition)
+    else:
+        row = (await tx.execute(TICKETS.where(condition))).mappings().one_or_none()
+        ticket = to_ticket(row) if row else None
+    if ticket is None:
         raise NotFound(f"no ticket {reference}", reason="TICKET_NOT_FOUND", metadata={"ticket": reference})
-    return to_ticket(row)
+    return ticket
 
 
 async def lock_or_none(tx: Tx, ticket_id: str) -> Ticket | None:
@@ -130,20 +138,32 @@ async def open_of_sender(tx: Tx, sender: Contact, queue: str) -> list[Ticket]:
 
 async def lock_open_of_customer(tx: Tx, customer_id: str) -> list[Ticket]:
     """All open tickets of a customer, in one order for everybody."""
-    query = TICKETS.where(_t.c.customer_id == customer_id, _t.c.status_kind.in_(OPEN_KINDS))
-    rows = await tx.execute(query.order_by(_t.c.id).with_for_update(of=_t))
-    return [to_ticket(row) for row in rows.mappings()]
+    query = TO_CHANGE.where(_t.c.customer_id == customer_id, _t.c.status_kind.in_(OPEN_KINDS))
+    return await changeable(tx, query.order_by(_t.c.id).with_for_update(of=_t))
 
 
-async def lock_expired(tx: Tx, before: datetime, limit: int) -> list[Ticket]:
-    """Tickets resolved before an instant, oldest first; those that another replica holds are left out."""
-    query = (
-        TICKETS.where(_t.c.status_kind == StatusKind.RESOLVED, _t.c.resolved_time <= before)
-        .order_by(_t.c.resolved_time)
+async def lock_expired(tx: Tx, term: timedelta, limit: int) -> list[Ticket]:
+    """Tickets whose confirmation term ran out, each queue's own or else this one, oldest first.
+
+    Those that another replica holds are left out.
+    """
+    q, t = tables.queue, _t.alias()
+    own = sa.func.nullif(q.c.confirmation_seconds, 0)
+    until = tx.now - sa.func.make_interval(0, 0, 0, 0, 0, 0, sa.func.coalesce(own, term.total_seconds()))
+    # Queue by queue, so that tickets of a long term are not read over and over.
+    found = (
+        sa.select(t.c.id)
+        .where(t.c.queue == q.c.key, t.c.status_kind == StatusKind.RESOLVED, t.c.resolved_time <= until)
+        .order_by(t.c.resolved_time)
         .limit(limit)
-        .with_for_update(of=_t, skip_locked=True)
+        .correlate(q)
+        .lateral()
     )
-    return [to_ticket(row) for row in (await tx.execute(query)).mappings()]
+    expired = sa.select(found.c.id).select_from(q.join(found, sa.true()))
+    # A ticket may have been reopened since it was found: the lock looks at its status again.
+    query = TO_CHANGE.where(_t.c.id.in_(expired), _t.c.status_kind == StatusKind.RESOLVED)
+    query = query.order_by(_t.c.resolved_time).limit(limit)
+    return await changeable(tx, query.with_for_update(of=_t, skip_locked=True))
 
 
 async def keys_of(tx: Tx, conversation_ids: Sequence[str]) -> list[str]:
@@ -181,14 +201,26 @@ async def exists(tx: Tx, ticket_id: str) -> bool:
     return bool((await tx.execute(sa.select(sa.exists().where(_t.c.id == ticket_id)))).scalar())
 
 
+async def changeable(tx: Tx, query: sa.Select[Any]) -> list[Ticket]:
+    """The tickets of a query on TO_CHANGE, each with the workflow of its queue."""
+    tickets = []
+    for row in (await tx.execute(query)).mappings().all():
+        ticket = to_ticket(row)
+        ticket.setup_id = str(row["setup_id"] or "")
+        ticket.workflow = await setup.workflow_of(tx, ticket.setup_id)
+        tickets.append(ticket)
+    return tickets
+
+
 def to_ticket(values: sa.RowMapping) -> Ticket:
-    """A ticket out of a row of TICKETS."""
+    """A ticket out of a row of TICKETS, to look at."""
     plain = {each.name: values[each.name] for each in _t.c if each.name not in _MAPPED}
     return Ticket(
         **plain,
         **body.from_body(values["body"]),
         fields=body.to_fields(values["fields"]),
         type=TicketType(values["type"]),
+        status_kind=StatusKind(values["status_kind"]),
         priority=Priority(values["priority"]),
         line=Line(values["line"]),
         customer=to_customer(values, _CUSTOMER),
@@ -216,14 +248,13 @@ def _row(ticket: Ticket) -> dict[str, Any]:
     plain = {each.name: getattr(ticket, each.name) for each in _t.c if each.name not in _COMPUTED}
     return {
         **plain,
-        "status_kind": status_kind(ticket),
         "customer_id": ticket.customer.id,
         "fields": body.from_fields(ticket.fields),
         "body": body.to_body(ticket),
     }
 
 
-_COMPUTED = ("body", "fields", "status_kind", "customer_id")
+_COMPUTED = ("body", "fields", "customer_id")
 
 
 def _to_clock(value: Mapping[str, Any]) -> SlaClock:
@@ -244,9 +275,8 @@ def _time(value: str | None) -> datetime | None:
 
 
 async def _locked(tx: Tx, condition: sa.ColumnElement[bool]) -> Ticket | None:
-    found = await tx.execute(TICKETS.where(condition).with_for_update(of=_t))
-    row = found.mappings().one_or_none()
-    return to_ticket(row) if row else None
+    found = await changeable(tx, TO_CHANGE.where(condition).with_for_update(of=_t))
+    return found[0] if found else None
 
 
 def _is_contact(sender: Contact) -> sa.ColumnElement[bool]:

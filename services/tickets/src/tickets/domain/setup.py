@@ -1,0 +1,99 @@
+"""How a queue works, as one document: what it says, and what is wrong with it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from tickets.domain import workflowlint
+from tickets.domain.label import Label
+from tickets.domain.model import Actor, Line, TicketType
+from tickets.domain.statuses import LINES, Status, StatusKind, Transition, Workflow
+
+Document: TypeAlias = Mapping[str, Any]
+"""The message Setup as JSON, with the names of the contract and without what names the version."""
+
+Remark: TypeAlias = tuple[str, str]
+"""A path in the document such as `workflow.transitions[2].to`, and what is wanted there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A version of a setup; without its document in lists, and without an author where nobody put it."""
+
+    version: int
+    actor: Actor | None
+    created_time: datetime | None
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How the tickets of a queue live. The first type is that of new tickets; none means all."""
+
+    workflow: Workflow = LINES
+    types: tuple[TicketType, ...] = ()
+    field_keys: tuple[str, ...] = ()
+
+
+def faults(setup: Setup) -> list[Remark]:
+    """All that makes a setup impossible; what is wrong between it and the tickets is not looked at."""
+    return [remark for part in _FAULTS for remark in part(setup)]
+
+
+def doubts(setup: Setup) -> list[Remark]:
+    """What somebody should look at, though it may be meant."""
+    return [remark for part in _DOUBTS for remark in part(setup)]
+
+
+def removed(before: Workflow, after: Workflow) -> list[Status]:
+    """Statuses that the next workflow does not have, or has as another kind."""
+    kinds = {each.key: each.kind for each in after.statuses}
+    return [each for each in before.statuses if kinds.get(each.key) != each.kind]
+
+
+def used_faults(removed_keys: Iterable[str]) -> list[Remark]:
+    """Removed statuses that tickets are in."""
+    text = "must keep {} and its kind: tickets are in it, move them first"
+    return [("workflow.statuses", text.format(key)) for key in removed_keys]
+
+
+def read_workflow(document: Document) -> Workflow:
+    """The workflow out of its part of a document that follows the contract."""
+    return Workflow(
+        statuses=tuple(_status(each) for each in document.get("statuses", ())),
+        transitions=tuple(_transition(each) for each in document.get("transitions", ())),
+        confirmation_seconds=int(float(document.get("confirmation_term", "0s").removesuffix("s"))),
+    )
+
+
+def _status(document: Document) -> Status:
+    return Status(
+        key=document["key"],
+        kind=StatusKind[document["kind"].removeprefix("STATUS_KIND_")],
+        line=_line(document["line"]) if "line" in document else 0,
+        name=Label(**document.get("name", {})),
+    )
+
+
+def _transition(document: Document) -> Transition:
+    return Transition(
+        to=document["to"],
+        from_=tuple(document.get("from", ())),
+        required=tuple(document.get("required", ())),
+        lines=tuple(_line(each) for each in document.get("lines", ())),
+        roles=tuple(each.removeprefix("ROLE_").lower() for each in document.get("roles", ())),
+    )
+
+
+def _line(name: str) -> Line:
+    return Line[name.removeprefix("LINE_")]
+
+
+# One function per part of the document and sort of remark.
+_FAULTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
+    lambda setup: workflowlint.faults(setup.workflow, fields=setup.field_keys),
+)
+_DOUBTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
+    lambda setup: workflowlint.doubts(setup.workflow),
+)

@@ -1,0 +1,116 @@
+"""What is wrong or doubtful in a workflow, each with its path in the setup."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from tickets.domain.model import Line
+from tickets.domain.moves import ATTRIBUTES, FIELDS
+from tickets.domain.statuses import REACHABLE, Status, StatusKind, Transition, Workflow
+
+_NEEDED = (StatusKind.NEW, StatusKind.OPEN, StatusKind.RESOLVED, StatusKind.CLOSED)
+_MOST_STATUSES = 7
+
+
+def faults(flow: Workflow, fields: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What makes it impossible; `fields` are the keys of the queue's custom fields."""
+    yield from _status_faults(flow)
+    yield from _kind_faults(flow)
+    broken = False
+    for index, transition in enumerate(flow.transitions):
+        for path, text in _transition_faults(flow, transition, fields):
+            broken = True
+            yield f"workflow.transitions[{index}].{path}", text
+    if not broken:
+        yield from _ending_faults(flow)
+
+
+def doubts(flow: Workflow) -> Iterator[tuple[str, str]]:
+    """What may be meant, but is rarely."""
+    if len(flow.statuses) > _MOST_STATUSES:
+        text = f"has {len(flow.statuses)} statuses: more than {_MOST_STATUSES} are hard to keep apart (CA-08)"
+        yield "workflow.statuses", text
+    for index, status in enumerate(flow.statuses):
+        path, after = f"workflow.statuses[{index}]", _next(flow, status)
+        born = flow.first(StatusKind.NEW, status.line) == status
+        if not born and not any(flow.between(each, status) for each in flow.statuses):
+            yield path, f"{status.key} is never reached: no transition leads to it"
+        if status.kind == StatusKind.NEW and StatusKind.OPEN not in {each.kind for each in after}:
+            yield path, f"nobody can take a ticket that is {status.key}: no transition leads to the kind open"
+        if status.kind == StatusKind.OPEN and StatusKind.NEW not in {each.kind for each in after}:
+            yield path, f"nobody can give back a ticket that is {status.key}: none leads to the kind new"
+
+
+def _status_faults(flow: Workflow) -> Iterator[tuple[str, str]]:
+    counts = Counter(each.key for each in flow.statuses)
+    for index, status in enumerate(flow.statuses):
+        if counts[status.key] > 1:
+            yield f"workflow.statuses[{index}].key", f"{status.key} is the key of another status too"
+        if not status.name["en"]:
+            yield f"workflow.statuses[{index}].name", "must have words in Russian or English"
+
+
+def _kind_faults(flow: Workflow) -> Iterator[tuple[str, str]]:
+    kinds = {each.kind for each in flow.statuses}
+    for kind in _NEEDED:
+        if kind not in kinds:
+            yield "workflow.statuses", f"must have a status of the kind {kind.name.lower()}"
+    for kind, line in _wanted_lines(flow):
+        if kind in kinds and not any(each.kind == kind and each.line in (0, line) for each in flow.statuses):
+            name = kind.name.lower()
+            yield "workflow.statuses", f"must have a status of the kind {name} for tickets on {line.name}"
+
+
+def _wanted_lines(flow: Workflow) -> Iterator[tuple[StatusKind, Line]]:
+    """What tickets become on each line up to the last that a status names; L1 gets nothing escalated."""
+    named = max((each.line for each in flow.statuses), default=0)
+    for line in list(Line)[:named]:
+        yield from ((kind, line) for kind in _NEEDED)
+        if line > Line.L1:
+            yield StatusKind.ESCALATED, line
+
+
+def _transition_faults(
+    flow: Workflow, transition: Transition, fields: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    statuses = {each.key: each for each in flow.statuses}
+    for index, key in enumerate(transition.from_):
+        if key not in statuses:
+            yield f"from[{index}]", f"{key} is no status of the workflow"
+        elif key == transition.to:
+            yield f"from[{index}]", f"{key} is where it leads to"
+        elif transition.to in statuses and not _leads(statuses[key], statuses[transition.to]):
+            before, after = statuses[key].kind.name.lower(), statuses[transition.to].kind.name.lower()
+            yield f"from[{index}]", f"no verb leads from the kind {before} to {after}"
+    if transition.to not in statuses:
+        yield "to", f"{transition.to} is no status of the workflow"
+    for index, name in enumerate(transition.required):
+        if name not in ATTRIBUTES and name.removeprefix(FIELDS) not in fields:
+            known = ", ".join([*ATTRIBUTES, *(FIELDS + each for each in fields)])
+            yield f"required[{index}]", f"must be one of {known}"
+
+
+def _ending_faults(flow: Workflow) -> Iterator[tuple[str, str]]:
+    """Every ticket must be able to end, and a resolved one closes by itself when its term runs out."""
+    ends = {each.key for each in flow.statuses if each.kind == StatusKind.CLOSED}
+    for _ in flow.statuses:
+        ends |= {each.key for each in flow.statuses if any(to.key in ends for to in _next(flow, each))}
+    for index, status in enumerate(flow.statuses):
+        closes = any(each.kind == StatusKind.CLOSED for each in _next(flow, status))
+        if status.key not in ends:
+            yield f"workflow.statuses[{index}]", f"a ticket that is {status.key} can never be closed"
+        elif status.kind == StatusKind.RESOLVED and not closes:
+            text = (
+                f"a ticket that is {status.key} cannot be closed when its term runs out: none leads to closed"
+            )
+            yield f"workflow.statuses[{index}]", text
+
+
+def _next(flow: Workflow, status: Status) -> list[Status]:
+    """Where a ticket may go at once, on whatever line it is."""
+    lines = (status.line,) if status.line else tuple(Line)
+    found = {each.key: each for line in lines for each in flow.allowed(status, line)}
+    return list(found.values())
+
+
+def _leads(before: Status, after: Status) -> bool:
+    return after.kind in REACHABLE[before.kind]

@@ -1,0 +1,117 @@
+"""How queues work: their setups, version by version, and queues made out of templates."""
+
+from dataclasses import dataclass
+
+from chassis.db import Tx
+from chassis.errors import AlreadyExists, InvalidInput, Stale, Violation
+from tickdesk.tickets.v1 import events_pb2 as events
+from tickdesk.tickets.v1 import setup_pb2
+from tickets.convert import setup as convert
+from tickets.convert import templates
+from tickets.convert import tickets as convert_tickets
+from tickets.domain import rules
+from tickets.domain import setup as domain
+from tickets.domain.model import Actor, ActorKind, Queue
+from tickets.domain.setup import Document, Kept, Remark, Setup
+from tickets.handlers.change import PEOPLE, Caller
+from tickets.store import desk
+from tickets.store import setup as store
+
+_setups = store.Memory[Setup]()
+
+
+@dataclass(frozen=True, slots=True)
+class NewQueue:
+    """What a queue is given when it is made; the rest is its template's."""
+
+    key: str
+    name: str
+    addresses: tuple[str, ...]
+
+
+async def setup_of(tx: Tx, setup_id: str) -> Setup:
+    """The setup of an id, as queues and tickets to change carry it; no id is that of queues without one."""
+    known = _setups.get(setup_id)
+    if known is None:
+        document = await store.document(tx, setup_id) if setup_id else _default().document
+        known = _setups.keep(setup_id, convert.from_document(document))
+    return known
+
+
+async def get_setup(tx: Tx, key: str, version: int) -> Kept:
+    """A version of the setup of a queue; 0 is the one in force. Raises NotFound (SETUP_NOT_FOUND)."""
+    queue = await desk.load_queue(tx, key)
+    wanted = version or queue.setup_version
+    return await store.load_version(tx, key, wanted) if wanted else _default()
+
+
+async def put_setup(tx: Tx, caller: Caller, setup: setup_pb2.Setup) -> tuple[Kept, list[Remark]]:
+    """The next version, in force from now on, and what is doubtful in it. The same again changes nothing.
+
+    Raises Stale (STALE_VERSION), InvalidInput (SETUP_INVALID) with all faults.
+    """
+    queue = await desk.load_queue(tx, setup.queue, lock=True)
+    if setup.version != queue.setup_version:
+        raise Stale(
+            f"the setup of {queue.key} has changed: read version {queue.setup_version} and decide again",
+            reason="STALE_VERSION",
+            metadata={"version": str(queue.setup_version)},
+        )
+    present, document = await get_setup(tx, queue.key, 0), convert.to_document(setup)
+    faults, doubts = await _remarks(tx, queue, document)
+    if faults:
+        raise _invalid(faults)
+    if document == present.document:
+        return present, doubts
+    return await _put(tx, queue, caller, document), doubts
+
+
+async def check_setup(tx: Tx, setup: setup_pb2.Setup) -> tuple[list[Remark], list[Remark]]:
+    """All that is wrong, and all that is doubtful, in a setup that is not put."""
+    queue = await desk.load_queue(tx, setup.queue)
+    return await _remarks(tx, queue, convert.to_document(setup))
+
+
+async def create_queue(tx: Tx, caller: Caller, new: NewQueue, template: str) -> tuple[Queue, Kept]:
+    """A queue out of a template. Raises NotFound (TEMPLATE_NOT_FOUND), AlreadyExists (QUEUE_EXISTS)."""
+    model = templates.template(template)
+    queue = convert_tickets.from_queue(model.queue)
+    queue.key, queue.name, queue.addresses = new.key, new.name, list(new.addresses)
+    rules.check_queue(queue)
+    queue = await desk.put_queue(tx, queue)
+    if queue.version > 1:
+        text = f"there is a queue {new.key} already: change its setup, or choose another key"
+        raise AlreadyExists(text, reason="QUEUE_EXISTS", metadata={"queue": new.key})
+    return queue, await _put(tx, queue, caller, convert.to_document(model.setup))
+
+
+async def _put(tx: Tx, queue: Queue, caller: Caller, document: Document) -> Kept:
+    term = convert.from_document(document).workflow.confirmation_seconds
+    kept = await store.put_setup(tx, queue, _actor(caller), document, term)
+    tx.emit(events.QueueChanged(queue=convert_tickets.to_queue(queue)), key=queue.key)
+    return kept
+
+
+async def _remarks(tx: Tx, queue: Queue, document: Document) -> tuple[list[Remark], list[Remark]]:
+    setup = convert.from_document(document)
+    before = await store.workflow_of(tx, queue.setup_id)
+    used = await store.in_use(tx, queue.key, domain.removed(before, setup.workflow))
+    return [*domain.faults(setup), *domain.used_faults(used)], domain.doubts(setup)
+
+
+def _default() -> Kept:
+    """What queues have that nobody gave a setup."""
+    return Kept(0, None, None, convert.to_document(templates.template(templates.DEFAULT).setup))
+
+
+def _actor(caller: Caller) -> Actor:
+    principal = caller.principal
+    if principal.role in PEOPLE:
+        return Actor(ActorKind.AGENT, principal.name.partition(":")[2])
+    return Actor(ActorKind.SERVICE, principal.name)
+
+
+def _invalid(faults: list[Remark]) -> InvalidInput:
+    violations = [Violation(f"setup.{path}", text) for path, text in faults]
+    told = "; ".join(f"{each.field} {each.description}" for each in violations)
+    return InvalidInput(told, reason="SETUP_INVALID", violations=violations)
