@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import asyncpg
+import orjson
 import sqlalchemy as sa
 from google.protobuf.message import Message
 from pydantic import SecretStr
@@ -36,11 +37,14 @@ from chassis.schema import (
 )
 
 __all__ = [
+    "Claim",
     "Database",
     "Delivery",
     "Driver",
+    "Repeated",
     "Tx",
     "chassis_tables",
+    "claiming",
     "create_chassis_tables",
     "create_database",
     "drop_chassis_tables",
@@ -58,12 +62,45 @@ DriverUUID: Callable[[bytes], UUID] = asyncpg.pgproto.pgproto.UUID
 """Makes a UUID of 16 bytes as the driver does: the same, but several times as quick to make and to send."""
 _outbox, _inbox, _request = chassis_tables(sa.MetaData())
 _NOTE = insert(_inbox).on_conflict_do_nothing()
-_WRITE = insert(_outbox).on_conflict_do_nothing()
+# Waits for a running call with the same id: its row is not visible yet, but its key is locked.
+_CLAIM = insert(_request).on_conflict_do_nothing()
+# Everything that is written last, in one round trip.
+_FLUSH = """
+with answered as (update request set response = $8 where id = $7)
+insert into outbox (id, key, type, payload, headers, created_at)
+select id, key, type, payload, headers::jsonb, $6
+from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[]) with ordinality
+  as given(id, key, type, payload, headers, place)
+order by place on conflict do nothing
+"""
 # NATS takes 1 MiB with the headers; refused here so that a row which can never be sent is never written.
 _MAX_EVENT_BYTES = 900_000
 # PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _PASSING_STATES = ("08", "53", "57", "58", "25P03", "40001", "40P01", "55P03")
+
+
+class Emitted(NamedTuple):
+    """An event on its way into the outbox; its headers as JSON."""
+
+    id: UUID
+    key: str
+    type: str
+    payload: bytes
+    headers: str
+
+
+class Claim(NamedTuple):
+    """A call that is to be done once, before its answer is known; id "" claims nothing."""
+
+    id: str
+    principal: str
+    method: str
+    body_hash: bytes
+
+
+class Repeated(Exception):
+    """The id of the call is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +118,11 @@ class Tx:
     def __init__(self, conn: AsyncConnection, service: str, delivery: Delivery | None = None) -> None:
         self.conn = conn
         self.now = utcnow()
+        self.claim = Claim("", "", "", b"")
         self._service = service
         self._delivery = delivery
-        self._events: list[dict[str, Any]] = []
+        self._events: list[Emitted] = []
+        self._answer: tuple[str | None, bytes | None] = (None, None)
         self._callbacks: list[Callable[[], object]] = []
 
     @property
@@ -117,17 +156,12 @@ class Tx:
         headers: dict[str, str] = {}
         telemetry.inject(headers)
         identity = UUID(str(event_id)) if event_id else self._next_id(kind)
-        self._events.append(
-            {
-                "id": identity,
-                "key": key,
-                "type": kind,
-                "payload": payload,
-                "headers": headers,
-                "created_at": self.now,
-            }
-        )
+        self._events.append(Emitted(identity, key, kind, payload, orjson.dumps(headers).decode()))
         return identity
+
+    def answered(self, identity: str, response: bytes) -> None:
+        """Store the answer of a call beside its request_id when this transaction commits."""
+        self._answer = (identity, response)
 
     def after_commit(self, callback: Callable[[], object]) -> None:
         """Call something once the transaction is committed: to wake a loop, never for an effect."""
@@ -141,9 +175,11 @@ class Tx:
         return bool(result.rowcount)
 
     async def flush(self) -> None:
-        """Write the collected events; the unit of work does this by itself right before its commit."""
-        if self._events:
-            await self.conn.execute(_WRITE, self._events)
+        """Write the events and the answer; the unit of work does this by itself right before its commit."""
+        if self._events or self._answer[0]:
+            columns = list(zip(*self._events, strict=True)) or [()] * len(Emitted._fields)
+            driver = await driver_of(self.conn)
+            await driver.execute(_FLUSH, *columns, self.now, *self._answer)
 
     def committed(self) -> bool:
         """Run the callbacks and tell whether events were written."""
@@ -285,21 +321,44 @@ async def idempotent(
     Two calls at once run one after the other. Raises AlreadyExists when the id came with another body.
     An empty request_id is not remembered.
     """
+
+    async def claimed() -> R:
+        row = {**tx.claim._asdict(), "response": b"", "at": tx.now}
+        if tx.claim.id and not (await tx.execute(_CLAIM, row)).rowcount:
+            raise Repeated
+        return await work()
+
+    return await claiming(tx, request_id, request, response_type, claimed)
+
+
+async def claiming(
+    tx: Tx, request_id: str, request: Message, response_type: type[R], work: Callable[[], Awaitable[R]]
+) -> R:
+    """As `idempotent`, but the work writes `tx.claim` itself, with its first statement that changes anything.
+
+    It raises Repeated, having changed nothing, when that id is known.
+    """
     if not request_id:
         return await work()
+    tx.claim = claim = _claim(request_id, request)
+    try:
+        response = await work()
+    except Repeated:
+        return await _stored(tx, claim, response_type)
+    tx.answered(claim.id, response.SerializeToString())
+    return response
+
+
+def _claim(request_id: str, request: Message) -> Claim:
     caller, method = current.get(Principal("", "")).name, request.DESCRIPTOR.full_name
     body = hashlib.sha256(method.encode() + b"\0" + request.SerializeToString(deterministic=True)).digest()
-    identity = f"{caller}/{request_id}"
-    row = {"id": identity, "principal": caller, "method": method, "body_hash": body, "response": b""}
-    # The insert waits for a running call with the same id: its row is not visible, but its key is locked.
-    claimed = await tx.execute(insert(_request).values(**row, at=tx.now).on_conflict_do_nothing())
-    mine = _request.c.id == identity
-    if claimed.rowcount:
-        response = await work()
-        await tx.execute(sa.update(_request).where(mine).values(response=response.SerializeToString()))
-        return response
-    stored = (await tx.execute(sa.select(_request.c.body_hash, _request.c.response).where(mine))).one()
-    if stored.body_hash != body:
+    return Claim(f"{caller}/{request_id}", caller, method, body)
+
+
+async def _stored(tx: Tx, claim: Claim, response_type: type[R]) -> R:
+    query = sa.select(_request.c.body_hash, _request.c.response).where(_request.c.id == claim.id)
+    stored = (await tx.execute(query)).one()
+    if stored.body_hash != claim.body_hash:
         raise AlreadyExists(
             "request_id was used with another request: send a new request_id",
             reason="REQUEST_ID_REUSED",

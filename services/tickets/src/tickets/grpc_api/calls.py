@@ -32,10 +32,12 @@ class Command(Protocol):
     agent_id: str
 
 
-async def write(db: Database, request: Any, answer: type[R], do: Callable[[Tx], Awaitable[R]]) -> R:
-    """One unit of work, once per request_id."""
+async def write(
+    db: Database, request: Any, answer: type[R], do: Callable[[Tx], Awaitable[R]], once: Any = idempotent
+) -> R:
+    """One unit of work, `once` per request_id."""
     async with db.tx() as tx:
-        return await idempotent(tx, request.request_id, request, answer, lambda: do(tx))
+        return await once(tx, request.request_id, request, answer, lambda: do(tx))  # type: ignore[no-any-return]
 
 
 async def change(

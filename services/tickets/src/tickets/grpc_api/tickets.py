@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from chassis.db import Database, Tx
+from chassis.db import Database, Tx, claiming
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceServicer
@@ -39,7 +39,7 @@ class TicketApi(TicketServiceServicer):
             )
             return pb.CreateTicketResponse(ticket=convert.to_ticket(ticket))
 
-        return await calls.write(self._db, request, pb.CreateTicketResponse, create)
+        return await calls.write(self._db, request, pb.CreateTicketResponse, create, claiming)
 
     async def GetTicket(self, request: pb.GetTicketRequest, context: Any) -> pb.GetTicketResponse:
         """One ticket."""

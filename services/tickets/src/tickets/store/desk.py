@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import IntegrityError
 
-from chassis.db import Tx
+from chassis.db import Repeated, Tx
 from chassis.errors import InvalidInput, NotFound, Violation
 from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue
 from tickets.domain.statuses import OPEN_KINDS
@@ -33,17 +33,24 @@ _ADDRESSES = (
 QUEUES = sa.select(_q, _ADDRESSES)
 """Whole queues; add the condition."""
 
-# The queue with the next number of its sequence, and the customer of a contact, made when there is none.
-# A number is lost when the transaction fails; numbers are unique, not without gaps. Nothing here waits for
-# another ticket of the queue, as a counter in its row would. A contact that another transaction made a
-# moment ago is returned by id only: this statement cannot see that customer yet.
+# The claim of the call, the queue with the next number of its sequence, and the customer of a contact, made
+# when there is none; nothing is done when the call was made before. A number is lost when the transaction
+# fails; numbers are unique, not without gaps. Nothing here waits for another ticket of the queue, as a
+# counter in its row would. A contact that another transaction made a moment ago is returned by id only: this
+# statement cannot see that customer yet.
 _ADMIT = sa.text(
     """
-    with known as (
+    with claimed as (
+        insert into request (id, principal, method, body_hash, response, at)
+        select :call, :principal, :method, :body_hash, '', :now where :call <> ''
+        on conflict do nothing returning id
+    ), fresh as (
+        select 1 where :call = '' or exists (select from claimed)
+    ), known as (
         select customer_id from contact where channel = :channel and address = :address
     ), added as (
         insert into contact (channel, address, customer_id)
-        select :channel, :address, cast(:new_id as uuid) where not exists (select from known)
+        select :channel, :address, cast(:new_id as uuid) from fresh where not exists (select from known)
         on conflict (channel, address) do update set address = excluded.address
         returning customer_id
     ), owner as (
@@ -58,19 +65,25 @@ _ADMIT = sa.text(
             as addresses,
         (select jsonb_agg(jsonb_build_array(o.channel, o.address)) from contact o
             where o.customer_id = owner.id) as contacts,
-        nextval(cast('ticket_number_' || lower(queue.key) as regclass)) as number
-    from queue cross join owner left join customer on customer.id = owner.id
-    where queue.key = :queue
+        case when queue.key is not null
+            then nextval(cast('ticket_number_' || lower(queue.key) as regclass)) end as number
+    from fresh left join queue on queue.key = :queue
+        left join owner on true left join customer on customer.id = owner.id
     """
 ).columns(customer=JSONB, contacts=JSONB, customer_id=sa.Uuid(as_uuid=False))
 
 
 async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> tuple[Queue, int, Customer]:
-    """The queue, the number of its next ticket, and the customer behind a contact.
+    """The queue, the number of its next ticket, and the customer behind a contact; the call is claimed.
 
-    Without one the `newcomer` becomes it. Raises NotFound (QUEUE_NOT_FOUND).
+    Without one the `newcomer` becomes it. Raises NotFound (QUEUE_NOT_FOUND), Repeated.
     """
+    claim = tx.claim
     values = {
+        "call": claim.id,
+        "principal": claim.principal,
+        "method": claim.method,
+        "body_hash": claim.body_hash,
         "queue": queue,
         "channel": sender.channel,
         "address": sender.address,
@@ -82,6 +95,8 @@ async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> tupl
     }
     row = (await tx.execute(_ADMIT, values)).one_or_none()
     if row is None:
+        raise Repeated
+    if row.key is None:
         raise NotFound(f"no queue {queue}", reason="QUEUE_NOT_FOUND", metadata={"queue": queue})
     if row.customer_id == newcomer.id:
         found = newcomer
