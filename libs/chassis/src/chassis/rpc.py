@@ -1,5 +1,6 @@
 """gRPC: one server interceptor, one client channel; deadlines, tokens, errors and metrics on both."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -168,7 +169,12 @@ class _UnaryCaller(_Caller, grpc.aio.UnaryUnaryClientInterceptor):
         with telemetry.tracer.start_as_current_span(name, kind=SpanKind.CLIENT):
             call = await continuation(self._details(client_call_details), request)
             # Awaited here so that the span lasts as long as the call.
-            await call.code()
+            try:
+                await call.code()
+            except asyncio.CancelledError:
+                # Nobody else knows of the call yet: it would run to its end at the server.
+                call.cancel()
+                raise
             return call
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -236,6 +237,37 @@ async def test_a_handler_is_stopped_at_the_callers_deadline(peer: Peer) -> None:
         await do(peer.channel)(Ask(), timeout=0.2)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     await asyncio.wait_for(ended.wait(), 2)
+
+
+@pytest.mark.parametrize("stub", [do, watch])
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_a_call_that_its_client_cancels_or_gives_up_ends_at_the_server(
+    peer: Peer, stub: Callable[[Any], Any], *, given_up: bool
+) -> None:
+    """Or servers would work for nobody until the deadline."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Any) -> Any:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.set()
+            raise
+        return Answer()
+
+    peer.probe.answer = slow
+    call = stub(peer.channel)(Ask(), timeout=60)
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(answered(call))
+        await asyncio.wait_for(begun.wait(), 10)
+        (waiting if given_up else call).cancel()
+        await asyncio.wait_for(ended.wait(), 10)
+
+
+async def answered(call: Any) -> None:
+    with suppress(asyncio.CancelledError):
+        await (call.read() if hasattr(call, "read") else call)
 
 
 async def test_a_call_without_a_deadline_gets_the_default_one() -> None:
