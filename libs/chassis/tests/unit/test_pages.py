@@ -91,6 +91,8 @@ def test_a_token_that_was_changed_anywhere_is_refused() -> None:
         ["a", 1, 5],
         ["a", [], ""],
         ["a", 1e400, ""],
+        ["a\0", 1, str(UUID(int=1))],
+        ["\ud800", 1, str(UUID(int=1))],
         {},
         5,
         None,

@@ -3,7 +3,9 @@
 from typing import Any
 
 import grpc
+import pytest
 
+from chassis.pages import page_token
 from services.tickets.tests.builders import Desk, kinds
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.tickets.v1 import events_pb2, ticket_pb2
@@ -80,3 +82,13 @@ async def test_agents_are_put_listed_and_leave(desk: Desk) -> None:
     assert bad.fields == ["agent.lines"]
     bad = await desk.refusal("PutAgent", "admin:demo", agent=ticket_pb2.Agent(id="A b"))
     assert bad.fields == ["agent.id", "agent.name"]
+
+
+@pytest.mark.parametrize(("method", "scope"), [("ListQueues", "queues"), ("ListAgents", "agents")])
+async def test_a_made_up_page_token_that_no_column_takes_is_refused(
+    desk: Desk, method: str, scope: str
+) -> None:
+    """Anybody can make one: the database would refuse it as a failure of ours."""
+    for place in ("A\0", "\ud800"):
+        refusal = await desk.refusal(method, page_token=page_token(scope, place))
+        assert (refusal.code, refusal.reason, refusal.fields) == (BAD, "PAGE_TOKEN_INVALID", ["page_token"])
