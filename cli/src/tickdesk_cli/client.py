@@ -13,6 +13,8 @@ from tickdesk.survey.v1.survey_service_pb2_grpc import SurveyServiceStub
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
 
 SECONDS = 15.0
+CHECK_SECONDS = 60.0
+"""For calls with a policy: the desk reads one at a time, ten seconds each, and four may come first."""
 _PAGE = 200
 
 A = TypeVar("A", bound="Page", covariant=True)

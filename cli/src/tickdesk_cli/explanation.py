@@ -16,7 +16,7 @@ from sla_clock.walltime import shown
 from tickdesk.sla.v1 import clock_pb2
 from tickdesk.sla.v1 import sla_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2 import GetTicketRequest
-from tickdesk_cli.client import SECONDS, Client
+from tickdesk_cli.client import CHECK_SECONDS, SECONDS, Client
 from tickdesk_cli.picture import DUE, GLYPHS, HEADING, MET, WORDS, Life, Stretch, legend, life_of, week, when
 from tickdesk_cli.policyfiles import find_case, read_policy, read_text, tests_of, write
 from tickdesk_cli.terminal import bad_input, console
@@ -54,7 +54,7 @@ async def explain_live(
     text = read_text(policy) if policy else ""
     found = await client.tickets.GetTicket(GetTicketRequest(ticket=ticket), timeout=SECONDS)
     request = pb.ExplainClockRequest(ticket_id=found.ticket.id, clock=clock, cycle=cycle, yaml=text)
-    told: pb.ExplainClockResponse = await client.sla.ExplainClock(request, timeout=SECONDS)
+    told: pb.ExplainClockResponse = await client.sla.ExplainClock(request, timeout=CHECK_SECONDS)
     return told
 
 

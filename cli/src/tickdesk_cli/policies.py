@@ -12,7 +12,7 @@ from rich.text import Text
 from tickdesk.sla.v1 import policy_pb2
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk_cli import explanation, planning, policyfiles, simulation
-from tickdesk_cli.client import SECONDS, Client, pages
+from tickdesk_cli.client import CHECK_SECONDS, SECONDS, Client, pages
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.simulation import Limits
 from tickdesk_cli.terminal import bad_input, console
@@ -95,7 +95,7 @@ async def apply(desk: Desk, file: Path, check: bool) -> None:
         request_id=str(uuid4()), yaml=policyfiles.read_text(file), check_only=check
     )
     async with desk.client() as client:
-        told = await client.policies.ApplyPolicy(request, timeout=SECONDS)
+        told = await client.policies.ApplyPolicy(request, timeout=CHECK_SECONDS)
         if check:
             console.print(Text.assemble(("fine", "green"), f": {told.name} can be put in force; nothing was"))
             return

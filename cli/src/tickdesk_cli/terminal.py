@@ -90,6 +90,9 @@ def _explain(error: BaseException) -> tuple[str, str, int]:
 def describe(error: grpc.aio.AioRpcError) -> tuple[str, str]:
     """A failed call in words, and what to do about it."""
     detail = error.details() or "no answer"
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        # What is full, and what to do, is in the answer itself.
+        return detail, "Nothing was changed."
     remedies = {
         grpc.StatusCode.UNAVAILABLE: "`tickdesk status` shows what does not run, `tickdesk up` starts it.",
         grpc.StatusCode.DEADLINE_EXCEEDED: "`tickdesk doctor` looks for what is slow or stuck.",
