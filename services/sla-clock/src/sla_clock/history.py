@@ -31,6 +31,9 @@ FIELD = "fields."
 MAX_EVENTS = 1000
 """Times that one row may hold."""
 
+MAX_DOUBTS = 10
+"""Columns that are named when they cannot be used; of more only the number is told."""
+
 _DEFAULTS = {"priority": "normal", "tier": "standard", "line": "l1"}
 _ALONE = ("taken", "first_reply")
 _COLUMNS = (*REQUIRED, *MOMENTS, "waiting", "tags", *TEXTS)
@@ -101,21 +104,28 @@ def _rows(rows: _csv.Reader, columns: list[str], tz: ZoneInfo) -> Iterator[tuple
 def _check(columns: list[str]) -> None:
     """Refuse a header that lacks what is needed, or says what is not known."""
     wrong = [(1, f"{name!r} is missing: each row needs it") for name in REQUIRED if name not in columns]
+    seen: set[str] = set()
+    odd: list[tuple[int, str, bool]] = []
     for at, name in enumerate(columns, 1):
-        if columns.index(name) < at - 1:
-            wrong.append((at, f"{name!r} stands here twice"))
-        elif name not in _COLUMNS and not name.startswith(FIELD):
-            close = difflib.get_close_matches(name, _COLUMNS, n=1)
-            hint = (
-                f"did you mean {close[0]!r}?"
-                if close
-                else f"leave it out, or call it {FIELD}{name or 'NAME'}"
-            )
-            wrong.append((at, f"{name!r} is not known; {hint}"))
+        if name in seen or (name not in _COLUMNS and not name.startswith(FIELD)):
+            odd.append((at, name, name in seen))
+        seen.add(name)
+    wrong += [(at, _doubt(name, twice=twice)) for at, name, twice in odd[:MAX_DOUBTS]]
+    if len(odd) > MAX_DOUBTS:
+        wrong.append((odd[MAX_DOUBTS][0], f"from here on {len(odd) - MAX_DOUBTS} more cannot be used"))
     if wrong:
         violations = [Violation(f"1:{at} header", text) for at, text in wrong]
         told = "\n".join(f"line 1, column {at}: {text}" for at, text in wrong)
         raise InvalidInput(told, reason="HISTORY_INVALID", violations=violations)
+
+
+def _doubt(name: str, *, twice: bool) -> str:
+    """Why a column cannot be used."""
+    if twice:
+        return f"{name!r} stands here twice"
+    close = difflib.get_close_matches(name, _COLUMNS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"leave it out, or call it {FIELD}{name or 'NAME'}"
+    return f"{name!r} is not known; {hint}"
 
 
 def _told(cells: list[str], columns: list[str]) -> dict[str, str]:

@@ -156,6 +156,19 @@ def test_a_header_that_cannot_be_used_is_refused_as_a_whole(header: str, message
     assert [one.field for one in refused.value.violations] == [field]
 
 
+def test_of_many_columns_that_cannot_be_used_the_first_are_named_and_the_others_counted() -> None:
+    header = ",".join(["id", "created", "id", *(f"extra {number}" for number in range(5000))])
+    with pytest.raises(InvalidInput) as refused:
+        rows(header)
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "line 1, column 3: 'id' stands here twice"
+    assert lines[9:] == [
+        "line 1, column 12: 'extra 8' is not known; leave it out, or call it fields.extra 8",
+        "line 1, column 13: from here on 4991 more cannot be used",
+    ]
+    assert len(refused.value.violations) == 11
+
+
 def test_a_row_holds_so_many_times_and_no_more() -> None:
     times = "|".join(["2026-11-20 10:00"] * 1001)
     (told,) = rows("id,created,replies", f"1,2026-11-20 09:00,{times}")
