@@ -8,15 +8,27 @@ from datetime import date
 from typing import TypeVar
 
 from chassis.errors import InvalidInput
-from sla_clock import cases
+from sla_clock import cases, convert_policy
 from sla_clock.cases import CaseResult
+from sla_clock.domain import Timeline
+from sla_clock.explain import explain
 from sla_clock.lint import Finding, lint
 from sla_clock.policyfile import load
+from sla_clock.standing import Standings
+from tickdesk.sla.v1.sla_service_pb2 import ExplainClockResponse
 
 T = TypeVar("T")
 
 MAX_ANSWER = 1_500_000
 """Characters of the longest answer: a few aliases repeat a fault more often than a client can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A policy that can be put in force: its name, and the zone of the calendar that rows use by default."""
+
+    name: str
+    timezone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +38,10 @@ class Read:
     yaml: str
     file: str
 
-    def answer(self) -> str:
-        """Its name. Raises InvalidInput with a violation for each fault."""
-        return load(self.yaml, file=self.file).name
+    def answer(self) -> Good:
+        """What it is. Raises InvalidInput with a violation for each fault."""
+        policy = load(self.yaml, file=self.file)
+        return Good(policy.name, policy.calendars[policy.calendar].zone.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,25 @@ class Prove:
         return _bounded(cases.run(policy, cases.read(self.tests, policy, "tests.yaml")))
 
 
-Check = Read | Lint | Prove
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Why a clock of a ticket would stand where it would stand under the policy, as of an instant."""
+
+    yaml: str
+    timeline: Timeline
+    standings: Standings
+    clock: str
+    cycle: int
+    now: int
+
+    def answer(self) -> ExplainClockResponse:
+        """That, without the ticket. Raises InvalidInput, and NotFound (CLOCK_UNKNOWN)."""
+        policy = load(self.yaml, file="policy.yaml")
+        found = explain(self.timeline, policy, self.clock, self.cycle, self.now)
+        return convert_policy.explanation(found, policy, self.now, self.standings)
+
+
+Check = Read | Lint | Prove | Explain
 
 
 def _bounded(told: Sequence[T]) -> Sequence[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from sla_clock import convert
 from sla_clock.calendar import micros
@@ -14,10 +15,12 @@ from sla_clock.plan import Kind as ChangeKind
 from sla_clock.policy import Policy
 from sla_clock.simulate import Figures, Report
 from sla_clock.standing import Standings
-from sla_clock.store.policies import PolicyLine
 from tickdesk.sla.v1 import clock_pb2, policy_pb2, policy_service_pb2, sla_service_pb2
 from tickdesk.sla.v1.policy_pb2 import PlannedKind
 from tickdesk.sla.v1.sla_service_pb2 import SegmentKind
+
+if TYPE_CHECKING:
+    from sla_clock.store.policies import PolicyLine
 
 SEVERITIES = {one: policy_pb2.Severity.Value(f"SEVERITY_{one.name}") for one in Severity}
 KINDS = {one: PlannedKind.Value(f"PLANNED_KIND_{one.name}") for one in ChangeKind}

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from chassis.errors import DeskError
 from sla_clock import convert
-from sla_clock.checks import Check, Lint, Prove, Read
+from sla_clock.checks import Check
 from sla_clock.history import Skipped, read
 from sla_clock.hours import zone
 from sla_clock.policy import RULES, Policy
@@ -54,7 +54,7 @@ def main() -> None:
     zoneinfo.reset_tzpath(to=())
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     order: Order | Check = _read(source)
-    answer = _check(order) if isinstance(order, Read | Lint | Prove) else _replay(order)
+    answer = _check(order) if isinstance(order, Check) else _replay(order)
     while (page := _read(source)) is not None:
         sink.write(framed(answer(page)))
         sink.flush()

@@ -63,7 +63,7 @@ class Settings(ChassisSettings):
         10,
         gt=0,
         le=60,
-        description="Longest check of a policy sent by a caller; some are then read once more beside marks.",
+        description="Longest check of a policy sent by a caller; a plan then reads it again beside marks.",
     )
 
     @model_validator(mode="after")

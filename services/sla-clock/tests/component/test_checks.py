@@ -131,7 +131,7 @@ async def test_a_lint_does_not_wait_for_a_simulation(
     database: Callable[[str], str], nats_url: str, valkey_url: str
 ) -> None:
     async with some_works(database, nats_url, valkey_url) as works:
-        trial = Trial(STRICTER, csv=CSV + row(1))
+        trial = Trial(STRICTER, "UTC", csv=CSV + row(1))
         async with aclosing(simulate(works, trial)) as steps:
             # It stays in the middle of its work, since nobody asks for more.
             assert [await anext(steps), await anext(steps)] == [Progress(0, 2), Progress(1, 2)]
@@ -154,7 +154,7 @@ async def test_one_check_too_many_is_refused_and_a_place_given_up_is_free_again(
         await asyncio.wait(others)
         last = group.create_task(own.read(POLICY))
         first.cancel()
-    assert last.result() == "test"
+    assert last.result().name == "test"
     assert (told.value.reason, told.value.message) == (
         "CHECKS_EXHAUSTED",
         "one check is being made and 4 wait: ask again in a minute; "
@@ -172,7 +172,7 @@ async def test_a_check_that_dies_is_told_and_the_next_one_works() -> None:
     died, _ = await asyncio.gather(own.lint(SLOW), kill(), return_exceptions=True)
     assert isinstance(died, Unavailable)
     assert died.message == "the replay ended before its report, try again"
-    assert await own.read(POLICY) == "test"
+    assert (await own.read(POLICY)).name == "test"
 
 
 async def test_an_answer_that_no_client_takes_is_refused_in_words() -> None:

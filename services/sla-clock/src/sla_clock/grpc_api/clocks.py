@@ -11,11 +11,11 @@ from chassis.errors import InvalidInput, Violation
 from chassis.pages import page_start, page_token
 from sla_clock import convert, convert_policy
 from sla_clock.calendar import micros
+from sla_clock.checks import Explain
 from sla_clock.explain import explain
 from sla_clock.handlers.checking import Checks
 from sla_clock.handlers.due import Due, due_clocks, next_clocks
 from sla_clock.handlers.follow import timeline_of
-from sla_clock.handlers.policies import check_policy
 from sla_clock.handlers.watch import Watched, Watches, watch_marks
 from sla_clock.handlers.works import Works
 from sla_clock.policy import clocks
@@ -89,16 +89,17 @@ class SlaApi(sla_service_pb2_grpc.SlaServiceServicer):
 
     async def ExplainClock(self, request: pb.ExplainClockRequest, context: Any) -> pb.ExplainClockResponse:
         """See the contract."""
-        other = None
-        if request.yaml:
-            # Read twice, since agents may send anything: first where it may take what time it likes.
-            await self._checks.read(request.yaml)
-            other = await check_policy(request.yaml)
         async with self._works.db.tx() as tx:
             row = await tickets.find_ticket(tx, UUID(request.ticket_id))
-            policy = other or await self._works.book.version(tx, row.policy_version)
-        found = explain(timeline_of(row), policy, request.clock, request.cycle, micros(tx.now))
-        told = convert_policy.explanation(found, policy, micros(tx.now), row.standings)
+            policy = await self._works.book.version(tx, row.policy_version)
+        timeline, now = timeline_of(row), micros(tx.now)
+        asked = (request.clock, request.cycle, now)
+        if request.yaml:
+            # Agents may send anything: it is read where it may take what time it likes.
+            told = await self._checks.explain(Explain(request.yaml, timeline, row.standings, *asked))
+        else:
+            found = explain(timeline, policy, *asked)
+            told = convert_policy.explanation(found, policy, now, row.standings)
         told.ticket.MergeFromString(row.ref)
         return told
 

@@ -38,11 +38,11 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         """See the contract."""
         checked = await self._checks.read(request.yaml)
         if request.check_only:
-            return pb.ApplyPolicyResponse(name=checked)
+            return pb.ApplyPolicyResponse(name=checked.name)
         async with self._works.db.tx() as tx:
 
             async def work() -> pb.ApplyPolicyResponse:
-                name, version = await put_in_force(self._works, tx, checked, request.yaml)
+                name, version = await put_in_force(self._works, tx, checked.name, request.yaml)
                 return pb.ApplyPolicyResponse(name=name, version=version)
 
             return await idempotent(tx, request.request_id, request, pb.ApplyPolicyResponse, work)
@@ -102,10 +102,10 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         self, request: pb.SimulatePolicyRequest, context: Any
     ) -> AsyncIterator[pb.SimulatePolicyResponse]:
         """See the contract."""
-        await self._checks.read(request.yaml)
+        checked = await self._checks.read(request.yaml)
         if request.base_yaml:
             await self._checks.read(request.base_yaml, "base.yaml")
-        async for one in simulate(self._works, _trial(request)):
+        async for one in simulate(self._works, _trial(request, checked.timezone)):
             if isinstance(one, Progress):
                 yield pb.SimulatePolicyResponse(progress=_progress(one))
             else:
@@ -132,14 +132,14 @@ def _progress(one: Progress) -> policy_pb2.Progress:
     return policy_pb2.Progress(done=one.done, total=one.total)
 
 
-def _trial(request: pb.SimulatePolicyRequest) -> Trial:
+def _trial(request: pb.SimulatePolicyRequest, timezone: str) -> Trial:
     until = request.until_time.ToMicroseconds() if request.HasField("until_time") else None
     return Trial(
         candidate=request.yaml,
+        timezone=request.timezone or timezone,
         base=request.base_yaml,
         since=request.from_time.ToMicroseconds(),
         until=until,
         queue=request.queue,
         csv=request.csv,
-        timezone=request.timezone,
     )

@@ -1,4 +1,4 @@
-"""Lints, tests and reads policies that callers send, beside the process that fires marks."""
+"""Lints, tests, reads and tries policies that callers send, beside the process that fires marks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from chassis.clock import utcnow
 from chassis.errors import Exhausted
 from sla_clock.cases import CaseResult
-from sla_clock.checks import Check, Lint, Prove, Read
+from sla_clock.checks import Check, Explain, Good, Lint, Prove, Read
 from sla_clock.handlers.replaying import replaying
 from sla_clock.lint import Finding
+from tickdesk.sla.v1.sla_service_pb2 import ExplainClockResponse
 
 WAITING = 4
 """How many checks may wait for their turn: callers would give up before more of them had theirs."""
@@ -29,10 +30,10 @@ class Checks:
         self._turn = asyncio.Semaphore(1)
         self._here = 0
 
-    async def read(self, yaml: str, file: str = "policy.yaml") -> str:
-        """The name of a policy that can be put in force. Raises InvalidInput, Exhausted."""
-        name: str = await self._make(Read(yaml, file))
-        return name
+    async def read(self, yaml: str, file: str = "policy.yaml") -> Good:
+        """A policy that can be put in force. Raises InvalidInput, Exhausted."""
+        found: Good = await self._make(Read(yaml, file))
+        return found
 
     async def lint(self, yaml: str) -> Sequence[Finding]:
         """What is wrong or doubtful today. Raises InvalidInput, Exhausted."""
@@ -42,6 +43,11 @@ class Checks:
     async def test(self, yaml: str, tests: str) -> Sequence[CaseResult]:
         """What comes of golden cases. Raises InvalidInput, Exhausted."""
         told: Sequence[CaseResult] = await self._make(Prove(yaml, tests))
+        return told
+
+    async def explain(self, question: Explain) -> ExplainClockResponse:
+        """Why a clock would stand where it would stand. Raises InvalidInput, NotFound, Exhausted."""
+        told: ExplainClockResponse = await self._make(question)
         return told
 
     async def _make(self, check: Check) -> Any:

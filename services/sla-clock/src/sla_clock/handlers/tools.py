@@ -50,16 +50,16 @@ class Planned:
 class Trial:
     """What to simulate: policies that were read and found good; an empty base is the one in force.
 
-    Instants are microseconds.
+    Instants are microseconds; times of the CSV without an offset are of that zone.
     """
 
     candidate: str
+    timezone: str
     base: str = ""
     since: int = 0
     until: int | None = None
     queue: str = ""
     csv: str = ""
-    timezone: str = ""
 
 
 class _Turns:
@@ -82,6 +82,7 @@ async def plan(
 
     At most so many changes, then the summary.
     """
+    # Read once more, in a thread: a policy holds compiled conditions, which do not travel.
     candidate = await check_policy(text)
     summary, turns = Summary(), _Turns()
     async with works.db.tx() as tx:
@@ -144,11 +145,7 @@ async def _lives(works: Works, after: UUID | None, queue: str) -> Sequence[Life]
 async def _order(works: Works, trial: Trial) -> tuple[Order, int]:
     """The order, once the rest of it was found good, and about how many tickets it is for."""
     base = trial.base
-    if trial.timezone:
-        tz = _zone(trial.timezone)
-    else:
-        candidate = await check_policy(trial.candidate)
-        tz = candidate.calendars[candidate.calendar].zone
+    tz = _zone(trial.timezone)
     async with works.db.tx() as tx:
         if not base and (version := await policies.policy_version(tx)):
             base = (await policies.find_policy(tx, version)).yaml
