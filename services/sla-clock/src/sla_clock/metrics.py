@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 ARMED = Gauge("tickdesk_sla_timers_armed", "Timers in the index, at the last reconciliation.")
 LATENESS = Histogram(
     "tickdesk_sla_fire_lateness_seconds",
-    "From a mark's own instant to its event being stored in the stream.",
+    "From a mark's own instant to its event being stored in the stream; exemplars name traces of late ones.",
     ["clock"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400),
 )
