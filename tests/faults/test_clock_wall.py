@@ -24,6 +24,7 @@ from tickdesk.common.v1 import common_pb2 as common
 pytestmark = [pytest.mark.timeout(3600 if SOAK else 240), pytest.mark.xdist_group("desk")]
 ROUNDS, TICKETS = (20, 150) if SOAK else (2, 60)
 MINUTES_5 = 300
+TRIES = 10
 
 
 async def test_a_wall_clock_that_steps_makes_no_mark_early_and_loses_none(
@@ -77,11 +78,13 @@ async def moved_ahead(work: Clockwork) -> Story:
 
     To a clock that is ahead this has passed. Where it truly has, on a slow machine, another ticket is needed.
     """
-    story = await told(work, common.PRIORITY_HIGH)
-    await work.publish([story.reprioritised("low", after(0)).event()])
-    await work.heard([story])
-    passed = utcnow() > story.created + timedelta(seconds=7)
-    return await moved_ahead(work) if passed else story
+    for _ in range(TRIES):
+        story = await told(work, common.PRIORITY_HIGH)
+        await work.publish([story.reprioritised("low", after(0)).event()])
+        await work.heard([story])
+        if utcnow() <= story.created + timedelta(seconds=7):
+            return story
+    raise AssertionError(f"no ticket of {TRIES} was followed within 7 s: this machine is too slow")
 
 
 def times(work: Clockwork, story: Story, mark: str) -> int:

@@ -244,7 +244,7 @@ class Lane:
         self._behind = 0
         self._rests_until = _FAR
         self._failure: Exception | None = None
-        # What could not be given back, as far as is known: it goes with the next turn.
+        # Leases by shard that are being given back; what is not answered goes with the next turn.
         self._owed: dict[int, bytes] = {}
         self._news = asyncio.Event()
 
@@ -274,26 +274,26 @@ class Lane:
         self._rests_until = _FAR
         self._news.clear()
         given = _by_shard(wakes)
-        leases = self._owed | {claim.shard: claim.lease for claim in claims}
-        shards = [*leases, *(shard for shard in self._due_shards(limit) if shard not in leases)]
+        owed = self._owed
+        owed.update((claim.shard, claim.lease) for claim in claims)
+        shards = [*owed, *(shard for shard in self._due_shards(limit) if shard not in owed)]
         for shard in shards:
             # What is set from here on, perhaps behind the look, is told and lowers this again.
             self._heads[shard] = _FAR
-        calls = [(one, [limit, self._lease_ms, leases.get(one, b""), given.get(one, b"")]) for one in shards]
+        calls = [(one, [limit, self._lease_ms, owed.get(one, b""), given.get(one, b"")]) for one in shards]
         try:
             replies = await self._timers.run("turn", calls)
         except BaseException:
-            self._owed = leases
             self.sooner(0)
             raise
-        settled, self._owed = 0, {}
+        settled = 0
         claimed: list[Claim] = []
         for shard, reply in zip(shards, replies, strict=True):
             if isinstance(reply, Exception):
                 self._failure = reply
-                self._owed |= {shard: leases[shard]} if shard in leases else {}
                 self.sooner(0, shard)
             else:
+                owed.pop(shard, None)
                 put, found = self._taken(shard, *reply)
                 settled, claimed = settled + put, claimed + found
         if not claimed:

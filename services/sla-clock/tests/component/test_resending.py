@@ -176,5 +176,5 @@ async def test_a_batch_that_the_stream_refuses_keeps_no_other_waiting(works: Wor
     await works.bus.js.update_stream(config)
     await let_refused_try(works)
     assert await resend(works, timedelta(0)) == 1
-    assert not works.refused
+    assert not works.oversized.batches
     assert (await works.bus.js.stream_info("SLA")).state.messages == 4

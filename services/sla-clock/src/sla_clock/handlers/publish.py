@@ -166,19 +166,19 @@ async def note_sent(works: Works) -> None:
 async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
     """Send batches, oldest first, that have waited for the stream at least that long; how many were tried.
 
-    One that is refused is passed over until `works.refused` is cleared.
+    One that is refused is passed over until `let_refused_try`.
 
     Raises Unavailable, and notes nothing, when the connection was made again meanwhile.
     """
     count, connection = 0, works.bus.connections
     async with works.db.tx() as tx:
         before = moment(await tickets.instant(tx)) - older
-        for number, fired_at in await ledger.lock_unsent(tx, before, works.refused, limit):
+        for number, fired_at in await ledger.lock_unsent(tx, before, works.oversized.batches, limit):
             marks = await ledger.batch_marks(tx, number)
             try:
                 sent = await send(works, Batch(number, fired_at, marks))
             except Refused:
-                works.refused.add(number)
+                works.oversized.batches.add(number)
                 count += 1
                 continue
             if sent is None:
@@ -193,11 +193,9 @@ async def resend(works: Works, older: timedelta, limit: int = 20) -> int:
 
 async def let_refused_try(works: Works) -> None:
     """Let refused batches be sent again once the limit is another: what is taken of them may double."""
-    if works.refused:
+    if works.oversized.batches:
         limit = (await works.bus.js.stream_info(STREAM)).config.max_msg_size
-        if (limit, works.bus.connections) != works.refused_at:
-            works.refused_at = (limit, works.bus.connections)
-            works.refused.clear()
+        works.oversized.try_under(limit, works.bus.connections)
 
 
 async def check_stream(works: Works) -> int:

@@ -74,6 +74,20 @@ class Bell:
 
 
 @dataclass
+class Oversized:
+    """Batches that the stream refused for their size, and the limit and connection of the last try."""
+
+    batches: set[int] = field(default_factory=set)
+    under: tuple[int | None, int] = (None, 0)
+
+    def try_under(self, limit: int | None, connection: int) -> None:
+        """Let all be tried again if the limit or the connection is another one."""
+        if (limit, connection) != self.under:
+            self.under = (limit, connection)
+            self.batches.clear()
+
+
+@dataclass
 class Works:
     """The parts that the handlers share."""
 
@@ -88,8 +102,7 @@ class Works:
     to_note: asyncio.Event = field(default_factory=asyncio.Event)
     compared: int = 0
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    refused: set[int] = field(default_factory=set)
-    refused_at: tuple[int | None, int] = (None, 0)
+    oversized: Oversized = field(default_factory=Oversized)
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
     replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     index_lost: asyncio.Event = field(default_factory=asyncio.Event)
