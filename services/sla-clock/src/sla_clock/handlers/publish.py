@@ -206,19 +206,19 @@ async def check_stream(works: Works) -> int:
         if known is None:
             return 0
         low, lost_from = known
-        if await _holds(works, tx, lost_from):
+        if await _holds(works, tx, lost_from, since):
             return 0
         # What a stream loses is its tail, so the first lost batch can be searched for by halving.
         high = lost_from
         while low <= high:
             middle = (low + high) // 2
             # None when another replica has taken them back since this one looked.
-            number = await ledger.number_from(tx, middle) or lost_from
-            if number < lost_from and await _holds(works, tx, number):
+            number = await ledger.number_from(tx, middle, since) or lost_from
+            if number < lost_from and await _holds(works, tx, number, since):
                 low = number + 1
             else:
                 lost_from, high = number, middle - 1
-        lost = await ledger.forget_sent(tx, lost_from)
+        lost = await ledger.forget_sent(tx, lost_from, since)
     if lost:
         log.error("stream has lost marks, sending again", batches=lost, from_sequence=lost_from)
     return lost
@@ -248,7 +248,7 @@ async def check_notes(works: Works, newer: timedelta) -> int:
     return len(lost)
 
 
-async def _holds(works: Works, tx: Tx, number: int) -> bool:
+async def _holds(works: Works, tx: Tx, number: int, since: datetime) -> bool:
     """Whether the stream knows the event of our ledger under that number, though it may have been deleted."""
     stored = await works.bus.stored(STREAM, number)
-    return stored == "" or (stored is not None and await ledger.ends_with(tx, number, stored))
+    return stored == "" or (stored is not None and await ledger.ends_with(tx, number, stored, since))

@@ -155,24 +155,27 @@ _SENT = sa.text(
 
 async def sent_range(tx: Tx, since: datetime) -> tuple[int, int] | None:
     """The lowest and the highest `last_seq` of batches published since then."""
-    known = sa.and_(batch_table.c.last_seq.is_not(None), batch_table.c.published_at >= since)
     last = batch_table.c.last_seq
-    query = sa.select(sa.func.min(last).label("low"), sa.func.max(last).label("high")).where(known)
+    query = sa.select(sa.func.min(last).label("low"), sa.func.max(last).label("high"))
+    query = query.where(last.is_not(None), batch_table.c.published_at >= since)
     found = (await tx.execute(query)).one()
     return None if found.low is None else (found.low, found.high)
 
 
-async def number_from(tx: Tx, number: int) -> int | None:
-    """The lowest `last_seq` that is that number or higher, if there is one."""
-    query = sa.select(sa.func.min(batch_table.c.last_seq)).where(batch_table.c.last_seq >= number)
+async def number_from(tx: Tx, number: int, since: datetime) -> int | None:
+    """The lowest `last_seq`, of batches published since then, that is not below that number, if any is."""
+    query = sa.select(sa.func.min(batch_table.c.last_seq))
+    query = query.where(batch_table.c.last_seq >= number, batch_table.c.published_at >= since)
     found: int | None = (await tx.execute(query)).scalar_one()
     return found
 
 
-async def ends_with(tx: Tx, number: int, event_id: str) -> bool:
-    """Whether every batch with this `last_seq` holds that event: one that does not was lost before."""
+async def ends_with(tx: Tx, number: int, event_id: str, since: datetime) -> bool:
+    """Whether every batch published since then with this `last_seq` holds that event: others were lost."""
     joined = ledger_table.join(batch_table, batch_table.c.id == ledger_table.c.batch)
-    query = sa.select(ledger_table.c.batch, *_KEY).select_from(joined).where(batch_table.c.last_seq == number)
+    query = sa.select(ledger_table.c.batch, *_KEY).select_from(joined)
+    # A stream that was made anew has given out numbers of long ago once more.
+    query = query.where(batch_table.c.last_seq == number, batch_table.c.published_at >= since)
     batches: dict[int, set[str]] = {}
     for found in (await tx.execute(query)).mappings():
         key = dict(found)
@@ -199,7 +202,8 @@ async def unsend(tx: Tx, batches: Sequence[int]) -> None:
     await tx.execute(lost.values(published_at=None, first_seq=None, last_seq=None))
 
 
-async def forget_sent(tx: Tx, number: int) -> int:
-    """Batches with this stream number or a higher one count as unpublished again; how many."""
-    lost = sa.update(batch_table).where(batch_table.c.last_seq >= number)
+async def forget_sent(tx: Tx, number: int, since: datetime) -> int:
+    """Batches published since then with this number or a higher one count as unpublished; how many."""
+    lost = sa.update(batch_table)
+    lost = lost.where(batch_table.c.last_seq >= number, batch_table.c.published_at >= since)
     return (await tx.execute(lost.values(published_at=None, first_seq=None, last_seq=None))).rowcount
