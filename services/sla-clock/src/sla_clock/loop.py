@@ -16,7 +16,8 @@ from chassis.errors import Unavailable
 from chassis.going import going
 from sla_clock.handlers.compare import compare
 from sla_clock.handlers.fire import fire_claimed, fire_overdue
-from sla_clock.handlers.mend import reconcile, remind
+from sla_clock.handlers.mend import Pace, reconcile, remind
+from sla_clock.handlers.prune import prune
 from sla_clock.handlers.publish import check_notes, check_stream, deliver, let_refused_try, resend
 from sla_clock.handlers.recalculate import recalculate
 from sla_clock.handlers.works import Works
@@ -43,6 +44,7 @@ _STREAM_SECONDS = 30.0
 # Longer than any statement may run, the note of a batch among them.
 _NOTES_SECONDS = 30.0
 _PATROL_SHARE = 0.005
+_PRUNE_SECONDS, _PRUNE_SHARE = 3600.0, 0.02
 
 
 async def fire_timers(works: Works, lane: Lane, poll_seconds: float) -> None:
@@ -172,6 +174,18 @@ async def patrol(works: Works, reconcile_seconds: float) -> None:
         await asyncio.sleep(reconcile_seconds)
         with suppress(Unavailable, *AWAY):
             await reconcile(works, _PATROL_SHARE)
+
+
+async def prune_marks(works: Works, kept: timedelta) -> None:
+    """Now and then delete marks of tickets that are over, so slowly that marks never wait for it."""
+    while going():
+        with suppress(Unavailable):
+            pace = Pace(_PRUNE_SHARE)
+            after = await prune(works, kept)
+            while after and going():
+                await pace.rest()
+                after = await prune(works, kept, after)
+        await asyncio.sleep(_PRUNE_SECONDS)
 
 
 async def follow_policy(works: Works) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import zoneinfo
+from datetime import timedelta
 
 from chassis.bus import Bus
 from chassis.db import Database
@@ -24,6 +25,7 @@ from sla_clock.loop import (
     fire_timers,
     follow_policy,
     patrol,
+    prune_marks,
     tend,
 )
 from sla_clock.settings import Settings
@@ -63,6 +65,7 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("notes", check_late_notes(works))
     app.spawn("tend", tend(works, settings.sweep_seconds))
     app.spawn("patrol", patrol(works, settings.reconcile_seconds))
+    app.spawn("prune", prune_marks(works, timedelta(days=settings.keep_marks_days)))
     app.spawn("policy", follow_policy(works))
     app.spawn("relay", relay_outbox(db, bus))
     desk = tickets_channel(settings)

@@ -44,6 +44,10 @@ TOO_LARGE = Counter(
     "tickdesk_sla_marks_too_large_total",
     "Mark events the stream refused for their size, each time; raise its max_msg_size.",
 )
+PRUNED = Counter(
+    "tickdesk_sla_pruned_marks_total",
+    "Marks of tickets that are over, deleted for their age.",
+)
 REBUILD_SECONDS = Histogram(
     "tickdesk_sla_reconcile_seconds",
     "Duration of a comparison of timers and database.",

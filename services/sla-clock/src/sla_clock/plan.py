@@ -52,14 +52,21 @@ class Summary:
         self.fires += sum(len(change.fires) for change in changes)
 
 
-def compare(before: Sequence[Clock], after: Sequence[Clock], standings: Standings, now: int) -> list[Change]:
+def compare(
+    before: Sequence[Clock],
+    after: Sequence[Clock],
+    standings: Standings,
+    now: int,
+    pruned_until: int | None = None,
+) -> list[Change]:
     """The clocks of a ticket that would change if `after` were put in force now.
 
-    `standings` is what is remembered of the ticket: a warning that was given is not given again.
+    `standings` is what is remembered of the ticket: a warning that was given is not given again, nor one at
+    or before `pruned_until`.
     """
     old = {clock.name: clock for clock in before}
     new = {clock.name: clock for clock in after}
-    fires = _fires(after, standings, now)
+    fires = _fires(standings, restand(after, standings, now, pruned_until), now)
     return [
         change
         for name in dict.fromkeys((*old, *new))
@@ -67,11 +74,11 @@ def compare(before: Sequence[Clock], after: Sequence[Clock], standings: Standing
     ]
 
 
-def _fires(after: Sequence[Clock], standings: Standings, now: int) -> dict[str, tuple[str, ...]]:
+def _fires(before: Standings, after: Standings, now: int) -> dict[str, tuple[str, ...]]:
     """Marks by clock that would fire at once, save those that are firing anyway."""
-    anyway = {_place(one) for one in fire(standings, now)[0]}
+    anyway = {_place(one) for one in fire(before, now)[0]}
     told: dict[str, tuple[str, ...]] = {}
-    for one in fire(restand(after, standings, now), now)[0]:
+    for one in fire(after, now)[0]:
         if not one.folded and _place(one) not in anyway:
             told[one.standing.name] = (*told.get(one.standing.name, ()), one.point.name)
     return told

@@ -54,6 +54,11 @@ class Settings(ChassisSettings):
     sweep_seconds: float = Field(
         5, gt=0, description="How often overdue marks and unpublished events are looked for in the database."
     )
+    keep_marks_days: float = Field(
+        90,
+        ge=14,
+        description="How long marks of tickets that are over stay in the ledger; those of open ones stay.",
+    )
     max_watches: int = Field(
         64,
         ge=1,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from sla_clock.domain import Action, Clock, State
+from sla_clock.domain import Action, Clock, Mark, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,13 @@ class Standing:
 Standings = tuple[Standing, ...]
 
 
-def restand(clocks: Sequence[Clock], before: Standings, now: int) -> Standings:
+def restand(
+    clocks: Sequence[Clock], before: Standings, now: int, pruned_until: int | None = None
+) -> Standings:
     """The newest cycle of every clock, and earlier cycles that still owe a mark.
 
-    A mark that has fired fires again only when its instant was moved and lies ahead of `now`.
+    A mark that has fired fires again only when its instant was moved and lies ahead of `now`. One at or
+    before `pruned_until` does not fire: whether it has is not known any more.
     """
     known = {(one.name, one.cycle): one for one in before}
     newest = {one.name: one.cycle for one in sorted(before, key=lambda one: one.cycle)}
@@ -91,21 +94,21 @@ def restand(clocks: Sequence[Clock], before: Standings, now: int) -> Standings:
             old = known.get((clock.name, past.cycle))
             # An earlier cycle that was not remembered owes nothing, unless it was never seen at all.
             if old is not None or past.cycle > newest.get(clock.name, 0):
-                stood = _stand(past, old, now)
+                stood = _stand(past, old, now, pruned_until)
                 told += [stood] if any(point.waits() for point in stood.points) else []
-        told.append(_stand(clock, known.get((clock.name, clock.cycle)), now))
+        told.append(_stand(clock, known.get((clock.name, clock.cycle)), now, pruned_until))
     kept = {clock.name for clock in clocks}
     last = [one for one in before if one.name not in kept and one.cycle == newest[one.name]]
     # What was told of earlier cycles is known only by this one's having come after them.
     return (*told, *(one.dropped() for one in last if one.told or one.cycle > 1))
 
 
-def _stand(clock: Clock, old: Standing | None, now: int) -> Standing:
+def _stand(clock: Clock, old: Standing | None, now: int, pruned_until: int | None) -> Standing:
     told = old.told if old else {}
-    points = []
-    for mark in clock.marks:
-        done = mark.name in told and (mark.at is None or mark.at == told[mark.name] or mark.at <= now)
-        points.append(Point(mark.name, mark.action, mark.offset, mark.at, done))
+    points = [
+        Point(mark.name, mark.action, mark.offset, mark.at, _done(mark, told, now, pruned_until))
+        for mark in clock.marks
+    ]
     stood = Standing(
         clock.name,
         clock.cycle,
@@ -120,6 +123,14 @@ def _stand(clock: Clock, old: Standing | None, now: int) -> Standing:
     return (
         stood if old is None or _plan(stood) == _plan(old) else replace(stood, generation=old.generation + 1)
     )
+
+
+def _done(mark: Mark, told: Mapping[str, int], now: int, pruned_until: int | None) -> bool:
+    if mark.at is None:
+        return mark.name in told
+    if pruned_until is not None and mark.at <= pruned_until:
+        return True
+    return mark.name in told and (mark.at == told[mark.name] or mark.at <= now)
 
 
 def _plan(one: Standing) -> tuple[object, ...]:

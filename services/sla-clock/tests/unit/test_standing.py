@@ -182,6 +182,14 @@ def test_a_clock_that_loses_its_target_and_gets_it_back_remembers_what_was_told(
     assert fired_names(again, "2026-11-20 16:10")[0] == []
 
 
+def test_marks_at_or_before_the_instant_of_pruning_are_taken_for_told() -> None:
+    """Standings may not know of a cycle whose rows are gone from the ledger."""
+    told = clocks(story(START), a_policy())
+    standings = restand(told, (), at("2026-11-20 18:30"), at("2026-11-20 18:00"))
+    assert fired_names(standings, "2026-11-20 18:30")[0] == []
+    assert next_wake(standings) == at("2026-11-20 19:00")
+
+
 def test_what_was_told_is_known_of_standings_that_an_earlier_version_kept() -> None:
     _, told = fired_names(stood([START], a_policy()), "2026-11-20 16:00")
     assert Standing.load(told[0].dump()) == told[0]

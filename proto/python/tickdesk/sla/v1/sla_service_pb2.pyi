@@ -154,7 +154,7 @@ class GetClocksResponse(_message.Message):
 
     @_builtins.property
     def clocks(self) -> _containers.RepeatedCompositeFieldContainer[_clock_pb2.Clock]:
-        """Its clocks, cycle by cycle, in the policy's order."""
+        """Its clocks, cycle by cycle, in the policy's order; finished cycles as that policy counts them, too."""
 
     @_builtins.property
     def policy(self) -> _clock_pb2.PolicyRef:

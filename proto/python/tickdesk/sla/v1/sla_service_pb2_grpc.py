@@ -88,7 +88,8 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMarks(self, request, context):
-        """Marks that were reached, newest first: the ledger.
+        """Marks that were reached, newest first: the ledger. Those of open tickets stay; those of closed and merged
+        ones are deleted KEEP_MARKS_DAYS (90) days after they were told, or later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

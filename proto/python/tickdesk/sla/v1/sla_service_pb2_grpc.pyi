@@ -40,7 +40,9 @@ class SlaServiceStub:
     ListDue: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListDueRequest, _sla_service_pb2.ListDueResponse]
     """Running clocks, soonest due first or in the order in which to serve them."""
     ListMarks: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListMarksRequest, _sla_service_pb2.ListMarksResponse]
-    """Marks that were reached, newest first: the ledger."""
+    """Marks that were reached, newest first: the ledger. Those of open tickets stay; those of closed and merged
+    ones are deleted KEEP_MARKS_DAYS (90) days after they were told, or later.
+    """
     ExplainClock: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]
     """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
     Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
@@ -69,7 +71,9 @@ class SlaServiceAsyncStub(SlaServiceStub):
     ListDue: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListDueRequest, _sla_service_pb2.ListDueResponse]  # type: ignore[assignment]
     """Running clocks, soonest due first or in the order in which to serve them."""
     ListMarks: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListMarksRequest, _sla_service_pb2.ListMarksResponse]  # type: ignore[assignment]
-    """Marks that were reached, newest first: the ledger."""
+    """Marks that were reached, newest first: the ledger. Those of open tickets stay; those of closed and merged
+    ones are deleted KEEP_MARKS_DAYS (90) days after they were told, or later.
+    """
     ExplainClock: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]  # type: ignore[assignment]
     """Why a clock stands where it stands: its segments, its marks, the rows that won and lost.
     Errors: NOT_FOUND (TICKET_UNKNOWN, CLOCK_UNKNOWN); RESOURCE_EXHAUSTED (CHECK_TOO_LONG) for a policy that
@@ -113,7 +117,9 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.ListMarksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.ListMarksResponse, _abc.Awaitable[_sla_service_pb2.ListMarksResponse]]:
-        """Marks that were reached, newest first: the ledger."""
+        """Marks that were reached, newest first: the ledger. Those of open tickets stay; those of closed and merged
+        ones are deleted KEEP_MARKS_DAYS (90) days after they were told, or later.
+        """
 
     @_abc_1.abstractmethod
     def ExplainClock(

@@ -52,6 +52,7 @@ async def follow(works: Works, tx: Tx, ticket: Ticket) -> None:
         trace=trace.get("traceparent", ""),
         facets=known.facets if known else Facets(),
         data=works.data,
+        pruned_until=known.pruned_until if known else None,
     )
     await recompute(works, tx, row, policy, now)
 
@@ -75,7 +76,7 @@ def compute(row: TicketRow, policy: Policy, now: int, edit: str = "") -> Compute
     told = clocks(timeline, policy)
     ref = TicketRef.FromString(row.ref)
     as_of = now if edit else max((fact.at for fact in facts), default=now)
-    standings = restand(told, row.standings, now)
+    standings = restand(told, row.standings, now, row.pruned_until)
     cause = edit or (facts[-1].kind if facts else "")
     # The first news of a ticket finds its marks overdue; it did not make them so.
     moved = moved_into_past(standings, row.standings, as_of) if edit or row.standings else ()

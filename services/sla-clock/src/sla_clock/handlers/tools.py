@@ -94,7 +94,7 @@ async def plan(
             told = timeline_of(row)
             before = clocks(told, policy)
             await turns.give()
-            changes = compare(before, clocks(told, candidate), row.standings, now)
+            changes = compare(before, clocks(told, candidate), row.standings, now, row.pruned_until)
             room = max(0, most - sum(summary.kinds.values()))
             summary.add(changes)
             summary.left_out += len(changes[room:])

@@ -59,6 +59,8 @@ ticket_table = sa.Table(
     sa.Column("customer_timezone", sa.Text, nullable=False),
     # Versions of time zones and holidays that it was computed with.
     sa.Column("data", sa.Text, nullable=False),
+    # When it was over and rows of its ledger were deleted: marks at or before that instant do not fire.
+    sa.Column("pruned_until", INSTANT),
 )
 wake_table = sa.Table(
     "wake",

@@ -32,7 +32,8 @@ class Facets:
 class TicketRow:
     """What is known of a ticket. `revision` grows with every write; instants are microseconds.
 
-    `standings` are told as of the last firing. `ahead` is None when it is to be computed anew.
+    `standings` are told as of the last firing. `ahead` is None when it is to be computed anew. Marks at or
+    before `pruned_until` do not fire: the rows that would say which of them did were deleted.
     """
 
     ticket_id: UUID
@@ -49,6 +50,7 @@ class TicketRow:
     facets: Facets = Facets()
     next_wake: int | None = None
     data: str = ""
+    pruned_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def ticket_row(found: Any) -> TicketRow:
         Facets(found.queue, found.line, found.assignee, found.tier, found.customer_timezone),
         None if found.next_wake_at is None else micros(found.next_wake_at),
         found.data,
+        None if found.pruned_until is None else micros(found.pruned_until),
     )
 
 
@@ -227,6 +230,7 @@ def _values(row: TicketRow) -> dict[str, Any]:
         "tier": row.facets.tier,
         "customer_timezone": row.facets.customer_timezone,
         "data": row.data,
+        "pruned_until": None if row.pruned_until is None else moment(row.pruned_until),
         "next_wake_at": None if row.next_wake is None else moment(row.next_wake),
     }
 
