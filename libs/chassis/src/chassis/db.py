@@ -202,7 +202,14 @@ class Tx:
 class Database:
     """The service's own database: an async context manager that gives out units of work."""
 
-    def __init__(self, url: str | SecretStr, service: str, *, pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        url: str | SecretStr,
+        service: str,
+        *,
+        pool_size: int = 10,
+        server_settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.service = service
         self.emitted = asyncio.Event()
         settings = {
@@ -211,6 +218,7 @@ class Database:
             "statement_timeout": "10000",
             "lock_timeout": "3000",
             "idle_in_transaction_session_timeout": "20000",
+            **(server_settings or {}),
         }
         self.engine = create_async_engine(
             asyncpg_url(url),

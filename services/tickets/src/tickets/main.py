@@ -6,10 +6,11 @@ from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
+from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import setup, tickets
+from tickets.grpc_api import query, setup, tickets
 from tickets.loop import close_expired, count_open
 from tickets.settings import Settings
 
@@ -17,16 +18,34 @@ from tickets.settings import Settings
 async def build(app: App, settings: Settings) -> None:
     """Wire the service; component tests call the same."""
     db = await app.open(Database(settings.database_url, service="tickets"))
+    reading = await app.open(search_database(settings))
     bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
     for add, servicer, service in (
         (add_TicketServiceServicer_to_server, tickets.TicketApi(db), tickets.SERVICE),
         (add_SetupServiceServicer_to_server, setup.SetupApi(db), setup.SERVICE),
+        (add_QueryServiceServicer_to_server, query.QueryApi(db, reading), query.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))
     app.spawn("close", close_expired(db, settings))
     app.spawn("count", count_open(db, settings))
+
+
+def search_database(settings: Settings) -> Database:
+    """Few connections that only search: a costly query ends soon and never keeps a ticket waiting."""
+    server_settings = {
+        "statement_timeout": str(int(settings.search_seconds * 1000)),
+        # Plans are made for the values that are asked: one for all of them would fit none.
+        "plan_cache_mode": "force_custom_plan",
+        "jit": "off",
+    }
+    return Database(
+        settings.database_url,
+        service="tickets",
+        pool_size=settings.search_connections,
+        server_settings=server_settings,
+    )
 
 
 def main() -> None:

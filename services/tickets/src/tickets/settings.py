@@ -24,3 +24,9 @@ class Settings(ChassisSettings):
     )
     close_batch: int = Field(100, ge=1, le=1000, description="Tickets closed in one transaction.")
     gauge_seconds: float = Field(15, gt=0, description="Seconds between counts of the open tickets.")
+    search_seconds: float = Field(
+        3, gt=0, le=10, description="Seconds a search may take before it is refused as too costly."
+    )
+    search_connections: int = Field(
+        4, ge=1, le=50, description="Database connections for searches; half as many more when they are busy."
+    )

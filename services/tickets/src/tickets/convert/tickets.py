@@ -76,7 +76,7 @@ def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
         closed_time=timestamp(ticket.closed_time),
         cycle=ticket.cycle,
         escalation=_escalation(ticket.escalation) if ticket.escalation else None,
-        sla=_sla(ticket.clocks),
+        sla=to_sla(ticket.clocks),
         csat=_csat(ticket.csat) if ticket.csat else None,
         message_count=ticket.message_count,
         timeline=timeline_pb2.Timeline(facts=[to_fact(each) for each in ticket.timeline]),
@@ -249,7 +249,8 @@ def _escalation(escalation: model.Escalation) -> ticket_pb2.Escalation:
     )
 
 
-def _sla(clocks: Sequence[model.SlaClock]) -> ticket_pb2.SlaSummary | None:
+def to_sla(clocks: Sequence[model.SlaClock]) -> ticket_pb2.SlaSummary | None:
+    """What the clocks say; unset without any."""
     if not clocks:
         return None
     return ticket_pb2.SlaSummary(

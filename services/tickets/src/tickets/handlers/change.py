@@ -49,7 +49,7 @@ class Target:
 
 async def acting_agent(tx: Tx, caller: Caller) -> Agent:
     """The agent who acts. Raises InvalidInput without one, Denied for somebody else's name, NotFound."""
-    wanted = _agent_id(caller)
+    wanted = agent_of(caller)
     if not wanted:
         text = "agent_id must name the agent on whose behalf this is done"
         raise InvalidInput(text, violations=[Violation("agent_id", text)])
@@ -63,7 +63,7 @@ async def acting(tx: Tx, caller: Caller) -> Actor:
 
 async def moving(tx: Tx, caller: Caller) -> tuple[Actor, Mover]:
     """Who acts, and what a workflow may ask of who moves a ticket."""
-    if _agent_id(caller):
+    if agent_of(caller):
         agent = await acting_agent(tx, caller)
         return by_agent(agent), mover(caller, agent)
     return Actor(ActorKind.SERVICE, caller.principal.name), Mover(caller.principal.role)
@@ -121,7 +121,8 @@ async def keep_note(tx: Tx, ticket: Ticket, note: Message) -> None:
     publish(tx, ticket, events.NoteAdded(actor=convert.to_actor(note.author), message_id=note.id))
 
 
-def _agent_id(caller: Caller) -> str:
+def agent_of(caller: Caller) -> str:
+    """Id of the agent who asks, or on whose behalf; empty when there is none. Raises Denied."""
     role, own = caller.principal.role, caller.principal.name.partition(":")[2]
     if role == "agent" and caller.agent_id not in ("", own):
         raise Denied(

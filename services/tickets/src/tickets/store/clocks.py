@@ -11,7 +11,7 @@ from chassis.db import Tx
 from tickets.domain.model import SlaClock
 from tickets.store import tables
 
-_k = tables.ticket_clock
+_k, _t = tables.ticket_clock, tables.ticket
 _KEY = ("ticket_id", "clock")
 _CHANGING = ("cycle", "state", "due_time", "met_time", "breached", "last_mark", "version", "as_of_time")
 
@@ -31,7 +31,10 @@ async def put_clock(tx: Tx, ticket_id: str, clock: SlaClock, as_of: datetime) ->
         _k.c.cycle, _k.c.version, _k.c.as_of_time
     )
     upsert = news.on_conflict_do_update(index_elements=_KEY, set_=changed, where=newer)
-    return bool((await tx.execute(upsert)).rowcount)
+    noted = bool((await tx.execute(upsert)).rowcount)
+    if noted:
+        await _note_due(tx, ticket_id)
+    return noted
 
 
 async def put_mark(tx: Tx, ticket_id: str, clock: SlaClock) -> None:
@@ -49,12 +52,23 @@ async def put_mark(tx: Tx, ticket_id: str, clock: SlaClock) -> None:
     upsert = news.on_conflict_do_update(
         index_elements=_KEY, set_=changed, where=news.excluded.cycle >= _k.c.cycle
     )
-    await tx.execute(upsert)
+    if (await tx.execute(upsert)).rowcount:
+        await _note_due(tx, ticket_id)
+
+
+async def _note_due(tx: Tx, ticket_id: str) -> None:
+    """The ticket is due when the first of its running clocks is."""
+    # Locked before the clocks are looked at: of two that are noted at once the second sees the first.
+    mine = _t.c.id == ticket_id
+    await tx.execute(sa.select(_t.c.id).where(mine).with_for_update(key_share=True))
+    first = sa.select(sa.func.min(_k.c.due_time)).where(_k.c.ticket_id == ticket_id, _k.c.state == "running")
+    due = sa.func.coalesce(first.scalar_subquery(), tables.NEVER)
+    await tx.execute(sa.update(_t).where(mine, _t.c.due_time != due).values(due_time=due))
 
 
 def _news(ticket_id: str, clock: SlaClock, as_of: datetime) -> Insert:
     """The row as heard; none when there is no such ticket."""
     values = {"ticket_id": ticket_id, **asdict(clock), "as_of_time": as_of}
     row = sa.select(*(sa.cast(value, _k.c[name].type).label(name) for name, value in values.items()))
-    known = sa.exists().where(tables.ticket.c.id == ticket_id)
+    known = sa.exists().where(_t.c.id == ticket_id)
     return insert(_k).from_select(list(values), row.where(known))

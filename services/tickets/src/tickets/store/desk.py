@@ -162,6 +162,26 @@ async def leads_of(tx: Tx, queue: str, line: Line) -> list[str]:
     return list((await tx.execute(query.order_by(_a.c.id).limit(10))).scalars())
 
 
+async def agents_like(tx: Tx, prefix: str) -> list[tuple[str, str]]:
+    """Ids and names of active agents whose id or name begins so, at most 10."""
+    begins = sa.or_(
+        _a.c.id.istartswith(prefix, autoescape=True), _a.c.name.istartswith(prefix, autoescape=True)
+    )
+    found = await tx.execute(
+        sa.select(_a.c.id, _a.c.name).where(_a.c.active, begins).order_by(_a.c.id).limit(10)
+    )
+    return [(row.id, row.name) for row in found]
+
+
+async def queues_like(tx: Tx, prefix: str) -> list[tuple[str, str]]:
+    """Keys and names of queues whose key or name begins so, at most 10."""
+    begins = sa.or_(
+        _q.c.key.istartswith(prefix, autoescape=True), _q.c.name.istartswith(prefix, autoescape=True)
+    )
+    found = await tx.execute(sa.select(_q.c.key, _q.c.name).where(begins).order_by(_q.c.key).limit(10))
+    return [(row.key, row.name) for row in found]
+
+
 async def put_agent(tx: Tx, agent: Agent) -> Agent:
     """Create or replace an agent."""
     values = {each.name: getattr(agent, each.name) for each in _a.c}

@@ -7,14 +7,15 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Tx
 from tickets.domain.model import Actor, ActorKind, Message, Visibility
-from tickets.store import body, tables
+from tickets.store import body, tables, texts
 
 _m = tables.message
 
 
 async def add_message(tx: Tx, message: Message) -> None:
-    """One more message or note."""
-    await tx.execute(insert(_m), message_row(message))
+    """One more message or note, and its words."""
+    said = insert(_m).values(message_row(message)).cte("said")
+    await tx.execute(texts.more(message).add_cte(said))
 
 
 async def has_message(tx: Tx, message_id: str) -> bool:

@@ -29,6 +29,10 @@ class Memory(Generic[T]):
         """What is remembered."""
         return self._known.get(setup_id)
 
+    def ids(self) -> list[str]:
+        """Of which setups something is remembered."""
+        return list(self._known)
+
     def keep(self, setup_id: str, value: T) -> T:
         """Remember it, and forget the oldest when there are many."""
         while len(self._known) >= _REMEMBERED:

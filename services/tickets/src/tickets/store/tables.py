@@ -1,7 +1,9 @@
 """Tables of the service."""
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 from chassis.db import chassis_tables
 
@@ -10,6 +12,9 @@ outbox, inbox, request = chassis_tables(metadata)
 
 _TIME = sa.DateTime(timezone=True)
 _ID = sa.Uuid(as_uuid=False)
+_OPEN = sa.text("status_kind < 5")
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a ticket is due of which no clock runs. A time rather than null, so that rows can be compared."""
 
 
 def _text(name: str) -> sa.Column[str]:
@@ -84,6 +89,8 @@ customer = sa.Table(
     _text("organisation"),
     _text("account_manager"),
     sa.Column("created_time", _TIME, nullable=False),
+    sa.Index("customer_name", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
+    sa.Index("customer_organisation", "organisation", postgresql_where=sa.text("organisation <> ''")),
 )
 
 contact = sa.Table(
@@ -127,6 +134,7 @@ ticket = sa.Table(
     sa.Column("resolved_time", _TIME),
     sa.Column("closed_time", _TIME),
     sa.Column("fields", JSONB, nullable=False, server_default="{}"),
+    sa.Column("due_time", _TIME, nullable=False, server_default="9999-01-01T00:00:00Z"),
     sa.Column("body", JSONB, nullable=False),
     sa.UniqueConstraint("queue", "number"),
     sa.Index("ticket_created", "created_time", "id"),
@@ -134,13 +142,28 @@ ticket = sa.Table(
     sa.Index("ticket_queue", "queue", "status_kind", "created_time", "id"),
     sa.Index("ticket_customer", "customer_id", "created_time", "id"),
     sa.Index("ticket_assignee", "assignee", "created_time", "id", postgresql_where=sa.text("assignee <> ''")),
+    sa.Index("ticket_mine", "assignee", "due_time", "id", postgresql_where=_OPEN),
+    sa.Index("ticket_due", "queue", "due_time", "id", postgresql_where=_OPEN),
+    sa.Index(
+        "ticket_component", "component", "created_time", "id", postgresql_where=sa.text("component <> ''")
+    ),
+    sa.Index(
+        "ticket_category",
+        sa.text("split_part(category, '/', 1)"),
+        "created_time",
+        "id",
+        postgresql_where=sa.text("category <> ''"),
+    ),
+    sa.Index("ticket_tags", "tags", postgresql_using="gin", postgresql_where=sa.text("tags <> '{}'")),
+    sa.Index("ticket_parent", "parent_ticket_id", postgresql_where=sa.text("parent_ticket_id <> ''")),
     sa.Index("ticket_resolved", "queue", "resolved_time", postgresql_where=sa.text("status_kind = 5")),
     sa.Index("ticket_fields", "fields", postgresql_using="gin", postgresql_ops={"fields": "jsonb_path_ops"}),
 )
 """Scalars are columns, so that lists can filter by them; `body` holds what is only read with its ticket:
 observers, conversations, escalation, csat, the timeline, whether a robot wrote it (`store.body`). `fields`
 holds values of custom fields by key and kind, `{"sum": {"number": 9.5}, "parts": {"choices": ["a"]}}`, times
-as microseconds: its index finds what `@>` asks for."""
+as microseconds: its index finds what `@>` asks for. `due_time` is when the first of its running clocks
+runs out; `store.clocks` keeps it."""
 
 ticket_clock = sa.Table(
     "ticket_clock",
@@ -156,6 +179,7 @@ ticket_clock = sa.Table(
     sa.Column("last_mark", sa.Text, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("as_of_time", _TIME, nullable=False),
+    sa.Index("ticket_clock_breached", "clock", "ticket_id", postgresql_where=sa.text("breached")),
 )
 """What the clocks say. Apart from `ticket`: hearing it changes no version and makes no event, else the
 clocks and the tickets would answer each other for ever."""
@@ -189,3 +213,35 @@ message = sa.Table(
     sa.Column("created_time", _TIME, nullable=False),
     sa.Index("message_ticket", "ticket_id", "created_time", "id"),
 )
+
+ticket_text = sa.Table(
+    "ticket_text",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("document", TSVECTOR, nullable=False),
+    sa.Index("ticket_text_document", "document", postgresql_using="gin"),
+)
+"""The words of a ticket (`store.texts`). Apart from `ticket`, whose every change would enter them again."""
+
+word = sa.Table(
+    "word",
+    metadata,
+    sa.Column("word", sa.Text, primary_key=True),
+    sa.Index("word_trigrams", "word", postgresql_using="gin", postgresql_ops={"word": "gin_trgm_ops"}),
+)
+"""Words of subjects and of customers' names, for queries that are misspelt."""
+
+saved_filter = sa.Table(
+    "saved_filter",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    _text("queue"),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("updated_time", _TIME, nullable=False),
+    sa.UniqueConstraint("owner", "name"),
+    sa.Index("saved_filter_queue", "queue", postgresql_where=sa.text("queue <> ''")),
+)
+"""Queries with a name; those with a queue are seen by everybody who works in it."""

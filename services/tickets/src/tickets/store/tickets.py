@@ -24,16 +24,20 @@ from tickets.domain.model import (
     Tier,
 )
 from tickets.domain.statuses import OPEN_KINDS, StatusKind
-from tickets.store import body, setup, tables
+from tickets.store import body, setup, tables, texts
 from tickets.store.messages import message_row
 
 _KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
 _CUSTOMER = "customer_"
 _t, _c = tables.ticket, tables.customer
+_KEPT = ("due_time",)
+"""Columns of a ticket that follow its clocks and not its changes."""
 
 
-def _parameters(table: sa.Table) -> dict[str, sa.BindParameter[Any]]:
-    return {each.name: sa.bindparam(f"{table.name}_{each.name}", type_=each.type) for each in table.c}
+def _parameters(table: sa.Table, kept: tuple[str, ...] = ()) -> dict[str, sa.BindParameter[Any]]:
+    """A parameter for each column but those that are kept elsewhere."""
+    columns = (each for each in table.c if each.name not in kept)
+    return {each.name: sa.bindparam(f"{table.name}_{each.name}", type_=each.type) for each in columns}
 
 
 CONTACTS = (
@@ -49,7 +53,7 @@ CONTACTS = (
 )
 """Contacts of the customer of the row, as a JSON list of pairs."""
 
-_CLOCKS = (
+CLOCKS = (
     sa.select(sa.func.jsonb_agg(sa.func.to_jsonb(sa.literal_column("ticket_clock")), type_=JSONB))
     .select_from(tables.ticket_clock)
     .where(tables.ticket_clock.c.ticket_id == _t.c.id)
@@ -57,10 +61,11 @@ _CLOCKS = (
     .scalar_subquery()
     .label("clocks")
 )
+"""Clocks of the ticket of the row, as a JSON list."""
 
 TICKETS = (
     sa.select(
-        _t, *(each.label(_CUSTOMER + each.name) for each in _c.c if each.name != "id"), CONTACTS, _CLOCKS
+        _t, *(each.label(_CUSTOMER + each.name) for each in _c.c if each.name != "id"), CONTACTS, CLOCKS
     )
     .join_from(_t, _c, _t.c.customer_id == _c.c.id)
     .set_label_style(sa.LABEL_STYLE_DISAMBIGUATE_ONLY)
@@ -77,12 +82,14 @@ _CREATE = (
     insert(tables.conversation)
     .values(_parameters(tables.conversation))
     .add_cte(
-        insert(_t).values(_parameters(_t)).cte("born"),
+        insert(_t).values(_parameters(_t, _KEPT)).cte("born"),
         # Parts of one statement see no order, but foreign keys are checked at its end.
         insert(tables.message).values(_parameters(tables.message)).cte("said"),
+        texts.NEW.cte("indexed"),
+        texts.NEW_WORDS.cte("learned"),
     )
 )
-_SAVE = sa.update(_t).where(_t.c.id == sa.bindparam("ticket_id")).values(_parameters(_t))
+_SAVE = sa.update(_t).where(_t.c.id == sa.bindparam("ticket_id")).values(_parameters(_t, _KEPT))
 
 
 async def load_ticket(tx: Tx, reference: str, *, lock: bool = False) -> Ticket:
@@ -182,7 +189,7 @@ async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
     first = {"id": ticket.conversations[0].id, "ticket_id": ticket.id, "created_time": ticket.created_time}
     rows = (("ticket", _row(ticket)), ("message", message_row(message)), ("conversation", first))
     values = {f"{table}_{name}": value for table, row in rows for name, value in row.items()}
-    await tx.execute(_CREATE, values)
+    await tx.execute(_CREATE, values | texts.of_new(ticket, message))
 
 
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
@@ -224,10 +231,13 @@ def to_ticket(values: sa.RowMapping) -> Ticket:
         priority=Priority(values["priority"]),
         line=Line(values["line"]),
         customer=to_customer(values, _CUSTOMER),
-        clocks=[
-            _to_clock(each) for each in sorted(values["clocks"] or [], key=lambda each: each["position"])
-        ],
+        clocks=to_clocks(values["clocks"]),
     )
+
+
+def to_clocks(value: list[Mapping[str, Any]] | None) -> list[SlaClock]:
+    """Clocks out of the column CLOCKS, in the policy's order."""
+    return [_to_clock(each) for each in sorted(value or [], key=lambda each: each["position"])]
 
 
 def to_customer(values: Mapping[Any, Any], prefix: str = "") -> Customer:
@@ -241,7 +251,7 @@ def to_customer(values: Mapping[Any, Any], prefix: str = "") -> Customer:
     )
 
 
-_MAPPED = ("body", "fields", "type", "priority", "line", "status_kind", "customer_id")
+_MAPPED = (*_KEPT, "body", "fields", "type", "priority", "line", "status_kind", "customer_id")
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:
@@ -254,7 +264,7 @@ def _row(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-_COMPUTED = ("body", "fields", "customer_id")
+_COMPUTED = (*_KEPT, "body", "fields", "customer_id")
 
 
 def _to_clock(value: Mapping[str, Any]) -> SlaClock:

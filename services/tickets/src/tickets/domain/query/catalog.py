@@ -1,12 +1,12 @@
 """The fields that queries may name, what their values are, and how they are called in both languages."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from tickets.domain import fields as custom
 from tickets.domain.model import Line, Priority, Reason, TicketType, Tier
-from tickets.domain.workflow import STATUSES, StatusKind
+from tickets.domain.statuses import LINES, Status, StatusKind, Workflow
 
 _CLOCKS = "sla"
 
@@ -22,6 +22,7 @@ class Kind(Enum):
     SCALE = "one of a list in an order"
     NUMBER = "a number"
     TIME = "a time"
+    DAY = "a day"
     TICKET = "a ticket's key or id"
     PHRASE = "words to look for"
     CLOCK = "a clock's state, or a time to compare what is due with"
@@ -46,6 +47,13 @@ class Field:
     def name(self) -> str:
         """What it is called in English."""
         return self.names[0]
+
+    def choice_names(self) -> dict[object, str]:
+        """The first name of each choice by what it stands for, in their order."""
+        names: dict[object, str] = {}
+        for name, meaning in self.choices.items():
+            names.setdefault(meaning, name)
+        return names
 
 
 class Catalog:
@@ -75,18 +83,44 @@ def folded(name: str) -> str:
     return name.casefold().replace(" ", "").replace("_", "").replace("ё", "е")
 
 
-def catalog(statuses: Iterable[str] = STATUSES, fields: Iterable[custom.Field] = ()) -> Catalog:
-    """The desk's fields with the statuses there are, and the custom fields of its queues."""
-    status = Field("status", ("Status", "Статус"), Kind.CHOICE, {each: each for each in statuses}, sorts=True)
-    return Catalog([status, *_FIELDS, *map(_custom, {each.key: each for each in fields}.values())])
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """The statuses that a word means, and the kinds that they have in the workflows there are."""
+
+    keys: tuple[str, ...]
+    kinds: tuple[StatusKind, ...]
+
+
+def catalog(workflows: Sequence[Workflow] = (), fields: Iterable[custom.Field] = ()) -> Catalog:
+    """The desk's fields, with the statuses and the custom fields of its queues."""
+    statuses = [each for workflow in workflows or (LINES,) for each in workflow.statuses]
+    return Catalog([_status(statuses), *_FIELDS, *map(_custom, {each.key: each for each in fields}.values())])
+
+
+def _status(statuses: Sequence[Status]) -> Field:
+    """Statuses are called by their keys, or by what people read: that may be several keys."""
+    keys = {each.key for each in statuses}
+    named: dict[str, list[Status]] = {each.key: [] for each in statuses}
+    for status in statuses:
+        for name in {status.key, *({status.name.en, status.name.ru} - keys - {""})}:
+            named.setdefault(name, []).append(status)
+    choices = {name: _meant(each) for name, each in named.items()}
+    return Field("status", ("Status", "Статус"), Kind.CHOICE, choices, sorts=True)
+
+
+def _meant(statuses: Sequence[Status]) -> Statuses:
+    return Statuses(
+        tuple(dict.fromkeys(each.key for each in statuses)),
+        tuple(dict.fromkeys(each.kind for each in statuses)),
+    )
 
 
 def _custom(defined: custom.Field) -> Field:
     names = tuple(dict.fromkeys(name for name in (defined.key, defined.name.en, defined.name.ru) if name))
     choices = {
         name: choice.key
-        for choice in reversed(defined.choices)
-        for name in (choice.name.ru, choice.name.en, choice.key)
+        for choice in defined.choices
+        for name in (choice.key, choice.name.en, choice.name.ru)
         if name
     }
     kind = _CUSTOM_KINDS[defined.type]
@@ -96,7 +130,7 @@ def _custom(defined: custom.Field) -> Field:
 _CUSTOM_KINDS = {
     custom.FieldType.TEXT: Kind.WORD,
     custom.FieldType.NUMBER: Kind.NUMBER,
-    custom.FieldType.DATE: Kind.TIME,
+    custom.FieldType.DATE: Kind.DAY,
     custom.FieldType.TIME: Kind.TIME,
     custom.FieldType.ONE_OF: Kind.CHOICE,
     custom.FieldType.MANY_OF: Kind.SET,

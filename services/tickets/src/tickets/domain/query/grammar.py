@@ -218,7 +218,7 @@ def _fault(text: str, error: UnexpectedInput) -> Fault:
             return Fault(Span(len(text.rstrip()), len(text)), "the query is not complete", expected)
         return Fault(_span(error.token), f'"{error.token}" is not expected here', expected)
     assert isinstance(error, UnexpectedCharacters)
-    at = error.pos_in_stream
+    at: int = error.pos_in_stream  # type: ignore[assignment]
     if text[at] == '"':
         return Fault(Span(at, len(text)), "the quote is never closed")
     return Fault(Span(at, at + 1), f'"{text[at]}" is not expected here', meanings(_accepted(text[:at])))
@@ -228,7 +228,8 @@ def _accepted(text: str) -> set[str]:
     """What may follow the beginning of a query."""
     reading = parser().parse_interactive(text)
     reading.exhaust_lexer()
-    return reading.accepts()
+    accepted: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
+    return accepted
 
 
 def _too_large(text: str, words: str) -> BadQuery:

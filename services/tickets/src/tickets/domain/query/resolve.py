@@ -18,8 +18,8 @@ MAX_PHRASE = 300
 """Characters of words to look for."""
 _MAX_FAULTS = 10
 _MAX_SHOWN = 15
-_COMPARED = (Kind.SCALE, Kind.NUMBER, Kind.TIME, Kind.CLOCK)
-_MOVED = (Kind.TIME, Kind.CLOCK)
+_COMPARED = (Kind.SCALE, Kind.NUMBER, Kind.TIME, Kind.DAY, Kind.CLOCK)
+_MOVED = (Kind.TIME, Kind.DAY, Kind.CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,8 @@ class _Resolver:
 
     def _moment(self, field: Field, value: Value) -> Moment | None:
         try:
-            found = moment(value, self._context.now, self._context.zone)
+            context, floating = self._context, field.kind is Kind.DAY
+            found = moment(value, context.now, context.zone, floating=floating)
         except (OverflowError, ValueError):
             self._refuse(value.span, "the time is out of the years 1970 to 9997")
             return None
@@ -168,16 +169,17 @@ class _Resolver:
     def word(self, field: Field, value: Value) -> str | None:
         """A word, one of the choices where there are any."""
         if field.choices:
-            return self.choice(field, value)
+            choice: str | None = self.choice(field, value)
+            return choice
         return _CASES.get(field.key, str)(value.text)
 
     def choice(self, field: Field, value: Value) -> Anything:
         """The value that a choice stands for."""
-        by_name = {folded(name): meaning for name, meaning in field.choices.items()}
+        by_name = {folded(name): meaning for name, meaning in reversed(list(field.choices.items()))}
         if (meaning := by_name.get(folded(value.text))) is not None:
             return meaning
         told = f'{field.name} is never "{value.text}"{nearest(value.text, field.choices)}'
-        self._refuse(value.span, told, first_names(field))
+        self._refuse(value.span, told, tuple(field.choice_names().values()))
         return None
 
     def user(self, field: Field, value: Value) -> str | None:
@@ -222,15 +224,10 @@ class _Resolver:
         self.faults.append(Fault(span, text, expected[:_MAX_SHOWN]))
 
 
-def first_names(field: Field) -> tuple[str, ...]:
-    """The choices of a field, each by its first name."""
-    return tuple({meaning: name for name, meaning in reversed(field.choices.items())}.values())[::-1]
-
-
 def functions(field: Field) -> tuple[str, ...]:
     """The functions that may stand for a value of a field."""
-    named = {Kind.USER: ("me",), Kind.TIME: ("today", "now"), Kind.CLOCK: ("today", "now")}
-    found: tuple[str, ...] = named.get(field.kind, ())
+    times = ("today", "now") if field.kind in _MOVED else ()
+    found: tuple[str, ...] = ("me",) if field.kind is Kind.USER else times
     return (
         *found,
         *(["empty"] if field.optional else []),

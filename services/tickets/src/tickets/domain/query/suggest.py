@@ -10,7 +10,7 @@ from lark.exceptions import UnexpectedInput
 
 from tickets.domain.query.catalog import Catalog, Field, Kind, folded
 from tickets.domain.query.grammar import MAX_LENGTH, Refusal, parser
-from tickets.domain.query.resolve import first_names, functions
+from tickets.domain.query.resolve import functions
 from tickets.domain.query.tree import quoted
 
 _MOST = 50
@@ -58,7 +58,7 @@ def suggest(text: str, cursor: int, catalog: Catalog) -> Place:
     reading = parser().parse_interactive(head[:start])
     try:
         tokens = reading.exhaust_lexer()
-        accepted = reading.accepts()
+        accepted: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
     except (UnexpectedInput, Refusal):
         return Place(start, prefix, None, ())
     field = _field_before(tokens, catalog) if "WORD" in accepted else None
@@ -92,9 +92,9 @@ def _fields(accepted: set[str], tokens: list[Token], catalog: Catalog, prefix: s
 def _values(field: Field | None) -> Iterator[Suggestion]:
     if field is None:
         return
-    for name in first_names(field):
+    for name in field.choice_names().values():
         yield Suggestion(quoted(name), SuggestionKind.VALUE)
-    if field.kind in (Kind.TIME, Kind.CLOCK):
+    if field.kind in (Kind.TIME, Kind.DAY, Kind.CLOCK):
         yield from (Suggestion(each, SuggestionKind.FUNCTION) for each in _TIMES)
     for name in functions(field):
         if name not in ("today", "now"):

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from tickets.domain.query.tree import Value
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_UTC = ZoneInfo("UTC")
 _WHOLE_DAYS = ("d", "w")
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
@@ -19,13 +20,14 @@ class Moment:
     end: datetime
 
 
-def moment(value: Value, now: datetime, zone: ZoneInfo) -> Moment | None:
-    """The time that a value means; None when it means none.
+def moment(value: Value, now: datetime, zone: ZoneInfo, *, floating: bool = False) -> Moment | None:
+    """The time that a value means; None when it means none. Floating days are those of UTC, whoever looks.
 
     A day moved by days or weeks is a day of the calendar again; moved by less it is an instant. Days of an
     instant have 24 hours. Raises OverflowError out of the years 1970 to 9997.
     """
     base = _base(value, now, zone)
+    zone = _UTC if floating else zone
     for shift in value.shifts if base is not None else ():
         base = _moved(base, shift, zone)  # type: ignore[arg-type]
     if base is None:

@@ -1,0 +1,34 @@
+"""What queries may name now."""
+
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from chassis.db import Tx
+from tickets.domain.fields import Field, read_fields
+from tickets.domain.query.catalog import Catalog, catalog
+from tickets.domain.setup import read_workflow
+from tickets.domain.statuses import LINES, Workflow
+from tickets.store import tables
+from tickets.store.setup import Memory
+
+_q, _s = tables.queue, tables.queue_setup
+Parts: TypeAlias = tuple[Workflow, tuple[Field, ...]]
+_parts = Memory[Parts]()
+
+
+async def catalog_in_force(tx: Tx) -> Catalog:
+    """The desk's fields, with the statuses and custom fields of its queues. One statement."""
+    news = sa.case((_s.c.id.not_in(_parts.ids()), _s.c.document)).label("news")
+    query = sa.select(_s.c.id, news).select_from(_q).outerjoin(_s, _q.c.setup_id == _s.c.id)
+    parts = [_read(row) for row in await tx.execute(query.order_by(_q.c.key))]
+    return catalog([workflow for workflow, _ in parts], [each for _, fields in parts for each in fields])
+
+
+def _read(row: sa.Row[Any]) -> Parts:
+    if not row.id:
+        return LINES, ()
+    known = _parts.get(row.id)
+    return known or _parts.keep(
+        row.id, (read_workflow(row.news["workflow"]), read_fields(row.news.get("fields", ())))
+    )

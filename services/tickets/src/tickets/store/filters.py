@@ -1,0 +1,59 @@
+"""Saved filters."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from chassis.db import Tx
+from chassis.errors import AlreadyExists, NotFound, Violation
+from chassis.pages import page_start
+from tickets.domain.query.found import SavedFilter
+from tickets.store import tables
+from tickets.store.lists import Listed, Page, listed
+from tickets.store.search import plain
+
+_f = tables.saved_filter
+
+
+async def load_filter(tx: Tx, filter_id: str) -> SavedFilter:
+    """One filter, locked. Raises NotFound (FILTER_NOT_FOUND)."""
+    found = await tx.execute(sa.select(_f).where(_f.c.id == filter_id).with_for_update())
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound("no such filter", reason="FILTER_NOT_FOUND", metadata={"filter": filter_id})
+    return SavedFilter(**row)
+
+
+async def put_filter(tx: Tx, saved: SavedFilter) -> None:
+    """Keep a new filter or the changes of one. Raises AlreadyExists (FILTER_NAME_TAKEN)."""
+    values = {each.name: getattr(saved, each.name) for each in _f.c}
+    upsert = insert(_f).values(values).on_conflict_do_update(index_elements=[_f.c.id], set_=values)
+    try:
+        await tx.execute(upsert)
+    except IntegrityError as error:
+        text = "must differ from the names of your other filters"
+        raise AlreadyExists(
+            f"name {text}", reason="FILTER_NAME_TAKEN", violations=[Violation("name", text)]
+        ) from error
+
+
+async def delete_filter(tx: Tx, filter_id: str) -> None:
+    """Forget a filter."""
+    await tx.execute(sa.delete(_f).where(_f.c.id == filter_id))
+
+
+async def list_filters(tx: Tx, owner: str, queue: str, page: Page) -> Listed[SavedFilter]:
+    """Filters of an owner and those that are shared, by name; only those of a queue where one is said."""
+    visible = _f.c.queue == queue if queue else sa.or_(_f.c.owner == owner, _f.c.queue != "")
+    query = sa.select(_f).where(visible)
+    if page.token:
+        query = query.where(sa.tuple_(_f.c.name, _f.c.id) > page_start(page.token, (owner, queue), _place))
+    rows = await tx.execute(query.order_by(_f.c.name, _f.c.id).limit(page.limit + 1))
+    found = [SavedFilter(**row) for row in rows.mappings()]
+    return listed(found, page, (owner, queue), lambda each: [each.name, each.id])
+
+
+def _place(name: str, identity: str) -> sa.Tuple:
+    return sa.tuple_(sa.literal(plain(name)), sa.literal(str(UUID(identity)), _f.c.id.type))

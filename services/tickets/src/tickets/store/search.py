@@ -1,0 +1,150 @@
+"""Searching: pages of tickets by a query, in few statements at any size of the table."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from chassis.db import Tx
+from chassis.errors import Exhausted
+from chassis.pages import page_start, page_token
+from tickets.domain.query.found import TicketSummary
+from tickets.domain.query.resolve import Search
+from tickets.store import body, tables
+from tickets.store.lists import COUNT_LIMIT, Listed, Page
+from tickets.store.query import SortKey, after, clauses, ordering, sort_keys
+from tickets.store.tables import NEVER
+from tickets.store.tickets import CLOCKS, to_clocks
+
+_t, _c = tables.ticket, tables.customer
+_SHOWN = tuple(
+    _t.c[name]
+    for name in (
+        "id",
+        "queue",
+        "number",
+        "version",
+        "subject",
+        "type",
+        "category",
+        "component",
+        "priority",
+        "status",
+        "status_kind",
+        "line",
+        "assignee",
+        "customer_id",
+        "channel",
+        "tags",
+        "message_count",
+        "created_time",
+        "updated_time",
+        "resolved_time",
+        "due_time",
+    )
+)
+_PLACE = "place_"
+_CANCELLED = "57014"
+
+
+async def search_tickets(
+    tx: Tx, search: Search, page: Page, scope: str, *, staff: bool
+) -> Listed[TicketSummary]:
+    """A page of tickets; `scope` is the text that its tokens are good for.
+
+    Two statements: the page, and for a first page that is full how many there are in all. Raises Exhausted
+    (QUERY_TOO_COSTLY).
+    """
+    keys, conditions = sort_keys(search.order), clauses(search, staff=staff)
+    places = [key.column.label(f"{_PLACE}{index}") for index, key in enumerate(keys)]
+    query = (
+        sa.select(*_SHOWN, _c.c.name, _c.c.tier, CLOCKS, *places)
+        .join_from(_t, _c, _t.c.customer_id == _c.c.id)
+        .where(*conditions)
+        .order_by(*ordering(keys))
+        .limit(page.limit + 1)
+    )
+    if page.token:
+        query = query.where(after(keys, _place(page.token, scope, keys)))
+    async with bounded():
+        rows = (await tx.execute(query)).mappings().all()
+        total = len(rows) if page.token or len(rows) <= page.limit else await _count(tx, conditions)
+    items = [_summary(row) for row in rows[: page.limit]]
+    if len(rows) <= page.limit:
+        return Listed(items, total=0 if page.token else total)
+    last = [_told(rows[page.limit - 1][f"{_PLACE}{index}"]) for index in range(len(keys))]
+    return Listed(items, page_token(scope, *last), 0 if page.token else total)
+
+
+@asynccontextmanager
+async def bounded() -> AsyncIterator[None]:
+    """Statements that end when they take too long. Raises Exhausted (QUERY_TOO_COSTLY)."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") != _CANCELLED:
+            raise
+        text = (
+            "the query takes too long: say a queue, an assignee or a period, or words that fewer tickets have"
+        )
+        raise Exhausted(text, reason="QUERY_TOO_COSTLY") from error
+
+
+async def _count(tx: Tx, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
+    found = sa.select(sa.literal_column("1")).select_from(_t).where(*conditions).limit(COUNT_LIMIT).subquery()
+    total: int = (await tx.execute(sa.select(sa.func.count()).select_from(found))).scalar_one()
+    return total
+
+
+def _place(token: str, scope: str, keys: Sequence[SortKey]) -> list[Any]:
+    def read(*told: str | int) -> list[Any]:
+        return [_read(key.column.type, value) for key, value in zip(keys, told, strict=True)]
+
+    place = page_start(token, scope, read)
+    assert place is not None
+    return place
+
+
+def _told(value: Any) -> str | int:
+    """A value of a sort key for a token."""
+    if isinstance(value, datetime):
+        return body.micros(value)
+    return int(value) if isinstance(value, float) else value
+
+
+def _read(kind: sa.types.TypeEngine[Any], value: str | int) -> Any:
+    """A value out of a token. Raises ValueError or TypeError for one that its column cannot hold."""
+    match kind:
+        case sa.DateTime():
+            return body.instant(int(value))
+        case sa.Uuid():
+            return str(UUID(str(value)))
+        case sa.Text():
+            return plain(str(value))
+    limit = 2**15 if isinstance(kind, sa.SmallInteger) else 2**63
+    if not -limit <= int(value) < limit:
+        raise ValueError(value)
+    return int(value)
+
+
+def plain(value: str) -> str:
+    """A text out of a token. Raises ValueError for one that no column holds."""
+    if "\0" in value:
+        raise ValueError(value)
+    return value.encode().decode()
+
+
+def _summary(row: sa.RowMapping) -> TicketSummary:
+    shown = {each.name: row[each.name] for each in _SHOWN}
+    due = shown.pop("due_time")
+    return TicketSummary(
+        **shown,
+        customer_name=row["name"],
+        customer_tier=row["tier"],
+        due_time=None if due == NEVER else due,
+        clocks=to_clocks(row["clocks"]),
+    )

@@ -1,0 +1,96 @@
+"""Full text: one document a ticket, of its subject and all its messages, kept in the statements that write.
+
+Its words are stems by PostgreSQL's `russian`, which stems Latin words in English.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from chassis.db import Tx
+from tickets.domain.model import Message, Ticket, Visibility
+from tickets.domain.query.words import other_layout, searchable, spelled
+from tickets.store import tables
+
+_t, _m, _x, _w = tables.ticket, tables.message, tables.ticket_text, tables.word
+_CONFIG: sa.ColumnElement[Any] = sa.literal_column("'russian'::regconfig")
+_MAX_LEXEMES: sa.ColumnElement[int] = sa.literal_column("5000")
+"""A document takes no more once it has so many stems: PostgreSQL's limit is a megabyte."""
+
+
+def _document(text: Any) -> sa.ColumnElement[Any]:
+    """The stems of a text; without their places, which nothing asks for."""
+    return sa.func.strip(sa.func.to_tsvector(_CONFIG, text))
+
+
+NEW = insert(_x).values(
+    ticket_id=sa.bindparam("document_ticket_id", type_=_x.c.ticket_id.type),
+    document=_document(sa.bindparam("document_text", type_=sa.Text)),
+)
+"""The document of a new ticket; `of_new` has the parameters."""
+
+_WORDS = sa.bindparam("document_words", type_=ARRAY(sa.Text))
+NEW_WORDS = insert(_w).from_select(["word"], sa.select(sa.func.unnest(_WORDS))).on_conflict_do_nothing()
+"""The words of its subject and of its customer's name."""
+
+
+def of_new(ticket: Ticket, message: Message) -> dict[str, Any]:
+    """Parameters of a new ticket's document and words."""
+    return {
+        "document_ticket_id": ticket.id,
+        "document_text": searchable(f"{ticket.subject} {message.text}"),
+        "document_words": spelled(ticket.subject, ticket.customer.name),
+    }
+
+
+def more(message: Message) -> sa.Update:
+    """The statement that puts a message's words into the document of its ticket."""
+    words = _x.c.document.op("||")(_document(sa.literal(searchable(message.text), sa.Text)))
+    room = sa.func.length(_x.c.document) < _MAX_LEXEMES
+    return sa.update(_x).where(_x.c.ticket_id == message.ticket_id, room).values(document=words)
+
+
+def says(phrase: str, *, staff: bool) -> sa.ColumnElement[bool]:
+    """Tickets that have all words of a phrase; for those who are not staff, outside of internal notes."""
+    found = _t.c.id.in_(sa.select(_x.c.ticket_id).where(_matches(_x.c.document, phrase)))
+    if staff:
+        return found
+    public = sa.select(sa.func.string_agg(_m.c.text, sa.literal_column("' '"))).where(
+        _m.c.ticket_id == _t.c.id, _m.c.visibility == Visibility.PUBLIC
+    )
+    text = sa.func.concat_ws(sa.literal_column("' '"), _t.c.subject, public.correlate(_t).scalar_subquery())
+    return sa.and_(found, _matches(_document(text), phrase))
+
+
+def titled(phrase: str) -> sa.ColumnElement[bool]:
+    """Tickets whose subject has all words of a phrase."""
+    found = _t.c.id.in_(sa.select(_x.c.ticket_id).where(_matches(_x.c.document, phrase)))
+    return sa.and_(found, _matches(_document(_t.c.subject), phrase))
+
+
+async def meant(tx: Tx, words: Sequence[str]) -> dict[str, str]:
+    """What misspelt words may have meant: the same keys in the other layout, else the nearest word known."""
+    if not words:
+        return {}
+    swapped = [other_layout(word) for word in words]
+    rows = await tx.execute(_MEANT, {"said": list(words), "swapped": swapped})
+    return {row.said: row.meant for row in rows if row.meant and row.meant != row.said}
+
+
+_MEANT = sa.text(
+    """
+    select asked.said, coalesce(
+        (select word from word where word = asked.said),
+        (select word from word where word = asked.swapped),
+        (select word from word where word % asked.said
+            order by similarity(word, asked.said) desc, word limit 1)
+    ) as meant
+    from unnest(cast(:said as text[]), cast(:swapped as text[])) as asked(said, swapped)
+    """
+)
+
+
+def _matches(column: sa.ColumnElement[Any], phrase: str) -> sa.ColumnElement[bool]:
+    return column.bool_op("@@")(sa.func.plainto_tsquery(_CONFIG, phrase))
