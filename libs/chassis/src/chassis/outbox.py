@@ -29,7 +29,8 @@ ROLLBACKS = Counter("tickdesk_stream_rollback_total", "Times a stream was found 
 
 # One relay at a time in a database: two would overtake each other within a key.
 _RELAY_LOCK = 0x6F757462
-_BATCH, _WINDOW = 2000, 500
+# Between two batches nothing is under way, so they are large; their bytes bound what is held in memory.
+_BATCH, _BATCH_BYTES, _WINDOW = 8000, 16 << 20, 1000
 _POLL_SECONDS = 1.0
 _BUSY_SECONDS = 0.02
 _CHECK_SECONDS = 30.0
@@ -78,7 +79,7 @@ class Relay:
                 await asyncio.sleep(_BUSY_SECONDS)
                 return True
             driver = await driver_of(tx.conn)
-            rows = await driver.fetch(_PENDING_ROWS, _BATCH)
+            rows = await driver.fetch(_PENDING_ROWS, _BATCH, _BATCH_BYTES)
             if not rows:
                 return False
             # A crash that loses the note that an event was published only publishes it again.
@@ -89,7 +90,7 @@ class Relay:
                 raise Unavailable("the connection was made again, its stream is looked at first")
         if refused:
             raise Unavailable(f"{refused} of {len(rows)} events were not taken by the stream")
-        return len(rows) == _BATCH
+        return len(rows) == _BATCH or sum(len(row["payload"]) for row in rows) >= _BATCH_BYTES
 
     async def _send(self, tx: Tx, rows: Sequence[Any]) -> int:
         """Publish window by window, noting one while the next is under way; how many were refused."""
@@ -190,8 +191,11 @@ class Relay:
 
 # No row is locked: the relay's own lock keeps others out, and a lock would write every row once more.
 _PENDING_ROWS = (
-    "select id, key, type, payload, headers::text as headers, created_at from outbox"
-    " where published_at is null order by seq limit $1"
+    "select id, key, type, payload, headers::text as headers, created_at from ("
+    " select *, sum(octet_length(payload)) over (order by seq rows unbounded preceding) as bytes"
+    " from outbox where published_at is null order by seq limit $1) as pending"
+    # The first is taken whatever its size.
+    " where bytes - octet_length(payload) < $2 order by seq"
 )
 _HIGH = sa.select(sa.func.max(_outbox.c.stream_seq))
 _NO_NUMBER = 2**62

@@ -301,6 +301,16 @@ async def test_two_relays_publish_every_event_once_in_order(db: Database, bus: B
         assert [event.n for event in watch.seen] == list(range(100))
 
 
+async def test_a_relay_holds_no_more_than_some_bytes_of_a_backlog(db: Database, bus: Bus) -> None:
+    await emit(db, *(Happened(id="x" * 800_000, n=n) for n in range(30)))
+    relay = Relay(db, bus)
+    assert await relay.step(), "24 MB are more than it takes at once"
+    sent = "select count(*) from outbox where published_at is not null"
+    assert (await rows(db, sent))[0].count == 21
+    assert not await relay.step()
+    assert (await rows(db, sent))[0].count == 30
+
+
 async def test_an_event_too_large_for_the_stream_is_refused_before_it_is_written(db: Database) -> None:
     with pytest.raises(InvalidInput, match="send less text"):
         await emit(db, Happened(id="x" * 1_000_000))
