@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -188,6 +189,7 @@ class Lives(RuleBasedStateMachine):
 
 
 LONG = bool(os.environ.get("TICKDESK_SOAK"))
+pytestmark = pytest.mark.timeout(3600 if LONG else 120)
 TestLives = Lives.TestCase
 TestLives.settings = settings(
     max_examples=5000 if LONG else 300,
