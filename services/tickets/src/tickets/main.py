@@ -6,11 +6,12 @@ from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
+from tickdesk.tickets.v1.knowledge_service_pb2_grpc import add_KnowledgeServiceServicer_to_server
 from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import query, setup, tickets
+from tickets.grpc_api import knowledge, query, setup, tickets
 from tickets.loop import close_expired, count_open
 from tickets.settings import Settings
 
@@ -24,6 +25,7 @@ async def build(app: App, settings: Settings) -> None:
         (add_TicketServiceServicer_to_server, tickets.TicketApi(db), tickets.SERVICE),
         (add_SetupServiceServicer_to_server, setup.SetupApi(db), setup.SERVICE),
         (add_QueryServiceServicer_to_server, query.QueryApi(db, reading), query.SERVICE),
+        (add_KnowledgeServiceServicer_to_server, knowledge.KnowledgeApi(db), knowledge.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))

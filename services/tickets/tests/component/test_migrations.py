@@ -8,7 +8,10 @@ from alembic.command import downgrade
 from alembic.migration import MigrationContext
 
 from chassis.schema import _config, plain_engine
+from tickets import main
 from tickets.store.tables import metadata
+
+assert main.build.__doc__, "reading it adds the tables of every capability"
 
 
 async def test_migrations_make_the_tables_of_the_code(database: Callable[..., str]) -> None:
