@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
@@ -24,7 +25,7 @@ from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.intake.v1 import message_pb2 as intake
 from tickdesk.tickets import v1 as contracts
-from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
+from tickdesk.tickets.v1 import events_pb2, setup_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 
 ROLES = (
@@ -151,6 +152,16 @@ class Desk:
         return answer.ticket
 
 
+async def set_up(desk: Desk, queue: str = "SUP", **parts: Any) -> setup_pb2.Setup:
+    """Put parts of a setup, as its document has them, in the place of those in force."""
+    setup = (await desk.call("GetSetup", queue=queue)).setup
+    for name in parts:
+        setup.ClearField(name)
+    ParseDict(parts, setup)
+    found: setup_pb2.Setup = (await desk.call("PutSetup", "admin:demo", setup=setup)).setup
+    return found
+
+
 def a_contact(address: str = "client@client.example", channel_: int = common.CHANNEL_EMAIL) -> Any:
     return ticket_pb2.Contact(channel=channel_, address=address)  # type: ignore[arg-type]
 
@@ -199,6 +210,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "ReplyToTicket": {"text": "Hello"},
     "AddNote": {"text": "Odd"},
     "ChangeTicketStatus": {"status": "waiting"},
+    "UpdateTicket": {"category": "tech/printer", "add_tags": ["fire"]},
     "PrioritizeTicket": {"priority": common.PRIORITY_HIGH},
     "EscalateTicket": {"reason": timeline_pb2.ESCALATION_REASON_BY_AGENT},
     "ResolveTicket": {"text": "Done"},

@@ -28,6 +28,27 @@ class CreateTicketRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _ticket_pb2.FieldValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _ticket_pb2.FieldValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
@@ -41,6 +62,10 @@ class CreateTicketRequest(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     CUSTOMER_NUMBER_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    COMPONENT_FIELD_NUMBER: _builtins.int
+    EDITION_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key of the caller: the same id and body again gives the first answer; another body is
     refused with ALREADY_EXISTS (REQUEST_ID_REUSED).
@@ -48,15 +73,15 @@ class CreateTicketRequest(_message.Message):
     queue: _builtins.str
     """Key of the queue."""
     subject: _builtins.str
-    """One line."""
+    """One line; empty only where the template has one."""
     text: _builtins.str
-    """The first message, plain text."""
+    """The first message, plain text; empty only where the template has one."""
     customer_name: _builtins.str
     """Name for a new customer."""
     type: _ticket_pb2.TicketType.ValueType
-    """What the customer wants; unspecified means a question."""
+    """What the customer wants; unspecified means what template, category or queue say, else a question."""
     priority: _common_pb2.Priority.ValueType
-    """Unspecified means the queue's default."""
+    """Unspecified means what an answer in a field, the template, the category or the queue say."""
     category: _builtins.str
     """Category key; may be empty."""
     parent_ticket: _builtins.str
@@ -65,6 +90,12 @@ class CreateTicketRequest(_message.Message):
     """Where it comes from, such as "survey"; may be empty."""
     customer_number: _builtins.str
     """Customer number that it is about; may be empty."""
+    component: _builtins.str
+    """Component key; may be empty."""
+    edition: _builtins.str
+    """Product edition; may be empty."""
+    template: _builtins.str
+    """Key of a ticket template of the queue; may be empty. Its values stand where this request says nothing."""
     @_builtins.property
     def contact(self) -> _ticket_pb2.Contact:
         """Who asks, by a contact: an existing customer is found by it, else one is made."""
@@ -72,6 +103,10 @@ class CreateTicketRequest(_message.Message):
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels."""
+
+    @_builtins.property
+    def fields(self) -> _containers.MessageMap[_builtins.str, _ticket_pb2.FieldValue]:
+        """Values of custom fields by key."""
 
     def __init__(
         self,
@@ -89,10 +124,14 @@ class CreateTicketRequest(_message.Message):
         origin: _builtins.str = ...,
         customer_number: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        component: _builtins.str = ...,
+        edition: _builtins.str = ...,
+        fields: _abc.Mapping[_builtins.str, _ticket_pb2.FieldValue] | None = ...,
+        template: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "contact", b"contact", "customer_name", b"customer_name", "customer_number", b"customer_number", "origin", b"origin", "parent_ticket", b"parent_ticket", "priority", b"priority", "queue", b"queue", "request_id", b"request_id", "subject", b"subject", "tags", b"tags", "text", b"text", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "component", b"component", "contact", b"contact", "customer_name", b"customer_name", "customer_number", b"customer_number", "edition", b"edition", "fields", b"fields", "origin", b"origin", "parent_ticket", b"parent_ticket", "priority", b"priority", "queue", b"queue", "request_id", b"request_id", "subject", b"subject", "tags", b"tags", "template", b"template", "text", b"text", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -899,6 +938,160 @@ class ChangeTicketStatusResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeTicketStatusResponse: _TypeAlias = ChangeTicketStatusResponse  # noqa: Y015
+
+@_typing.final
+class UpdateTicketRequest(_message.Message):
+    """See UpdateTicket. What is not set stays as it is; an empty text takes a value away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SetFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _ticket_pb2.FieldValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _ticket_pb2.FieldValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    COMPONENT_FIELD_NUMBER: _builtins.int
+    EDITION_FIELD_NUMBER: _builtins.int
+    CUSTOMER_NUMBER_FIELD_NUMBER: _builtins.int
+    ADD_TAGS_FIELD_NUMBER: _builtins.int
+    REMOVE_TAGS_FIELD_NUMBER: _builtins.int
+    SET_FIELDS_FIELD_NUMBER: _builtins.int
+    CLEAR_FIELDS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key of the caller: the same id and body again gives the first answer; another body is
+    refused with ALREADY_EXISTS (REQUEST_ID_REUSED).
+    """
+    ticket: _builtins.str
+    """Id (UUID) or key ("SUP-12") of the ticket."""
+    version: _builtins.int
+    """The version the caller saw; when given and older than the present one the call is refused with
+    ABORTED (STALE_VERSION). 0 means any.
+    """
+    agent_id: _builtins.str
+    """The agent on whose behalf it is done; empty means the caller itself when it is an agent."""
+    subject: _builtins.str
+    """One line."""
+    type: _ticket_pb2.TicketType.ValueType
+    """What the customer wants."""
+    category: _builtins.str
+    """Category key."""
+    component: _builtins.str
+    """Component key."""
+    edition: _builtins.str
+    """Product edition."""
+    customer_number: _builtins.str
+    """Customer number that it is about."""
+    @_builtins.property
+    def add_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels to add; a ticket has at most 50."""
+
+    @_builtins.property
+    def remove_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels to take away."""
+
+    @_builtins.property
+    def set_fields(self) -> _containers.MessageMap[_builtins.str, _ticket_pb2.FieldValue]:
+        """Values of custom fields to set, by key."""
+
+    @_builtins.property
+    def clear_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of custom fields to empty."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        ticket: _builtins.str = ...,
+        version: _builtins.int = ...,
+        agent_id: _builtins.str = ...,
+        subject: _builtins.str | None = ...,
+        type: _ticket_pb2.TicketType.ValueType | None = ...,
+        category: _builtins.str | None = ...,
+        component: _builtins.str | None = ...,
+        edition: _builtins.str | None = ...,
+        customer_number: _builtins.str | None = ...,
+        add_tags: _abc.Iterable[_builtins.str] | None = ...,
+        remove_tags: _abc.Iterable[_builtins.str] | None = ...,
+        set_fields: _abc.Mapping[_builtins.str, _ticket_pb2.FieldValue] | None = ...,
+        clear_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_component", b"_component", "_customer_number", b"_customer_number", "_edition", b"_edition", "_subject", b"_subject", "_type", b"_type", "category", b"category", "component", b"component", "customer_number", b"customer_number", "edition", b"edition", "subject", b"subject", "type", b"type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_category", b"_category", "_component", b"_component", "_customer_number", b"_customer_number", "_edition", b"_edition", "_subject", b"_subject", "_type", b"_type", "add_tags", b"add_tags", "agent_id", b"agent_id", "category", b"category", "clear_fields", b"clear_fields", "component", b"component", "customer_number", b"customer_number", "edition", b"edition", "remove_tags", b"remove_tags", "request_id", b"request_id", "set_fields", b"set_fields", "subject", b"subject", "ticket", b"ticket", "type", b"type", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__category: _TypeAlias = _typing.Literal["category"]  # noqa: Y015
+    _WhichOneofArgType__category: _TypeAlias = _typing.Literal["_category", b"_category"]  # noqa: Y015
+    _WhichOneofReturnType__component: _TypeAlias = _typing.Literal["component"]  # noqa: Y015
+    _WhichOneofArgType__component: _TypeAlias = _typing.Literal["_component", b"_component"]  # noqa: Y015
+    _WhichOneofReturnType__customer_number: _TypeAlias = _typing.Literal["customer_number"]  # noqa: Y015
+    _WhichOneofArgType__customer_number: _TypeAlias = _typing.Literal["_customer_number", b"_customer_number"]  # noqa: Y015
+    _WhichOneofReturnType__edition: _TypeAlias = _typing.Literal["edition"]  # noqa: Y015
+    _WhichOneofArgType__edition: _TypeAlias = _typing.Literal["_edition", b"_edition"]  # noqa: Y015
+    _WhichOneofReturnType__subject: _TypeAlias = _typing.Literal["subject"]  # noqa: Y015
+    _WhichOneofArgType__subject: _TypeAlias = _typing.Literal["_subject", b"_subject"]  # noqa: Y015
+    _WhichOneofReturnType__type: _TypeAlias = _typing.Literal["type"]  # noqa: Y015
+    _WhichOneofArgType__type: _TypeAlias = _typing.Literal["_type", b"_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__category) -> _WhichOneofReturnType__category | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__component) -> _WhichOneofReturnType__component | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_number) -> _WhichOneofReturnType__customer_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__edition) -> _WhichOneofReturnType__edition | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__subject) -> _WhichOneofReturnType__subject | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__type) -> _WhichOneofReturnType__type | None: ...
+
+Global___UpdateTicketRequest: _TypeAlias = UpdateTicketRequest  # noqa: Y015
+
+@_typing.final
+class UpdateTicketResponse(_message.Message):
+    """See UpdateTicket."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket after the change."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateTicketResponse: _TypeAlias = UpdateTicketResponse  # noqa: Y015
 
 @_typing.final
 class PrioritizeTicketRequest(_message.Message):

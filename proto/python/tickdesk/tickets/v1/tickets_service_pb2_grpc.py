@@ -97,6 +97,11 @@ class TicketServiceStub:
                 request_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ChangeTicketStatusRequest.SerializeToString,
                 response_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ChangeTicketStatusResponse.FromString,
                 _registered_method=True)
+        self.UpdateTicket = channel.unary_unary(
+                '/tickdesk.tickets.v1.TicketService/UpdateTicket',
+                request_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.UpdateTicketRequest.SerializeToString,
+                response_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.UpdateTicketResponse.FromString,
+                _registered_method=True)
         self.PrioritizeTicket = channel.unary_unary(
                 '/tickdesk.tickets.v1.TicketService/PrioritizeTicket',
                 request_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.PrioritizeTicketRequest.SerializeToString,
@@ -246,6 +251,16 @@ class TicketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateTicket(self, request, context):
+        """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
+        own. A component that is assigned by default gives the ticket to its owner.
+        Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
+        FAILED_PRECONDITION (TICKET_CLOSED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PrioritizeTicket(self, request, context):
         """Changes the priority.
         """
@@ -379,6 +394,11 @@ def add_TicketServiceServicer_to_server(servicer, server):
                     servicer.ChangeTicketStatus,
                     request_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ChangeTicketStatusRequest.FromString,
                     response_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ChangeTicketStatusResponse.SerializeToString,
+            ),
+            'UpdateTicket': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTicket,
+                    request_deserializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.UpdateTicketRequest.FromString,
+                    response_serializer=tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.UpdateTicketResponse.SerializeToString,
             ),
             'PrioritizeTicket': grpc.unary_unary_rpc_method_handler(
                     servicer.PrioritizeTicket,
@@ -753,6 +773,33 @@ class TicketService:
             '/tickdesk.tickets.v1.TicketService/ChangeTicketStatus',
             tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ChangeTicketStatusRequest.SerializeToString,
             tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.ChangeTicketStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTicket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tickdesk.tickets.v1.TicketService/UpdateTicket',
+            tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.UpdateTicketRequest.SerializeToString,
+            tickdesk_dot_tickets_dot_v1_dot_tickets__service__pb2.UpdateTicketResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,6 +78,12 @@ class TicketServiceStub:
     other verbs that move a ticket (FIELDS_MISSING), whose metadata and violations name what to fill in first, and
     (MOVER_NOT_PERMITTED) where the move is left to other lines or roles.
     """
+    UpdateTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.UpdateTicketRequest, _tickets_service_pb2.UpdateTicketResponse]
+    """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
+    own. A component that is assigned by default gives the ticket to its owner.
+    Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
+    FAILED_PRECONDITION (TICKET_CLOSED).
+    """
     PrioritizeTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.PrioritizeTicketRequest, _tickets_service_pb2.PrioritizeTicketResponse]
     """Changes the priority."""
     EscalateTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.EscalateTicketRequest, _tickets_service_pb2.EscalateTicketResponse]
@@ -159,6 +165,12 @@ class TicketServiceAsyncStub(TicketServiceStub):
     Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves; for this and the
     other verbs that move a ticket (FIELDS_MISSING), whose metadata and violations name what to fill in first, and
     (MOVER_NOT_PERMITTED) where the move is left to other lines or roles.
+    """
+    UpdateTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.UpdateTicketRequest, _tickets_service_pb2.UpdateTicketResponse]  # type: ignore[assignment]
+    """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
+    own. A component that is assigned by default gives the ticket to its owner.
+    Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
+    FAILED_PRECONDITION (TICKET_CLOSED).
     """
     PrioritizeTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.PrioritizeTicketRequest, _tickets_service_pb2.PrioritizeTicketResponse]  # type: ignore[assignment]
     """Changes the priority."""
@@ -310,6 +322,18 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED), whose metadata names the allowed moves; for this and the
         other verbs that move a ticket (FIELDS_MISSING), whose metadata and violations name what to fill in first, and
         (MOVER_NOT_PERMITTED) where the move is left to other lines or roles.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateTicket(
+        self,
+        request: _tickets_service_pb2.UpdateTicketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tickets_service_pb2.UpdateTicketResponse, _abc.Awaitable[_tickets_service_pb2.UpdateTicketResponse]]:
+        """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
+        own. A component that is assigned by default gives the ticket to its owner.
+        Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
+        FAILED_PRECONDITION (TICKET_CLOSED).
         """
 
     @_abc_1.abstractmethod

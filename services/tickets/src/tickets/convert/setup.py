@@ -8,8 +8,11 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from tickdesk.tickets.v1 import setup_pb2
 from tickets.convert.tickets import to_actor
 from tickets.convert.values import timestamp
+from tickets.domain.fields import read_fields
 from tickets.domain.model import TicketType
+from tickets.domain.routing import read_routing
 from tickets.domain.setup import Document, Kept, Remark, Setup, read_workflow
+from tickets.domain.topics import read_topics
 
 _OF_VERSION = ("queue", "version", "actor", "created_time")
 
@@ -51,10 +54,14 @@ def to_findings(faults: Iterable[Remark], doubts: Iterable[Remark]) -> list[setu
 def from_document(document: Document) -> Setup:
     """The setup that a document of the contract describes."""
     setup = _parsed(document)
+    # Only what this release knows; a newer one may have written more.
+    document = to_document(setup)
     return Setup(
         workflow=read_workflow(document["workflow"]),
         types=tuple(TicketType(each) for each in setup.types),
-        field_keys=tuple(each.key for each in setup.fields if not each.archived),
+        fields=read_fields(document.get("fields", ())),
+        topics=read_topics(document),
+        routing=read_routing(document.get("routing", {})),
     )
 
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tickets.domain import workflowlint
+from tickets.domain import fields, routing, topics, workflowlint
+from tickets.domain.fields import Field
 from tickets.domain.label import Label
 from tickets.domain.model import Actor, Line, TicketType
+from tickets.domain.routing import Routing
 from tickets.domain.statuses import LINES, Status, StatusKind, Transition, Workflow
+from tickets.domain.topics import Topics
 
 Document: TypeAlias = Mapping[str, Any]
 """The message Setup as JSON, with the names of the contract and without what names the version."""
@@ -33,7 +36,20 @@ class Setup:
 
     workflow: Workflow = LINES
     types: tuple[TicketType, ...] = ()
-    field_keys: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
+    topics: Topics = Topics()
+    routing: Routing = Routing()
+
+    @property
+    def field_keys(self) -> tuple[str, ...]:
+        """Keys of the fields that take values."""
+        return tuple(each.key for each in self.fields if not each.archived)
+
+    def type_fault(self, kind: TicketType) -> str:
+        """Why a ticket may not have this type; empty when it may."""
+        if not self.types or kind in self.types:
+            return ""
+        return f"must be one of {', '.join(each.name for each in self.types)}"
 
 
 def faults(setup: Setup) -> list[Remark]:
@@ -93,6 +109,9 @@ def _line(name: str) -> Line:
 # One function per part of the document and sort of remark.
 _FAULTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
     lambda setup: workflowlint.faults(setup.workflow, fields=setup.field_keys),
+    lambda setup: fields.definition_faults(setup.fields),
+    lambda setup: topics.definition_faults(setup.topics, setup.fields),
+    lambda setup: routing.definition_faults(setup.routing, setup.topics, setup.fields),
 )
 _DOUBTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
     lambda setup: workflowlint.doubts(setup.workflow),

@@ -75,7 +75,7 @@ def change_status(ticket: Ticket, status: str, at: datetime, by: Mover | None = 
 
 def prioritize(ticket: Ticket, priority: Priority, at: datetime) -> bool:
     """Change the priority; False when it is that already. Raises Refused TICKET_CLOSED."""
-    _require_not_closed(ticket)
+    require_not_closed(ticket)
     if ticket.priority == priority:
         return False
     facts.record(ticket.timeline, facts.PriorityChanged(time=at, from_=ticket.priority, to=priority))
@@ -99,7 +99,7 @@ def customer_wrote(ticket: Ticket, at: datetime) -> None:
 
 def staff_replied(ticket: Ticket, queue: Queue, agent_id: str, at: datetime) -> None:
     """Count a person's letter. Raises Refused: TICKET_CLOSED, LINE_MAY_NOT_REPLY (CA-04)."""
-    _require_not_closed(ticket)
+    require_not_closed(ticket)
     if ticket.line not in queue.public_lines:
         lines = ", ".join(line.name for line in queue.public_lines)
         raise Refused(
@@ -199,7 +199,8 @@ def _running_kind(ticket: Ticket) -> StatusKind:
     return StatusKind.OPEN if ticket.assignee else StatusKind.NEW
 
 
-def _require_not_closed(ticket: Ticket) -> None:
+def require_not_closed(ticket: Ticket) -> None:
+    """Raises Refused (TICKET_CLOSED) for a ticket that only reopening changes."""
     if ticket.status_kind == StatusKind.CLOSED:
         raise _closed(ticket)
 

@@ -8,13 +8,15 @@ from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceServicer
 from tickets.convert import tickets as convert
+from tickets.convert.fields import from_values
 from tickets.domain import rules
+from tickets.domain.attributes import PLAIN, Change
 from tickets.domain.escalation import Step
 from tickets.domain.model import Line, Priority, Reason, Ticket, TicketType, Tier
+from tickets.domain.opening import Opening
 from tickets.grpc_api import calls
-from tickets.handlers import desk, escalation, work
+from tickets.handlers import attributes, desk, escalation, work
 from tickets.handlers.change import Caller, Target
-from tickets.handlers.opening import Opening
 from tickets.store import desk as desk_store
 from tickets.store import lists
 from tickets.store import tickets as store
@@ -144,6 +146,14 @@ class TicketApi(TicketServiceServicer):
 
         return await calls.change(self._db, request, pb.ChangeTicketStatusResponse, move)
 
+    async def UpdateTicket(self, request: pb.UpdateTicketRequest, context: Any) -> pb.UpdateTicketResponse:
+        """Changes what is known of the ticket."""
+
+        async def update(tx: Tx, caller: Caller, target: Target) -> Ticket:
+            return await attributes.update_ticket(tx, caller, target, _ticket_change(request))
+
+        return await calls.change(self._db, request, pb.UpdateTicketResponse, update)
+
     async def PrioritizeTicket(
         self, request: pb.PrioritizeTicketRequest, context: Any
     ) -> pb.PrioritizeTicketResponse:
@@ -227,12 +237,33 @@ def _opening(request: pb.CreateTicketRequest, now: datetime) -> Opening:
         subject=request.subject,
         text=calls.text(request.text),
         at=now,
-        type=TicketType(request.type or TicketType.QUESTION),
+        template=request.template,
+        type=TicketType(request.type) if request.type else None,
         priority=Priority(request.priority) if request.priority else None,
         category=request.category,
+        component=request.component,
+        edition=request.edition,
         customer_number=request.customer_number,
         tags=list(dict.fromkeys(request.tags)),
+        fields=from_values(request.fields),
         origin=request.origin,
+        asked=True,
+    )
+
+
+def _ticket_change(request: pb.UpdateTicketRequest) -> Change:
+    # Fields that are set, be it to nothing.
+    told = {each.name: value for each, value in request.ListFields() if each.name in PLAIN}
+    if "type" in told:
+        told["type"] = TicketType(told["type"])
+    if "subject" in told:
+        told["subject"] = " ".join(request.subject.split())
+    return Change(
+        **told,
+        add_tags=request.add_tags,
+        remove_tags=request.remove_tags,
+        set_fields=from_values(request.set_fields),
+        clear_fields=request.clear_fields,
     )
 
 

@@ -9,8 +9,9 @@ from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
 from tickets.domain import rules, workflow
 from tickets.domain.model import Agent, Customer, Queue, Ticket, Tier
+from tickets.domain.opening import Opening
 from tickets.handlers.change import Caller, acting, publish
-from tickets.handlers.opening import Opening, open_ticket
+from tickets.handlers.opening import open_ticket
 from tickets.store import desk as store
 from tickets.store import tickets as tickets_store
 

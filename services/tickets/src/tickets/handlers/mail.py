@@ -11,10 +11,12 @@ from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
 from tickets.domain import rules, workflow
 from tickets.domain.model import Actor, ActorKind, Conversation, Message, Priority, Queue, Ticket, Visibility
+from tickets.domain.opening import Opening
 from tickets.domain.rules import AuthorKind, Inbound
 from tickets.handlers.change import keep_note, publish, write_note
 from tickets.handlers.desk import put_queue
-from tickets.handlers.opening import Opening, open_ticket
+from tickets.handlers.opening import open_ticket
+from tickets.handlers.routing import queue_of_topic
 from tickets.handlers.work import publish_reopened
 from tickets.store import desk, messages
 from tickets.store import tickets as store
@@ -43,6 +45,8 @@ async def receive_message(tx: Tx, event: intake.MessageReceived, default_queue: 
         if queue is None:
             # Mail may come before anybody set the desk up, and nothing accepted is lost.
             queue = (await put_queue(tx, Queue(default_queue, default_queue))).key
+        if inbound.topic:
+            queue = await queue_of_topic(tx, queue, inbound.topic)
         ticket = await _meant_ticket(tx, inbound, queue)
         if ticket is None:
             await _open(tx, inbound, queue)
@@ -113,10 +117,10 @@ async def _open(tx: Tx, inbound: Inbound, queue: str) -> None:
         conversation_id=inbound.conversation_id,
         account=inbound.account,
         priority=Priority.LOW if inbound.from_robot else None,
-        category=inbound.topic,
+        topic=inbound.topic,
         language=inbound.language,
         customer_number=inbound.customer_number,
-        fields=inbound.fields,
+        answers=inbound.fields,
         full_text=inbound.full_text,
         html=inbound.html,
         attachments=inbound.attachments,

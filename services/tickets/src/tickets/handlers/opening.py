@@ -3,80 +3,65 @@
 import base64
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import replace
 
 from chassis.clock import uuid7
 from chassis.db import Tx
+from chassis.errors import Violation
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.convert import values
 from tickets.domain import rules, workflow
-from tickets.domain.fields import Value
+from tickets.domain.attributes import refuse
 from tickets.domain.model import (
     Actor,
     ActorKind,
-    Attachment,
-    Contact,
     Conversation,
     Customer,
     Message,
-    Priority,
     Queue,
     Ticket,
     TicketType,
     Visibility,
 )
-from tickets.handlers.change import publish
-from tickets.store import desk, setup
+from tickets.domain.opening import Opening, check_filled, complete, understand
+from tickets.domain.routing import first_line
+from tickets.domain.setup import Setup
+from tickets.handlers.attributes import unknown_users
+from tickets.handlers.change import publish, write_note
+from tickets.handlers.routing import assign_new
+from tickets.handlers.setup import setup_of
+from tickets.store import desk
 from tickets.store import tickets as store
 
 _CONVERSATION_BYTES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What is known of a ticket before it exists. What is empty takes the queue's default."""
-
-    queue: str
-    sender: Contact
-    subject: str
-    text: str
-    at: datetime
-    sender_name: str = ""
-    ticket_id: str = ""
-    message_id: str = ""
-    conversation_id: str = ""
-    account: str = ""
-    type: TicketType = TicketType.QUESTION
-    priority: Priority | None = None
-    category: str = ""
-    language: str = ""
-    customer_number: str = ""
-    tags: list[str] = field(default_factory=list)
-    fields: Mapping[str, Value] = field(default_factory=dict)
-    full_text: str = ""
-    html: str = ""
-    attachments: list[Attachment] = field(default_factory=list)
-    parent_ticket_id: str = ""
-    origin: str = ""
-    by_robot: bool = False
-    answered: bool = True
+_DESK = Actor(ActorKind.SERVICE, "tickets")
+_LEFT = {
+    "ru": "Ответы формы, которым не нашлось поля:",
+    "en": "Answers of the form that fit no field:",
+}
 
 
 async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> Ticket:
     """Open a ticket with its first message: find or make the customer, number it, tell the others.
 
-    The actor is the writer unless somebody else opens it. Raises NotFound (QUEUE_NOT_FOUND).
+    The actor is the writer unless somebody else opens it. Raises NotFound (QUEUE_NOT_FOUND), InvalidInput
+    where somebody asks for a ticket that the setup of the queue does not allow.
     """
     queue, number, customer = await desk.admit(tx, opening.queue, opening.sender, _newcomer(opening))
+    setup = await setup_of(tx, queue.setup_id)
+    opening, left = await _understood(tx, opening, setup, customer)
+    opening = complete(opening, setup)
     if opening.customer_number and opening.customer_number not in customer.numbers:
         customer.numbers.append(opening.customer_number)
         await desk.add_number(tx, customer.id, opening.customer_number)
     ticket = _ticket(opening, queue, number, customer)
-    ticket.workflow = await setup.workflow_of(tx, queue.setup_id)
+    ticket.workflow = setup.workflow
+    ticket.line = first_line(ticket, setup.routing, setup.topics, queue)
+    if opening.asked:
+        check_filled(opening, ticket, setup)
     message = _first_message(opening, ticket)
     workflow.opened(ticket)
     if opening.by_robot:
@@ -89,11 +74,38 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
         from_robot=opening.by_robot or not opening.answered,
     )
     publish(tx, ticket, event)
+    if not opening.by_robot:
+        await assign_new(tx, ticket, setup)
     await store.create_ticket(tx, ticket, message)
+    if left:
+        await write_note(tx, ticket, _DESK, _words(left, setup, ticket.language))
+        await store.save_ticket(tx, ticket)
     channel = common_pb2.Channel.Name(values.number(ticket.channel)).removeprefix("CHANNEL_").lower()
     labels = ticket.line.name, ticket.priority.name, channel
     tx.after_commit(lambda: metrics.CREATED.labels(*labels).inc())
     return ticket
+
+
+async def _understood(
+    tx: Tx, opening: Opening, setup: Setup, customer: Customer
+) -> tuple[Opening, dict[str, str]]:
+    """With answers of a form as values, and the words that found no place."""
+    opening, left = understand(opening, setup, customer.timezone)
+    strangers = await unknown_users(tx, opening.fields)
+    if opening.asked:
+        refuse([Violation(f"fields.{key}", "must be an active agent") for key in strangers])
+    if strangers:
+        left |= {key: str(value) for key, value in opening.answers.items() if key in strangers}
+        kept = {key: value for key, value in opening.fields.items() if key not in strangers}
+        opening = replace(opening, fields=kept)
+    return opening, left
+
+
+def _words(left: Mapping[str, str], setup: Setup, language: str) -> str:
+    """Answers that no field takes, for people."""
+    names = {each.key: each.name[language] for each in setup.fields}
+    lines = (f"{names.get(key) or key}: {text}" for key, text in left.items())
+    return "\n".join([_LEFT.get(language, _LEFT["en"]), *lines])
 
 
 def _newcomer(opening: Opening) -> Customer:
@@ -124,8 +136,10 @@ def _ticket(opening: Opening, queue: Queue, number: int, customer: Customer) -> 
         channel=opening.sender.channel,
         created_time=opening.at,
         updated_time=opening.at,
-        type=opening.type,
+        type=opening.type or TicketType.QUESTION,
         category=opening.category,
+        component=opening.component,
+        edition=opening.edition,
         language=language,
         customer_number=opening.customer_number,
         account=account,

@@ -11,6 +11,7 @@ from tickets.convert import templates
 from tickets.convert import tickets as convert_tickets
 from tickets.domain import rules
 from tickets.domain import setup as domain
+from tickets.domain.fields import type_faults
 from tickets.domain.model import Actor, ActorKind, Queue
 from tickets.domain.setup import Document, Kept, Remark, Setup
 from tickets.handlers.change import PEOPLE, Caller
@@ -94,9 +95,10 @@ async def _put(tx: Tx, queue: Queue, caller: Caller, document: Document) -> Kept
 
 async def _remarks(tx: Tx, queue: Queue, document: Document) -> tuple[list[Remark], list[Remark]]:
     setup = convert.from_document(document)
-    before = await store.workflow_of(tx, queue.setup_id)
-    used = await store.in_use(tx, queue.key, domain.removed(before, setup.workflow))
-    return [*domain.faults(setup), *domain.used_faults(used)], domain.doubts(setup)
+    before = await setup_of(tx, queue.setup_id)
+    used = await store.in_use(tx, queue.key, domain.removed(before.workflow, setup.workflow))
+    faults = [*domain.faults(setup), *domain.used_faults(used), *type_faults(before.fields, setup.fields)]
+    return faults, domain.doubts(setup)
 
 
 def _default() -> Kept:

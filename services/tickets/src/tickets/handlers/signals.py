@@ -28,9 +28,10 @@ from tickets.domain.model import (
     Ticket,
     TicketType,
 )
+from tickets.domain.opening import Opening
 from tickets.handlers.change import publish, write_note
 from tickets.handlers.escalation import raise_escalation
-from tickets.handlers.opening import Opening, open_ticket
+from tickets.handlers.opening import open_ticket
 from tickets.store import clocks
 from tickets.store import tickets as store
 

@@ -128,6 +128,11 @@ async def load_queue(tx: Tx, key: str, *, lock: bool = False) -> Queue:
     return to_queue(row)
 
 
+async def has_queue(tx: Tx, key: str) -> bool:
+    """Whether there is a queue of this key."""
+    return bool((await tx.execute(sa.select(sa.exists().where(_q.c.key == key)))).scalar())
+
+
 async def put_queue(tx: Tx, queue: Queue) -> Queue:
     """Create or replace a queue with its addresses. Raises InvalidInput for an address of another queue."""
     values = {each.name: getattr(queue, each.name) for each in _q.c if each.name not in _OF_SETUP}

@@ -77,6 +77,14 @@ agent = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
 )
 
+agent_turn = sa.Table(
+    "agent_turn",
+    metadata,
+    sa.Column("agent_id", sa.ForeignKey("agent.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("turn_time", _TIME, nullable=False),
+)
+"""When a strategy last gave an agent a ticket."""
+
 customer = sa.Table(
     "customer",
     metadata,
@@ -101,6 +109,9 @@ contact = sa.Table(
     sa.Column("customer_id", sa.ForeignKey("customer.id"), nullable=False),
     sa.Index("contact_customer", "customer_id"),
 )
+
+OF_AGENT_AND_OPEN = sa.text("assignee <> '' and status_kind <= 4")
+"""Tickets that an agent has to work on; in these words, or the index of them is not used."""
 
 ticket = sa.Table(
     "ticket",
@@ -157,6 +168,7 @@ ticket = sa.Table(
     sa.Index("ticket_tags", "tags", postgresql_using="gin", postgresql_where=sa.text("tags <> '{}'")),
     sa.Index("ticket_parent", "parent_ticket_id", postgresql_where=sa.text("parent_ticket_id <> ''")),
     sa.Index("ticket_resolved", "queue", "resolved_time", postgresql_where=sa.text("status_kind = 5")),
+    sa.Index("ticket_load", "assignee", postgresql_where=OF_AGENT_AND_OPEN),
     sa.Index("ticket_fields", "fields", postgresql_using="gin", postgresql_ops={"fields": "jsonb_path_ops"}),
 )
 """Scalars are columns, so that lists can filter by them; `body` holds what is only read with its ticket:

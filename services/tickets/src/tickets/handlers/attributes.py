@@ -1,0 +1,46 @@
+"""Changes of what is known of a ticket beside its state."""
+
+from collections.abc import Mapping
+
+from chassis.db import Tx
+from chassis.errors import Violation
+from tickdesk.tickets.v1 import events_pb2 as events
+from tickets.convert import tickets as convert
+from tickets.domain import attributes, workflow
+from tickets.domain.attributes import Change
+from tickets.domain.fields import User, Value
+from tickets.domain.model import Ticket
+from tickets.handlers.change import Caller, Target, acting, locked, publish
+from tickets.handlers.routing import hand_to_owner
+from tickets.handlers.setup import setup_of
+from tickets.store import desk, routing
+from tickets.store import tickets as store
+
+
+async def update_ticket(tx: Tx, caller: Caller, target: Target, change: Change) -> Ticket:
+    """New values; one event names what changed, and nothing happens where nothing does."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    workflow.require_not_closed(ticket)
+    setup = await setup_of(tx, ticket.setup_id)
+    attributes.check(ticket, change, setup)
+    strangers = await unknown_users(tx, change.set_fields)
+    attributes.refuse([Violation(f"fields.{key}", "must be an active agent") for key in strangers])
+    changed = attributes.apply(ticket, change, tx.now)
+    if not changed:
+        return ticket
+    if ticket.customer_number and ticket.customer_number not in ticket.customer.numbers:
+        ticket.customer.numbers.append(ticket.customer_number)
+        await desk.add_number(tx, ticket.customer.id, ticket.customer_number)
+    publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=changed))
+    if "component" in changed:
+        await hand_to_owner(tx, ticket, setup)
+    await store.save_ticket(tx, ticket)
+    return ticket
+
+
+async def unknown_users(tx: Tx, values: Mapping[str, Value]) -> list[str]:
+    """Keys of the values that name nobody of the desk."""
+    named = {key: value.id for key, value in values.items() if isinstance(value, User)}
+    known = {each.id for each in await routing.active_agents(tx, list(named.values()))}
+    return [key for key, name in named.items() if name not in known]
