@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, furnish
+from services.tickets.tests.component.test_flow import of_calls, statements
 from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import access_pb2
 from tickdesk.common.v1 import common_pb2 as common
@@ -284,6 +285,21 @@ async def test_a_ticket_in_a_status_that_was_taken_away_meanwhile_goes_on(desk: 
         await tx.conn.exec_driver_sql("update ticket set status = 'parked', status_kind = 3")
     taken = await desk.call("TakeTicket", ticket=ticket.id)
     assert taken.ticket.status == "in_progress"
+
+
+async def test_a_setup_costs_no_statement_once_it_was_read(desk: Desk) -> None:
+    """Opening a ticket takes three statements in any queue, and a verb as many as without a setup."""
+    await desk.call("CreateQueue", "lead:olga", key="NEW", name="New", template="crmai")
+    counts = []
+    for queue in ("SUP", "NEW"):
+        await desk.create(queue=queue)
+        with statements() as seen:
+            ticket = await desk.create(queue=queue)
+        assert len(of_calls(seen)) == 3, "\n".join(of_calls(seen))
+        with statements() as seen:
+            await desk.call("TakeTicket", ticket=ticket.id)
+        counts.append(len(of_calls(seen)))
+    assert counts[0] == counts[1]
 
 
 async def test_a_process_remembers_the_setups_it_has_read(desk: Desk) -> None:

@@ -19,6 +19,8 @@ from tickets.store import desk
 from tickets.store import setup as store
 
 _setups = store.Memory[Setup]()
+# What the template "lines" says, without reading it.
+_DEFAULT = Setup()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,10 @@ class NewQueue:
 
 async def setup_of(tx: Tx, setup_id: str) -> Setup:
     """The setup of an id, as queues and tickets to change carry it; no id is that of queues without one."""
+    if not setup_id:
+        return _DEFAULT
     known = _setups.get(setup_id)
-    if known is None:
-        document = await store.document(tx, setup_id) if setup_id else _default().document
-        known = _setups.keep(setup_id, convert.from_document(document))
-    return known
+    return known or _setups.keep(setup_id, convert.from_document(await store.document(tx, setup_id)))
 
 
 async def get_setup(tx: Tx, key: str, version: int) -> Kept:
