@@ -93,7 +93,7 @@ def test_a_kind_that_verbs_need_must_be_there(kind: str) -> None:
         (Transition("open", ("open",)), "transitions[4].from[0]: open is where it leads to"),
         (Transition("closed", ("new",)), "transitions[4].from[0]: no verb leads from the kind new to closed"),
         (
-            Transition("open", required=("fields.error_time", "fields.nothing")),
+            Transition("open", required=("fields.error_time", "error_time")),
             "transitions[4].required[1]: must be one of category, component, customer_number, edition, "
             "fields.error_time",
         ),
@@ -182,3 +182,23 @@ def test_the_names_of_the_contract_are_read() -> None:
     flow = setup.read_workflow(document["workflow"])
     assert flow.statuses == (Status("new", StatusKind.NEW, Line.L2),)
     assert flow.transitions == (Transition("new", ("a",), lines=(1,), roles=("lead",)),)
+
+
+def test_the_largest_workflow_is_checked_at_once() -> None:
+    """A setup of every bound's size must not hold up the process that checks it: work grows with its text."""
+    statuses = tuple(Status(f"s{number}", StatusKind.OPEN, name=NAME) for number in range(46))
+    transitions = tuple(Transition(f"s{number % 46}") for number in range(196))
+    flow = Workflow((*SMALL.statuses, *statuses), (*SMALL.transitions, *transitions))
+    looked_at = 0
+
+    class Counted(dict[StatusKind, tuple[StatusKind, ...]]):
+        def __getitem__(self, key: StatusKind) -> tuple[StatusKind, ...]:
+            nonlocal looked_at
+            looked_at += 1
+            return super().__getitem__(key)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workflowlint, "REACHABLE", Counted(workflowlint.REACHABLE))
+        assert faults(flow) == []
+        list(workflowlint.doubts(flow))
+    assert looked_at <= 2 * len(flow.statuses) * len(flow.transitions)

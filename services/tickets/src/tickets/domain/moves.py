@@ -7,10 +7,7 @@ from chassis.errors import InvalidInput, Refused, Violation
 from tickets.domain import timeline as facts
 from tickets.domain.model import Ticket
 from tickets.domain.statuses import Mover, Status, StatusKind, Transition
-
-ATTRIBUTES = ("category", "component", "customer_number", "edition")
-"""What a transition can require beside custom fields."""
-FIELDS = "fields."
+from tickets.domain.topics import unfilled
 
 
 def choose(ticket: Ticket, kind: StatusKind, by: Mover | None, line: int = 0) -> Status:
@@ -89,7 +86,7 @@ def _permitted(ticket: Ticket, options: Sequence[Status], by: Mover | None) -> S
 
 
 def _require(ticket: Ticket, transition: Transition) -> None:
-    missing = [name for name in transition.required if not _is_filled(ticket, name)]
+    missing = unfilled(ticket, transition.required)
     if missing:
         raise Refused(
             f"{ticket.key} cannot become {transition.to} before this is filled in: {', '.join(missing)}",
@@ -97,12 +94,6 @@ def _require(ticket: Ticket, transition: Transition) -> None:
             violations=[Violation(name, f"is needed to become {transition.to}") for name in missing],
             metadata={"status": ticket.status, "to": transition.to, "missing": ", ".join(missing)},
         )
-
-
-def _is_filled(ticket: Ticket, name: str) -> bool:
-    if name.startswith(FIELDS):
-        return ticket.fields.get(name.removeprefix(FIELDS)) not in (None, "", ())
-    return bool(getattr(ticket, name))
 
 
 def _not_permitted(ticket: Ticket, transitions: Sequence[Transition]) -> Refused:

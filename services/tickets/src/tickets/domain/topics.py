@@ -132,6 +132,14 @@ def unfilled(ticket: Ticket, names: Iterable[str]) -> list[str]:
     return [name for name in names if not _is_filled(ticket, name)]
 
 
+def required_faults(names: Sequence[str], field_keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names that nothing can be filled in for: neither of REQUIRABLE, nor `fields.` and a key of these."""
+    known = [*REQUIRABLE, *(f"fields.{key}" for key in sorted(field_keys))]
+    for index, name in enumerate(names):
+        if name not in known:
+            yield f"required[{index}]", f"must be one of {', '.join(known)}"
+
+
 def definition_faults(topics: Topics, custom: Sequence[Field]) -> Iterator[tuple[str, str]]:
     """What is wrong with the topics of a setup: paths such as `categories[1].key`, and what is wanted."""
     for name in ("components", "categories", "templates"):
@@ -182,11 +190,7 @@ def _template_faults(
         yield "component", text
     for violation in value_faults(custom, template.fields):
         yield violation.field, violation.description
-    open_fields = {f"fields.{each.key}" for each in custom if not each.archived}
-    for index, name in enumerate(template.required):
-        if name not in REQUIRABLE and name not in open_fields:
-            known = ", ".join([*REQUIRABLE, *sorted(open_fields)])
-            yield f"required[{index}]", f"must be one of {known}"
+    yield from required_faults(template.required, [each.key for each in custom if not each.archived])
 
 
 def _within(path: str, faults: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:

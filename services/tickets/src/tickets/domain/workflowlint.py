@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from tickets.domain.model import Line
-from tickets.domain.moves import ATTRIBUTES, FIELDS
 from tickets.domain.statuses import REACHABLE, Status, StatusKind, Transition, Workflow
+from tickets.domain.topics import required_faults
 
 _NEEDED = (StatusKind.NEW, StatusKind.OPEN, StatusKind.RESOLVED, StatusKind.CLOSED)
 _MOST_STATUSES = 7
@@ -29,14 +29,15 @@ def doubts(flow: Workflow) -> Iterator[tuple[str, str]]:
     if len(flow.statuses) > _MOST_STATUSES:
         text = f"has {len(flow.statuses)} statuses: more than {_MOST_STATUSES} are hard to keep apart (CA-08)"
         yield "workflow.statuses", text
+    ways = _ways(flow)
+    reached = {after.key for found in ways.values() for after in found}
     for index, status in enumerate(flow.statuses):
-        path, after = f"workflow.statuses[{index}]", _next(flow, status)
-        born = flow.first(StatusKind.NEW, status.line) == status
-        if not born and not any(flow.between(each, status) for each in flow.statuses):
+        path, kinds = f"workflow.statuses[{index}]", {each.kind for each in ways[status.key]}
+        if status.key not in reached and flow.first(StatusKind.NEW, status.line) != status:
             yield path, f"{status.key} is never reached: no transition leads to it"
-        if status.kind == StatusKind.NEW and StatusKind.OPEN not in {each.kind for each in after}:
+        if status.kind == StatusKind.NEW and StatusKind.OPEN not in kinds:
             yield path, f"nobody can take a ticket that is {status.key}: no transition leads to the kind open"
-        if status.kind == StatusKind.OPEN and StatusKind.NEW not in {each.kind for each in after}:
+        if status.kind == StatusKind.OPEN and StatusKind.NEW not in kinds:
             yield path, f"nobody can give back a ticket that is {status.key}: none leads to the kind new"
 
 
@@ -83,19 +84,17 @@ def _transition_faults(
             yield f"from[{index}]", f"no verb leads from the kind {before} to {after}"
     if transition.to not in statuses:
         yield "to", f"{transition.to} is no status of the workflow"
-    for index, name in enumerate(transition.required):
-        if name not in ATTRIBUTES and name.removeprefix(FIELDS) not in fields:
-            known = ", ".join([*ATTRIBUTES, *(FIELDS + each for each in fields)])
-            yield f"required[{index}]", f"must be one of {known}"
+    yield from required_faults(transition.required, fields)
 
 
 def _ending_faults(flow: Workflow) -> Iterator[tuple[str, str]]:
     """Every ticket must be able to end, and a resolved one closes by itself when its term runs out."""
+    ways = _ways(flow)
     ends = {each.key for each in flow.statuses if each.kind == StatusKind.CLOSED}
     for _ in flow.statuses:
-        ends |= {each.key for each in flow.statuses if any(to.key in ends for to in _next(flow, each))}
+        ends |= {key for key, found in ways.items() if any(after.key in ends for after in found)}
     for index, status in enumerate(flow.statuses):
-        closes = any(each.kind == StatusKind.CLOSED for each in _next(flow, status))
+        closes = any(after.kind == StatusKind.CLOSED for after in ways[status.key])
         if status.key not in ends:
             yield f"workflow.statuses[{index}]", f"a ticket that is {status.key} can never be closed"
         elif status.kind == StatusKind.RESOLVED and not closes:
@@ -105,12 +104,18 @@ def _ending_faults(flow: Workflow) -> Iterator[tuple[str, str]]:
             yield f"workflow.statuses[{index}]", text
 
 
-def _next(flow: Workflow, status: Status) -> list[Status]:
-    """Where a ticket may go at once, on whatever line it is."""
-    lines = (status.line,) if status.line else tuple(Line)
-    found = {each.key: each for line in lines for each in flow.allowed(status, line)}
-    return list(found.values())
+def _ways(flow: Workflow) -> dict[str, list[Status]]:
+    """Where a ticket may go at once from each status, whatever its line is or becomes."""
+    statuses = {each.key: each for each in flow.statuses}
+    ways: dict[str, list[Status]] = {key: [] for key in statuses}
+    for transition in flow.transitions:
+        after = statuses.get(transition.to)
+        for key in (transition.from_ or statuses) if after else ():
+            if key in statuses and after and _leads(statuses[key], after):
+                ways[key].append(after)
+    return ways
 
 
 def _leads(before: Status, after: Status) -> bool:
-    return after.kind in REACHABLE[before.kind]
+    """Whether a verb, or a move by hand, leads from one to the other."""
+    return before.key != after.key and after.kind in REACHABLE[before.kind]
