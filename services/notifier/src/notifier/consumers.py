@@ -20,6 +20,8 @@ HANDLERS: tuple[tuple[type[Message], Handler], ...] = (
     (ticket_events.TicketOpened, customers.ticket_opened),
     (ticket_events.TicketReplied, customers.ticket_replied),
     (ticket_events.TicketEscalated, staff.ticket_escalated),
+    (ticket_events.TicketReturned, known.ticket_changed),
+    (ticket_events.IncidentProposed, known.ticket_changed),
     (ticket_events.CustomerReplied, known.ticket_changed),
     (ticket_events.NoteAdded, known.ticket_changed),
     (ticket_events.TicketTaken, known.ticket_changed),

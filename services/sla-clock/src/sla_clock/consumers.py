@@ -23,6 +23,8 @@ FOLLOWED: tuple[type[Message], ...] = (
     events.TicketStatusChanged,
     events.TicketUpdated,
     events.TicketEscalated,
+    events.TicketReturned,
+    events.IncidentProposed,
     events.TicketResolved,
     events.TicketClosed,
     events.TicketReopened,

@@ -1,4 +1,4 @@
-"""The background of the service: closing what nobody confirmed, counting what is open."""
+"""The background of the service: closing what nobody confirmed, incidents, counting what is open."""
 
 import asyncio
 from datetime import timedelta
@@ -8,7 +8,7 @@ from chassis.errors import Unavailable
 from chassis.going import going
 from chassis.telemetry import logger
 from tickets import metrics
-from tickets.handlers import work
+from tickets.handlers import burst, incident, work
 from tickets.settings import Settings
 from tickets.store import figures
 
@@ -28,6 +28,30 @@ async def close_expired(db: Database, settings: Settings) -> None:
         # A full batch means that more are waiting.
         if closed < settings.close_batch:
             await asyncio.sleep(settings.close_poll_seconds)
+
+
+async def follow_incidents(db: Database, settings: Settings) -> None:
+    """Let children of mass incidents follow, a batch at a time; any number of replicas may do this."""
+    while going():
+        try:
+            async with db.tx() as tx:
+                worked = await incident.advance(tx, settings.incident_batch)
+        except Unavailable as error:
+            log.warning("incidents wait", error=error.message)
+            worked = False
+        if not worked:
+            await asyncio.sleep(settings.incident_poll_seconds)
+
+
+async def watch_bursts(db: Database, settings: Settings) -> None:
+    """Propose a mass incident when many tickets come about one thing."""
+    while going():
+        try:
+            async with db.tx() as tx:
+                await burst.propose_incidents(tx)
+        except Unavailable as error:
+            log.warning("looking for bursts waits", error=error.message)
+        await asyncio.sleep(settings.burst_poll_seconds)
 
 
 async def count_open(db: Database, settings: Settings) -> None:

@@ -6,13 +6,15 @@ from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
+from tickdesk.tickets.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
+from tickdesk.tickets.v1.incident_service_pb2_grpc import add_IncidentServiceServicer_to_server
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import add_KnowledgeServiceServicer_to_server
 from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import knowledge, query, setup, tickets
-from tickets.loop import close_expired, count_open
+from tickets.grpc_api import escalation, incident, knowledge, query, setup, tickets
+from tickets.loop import close_expired, count_open, follow_incidents, watch_bursts
 from tickets.settings import Settings
 
 
@@ -26,11 +28,15 @@ async def build(app: App, settings: Settings) -> None:
         (add_SetupServiceServicer_to_server, setup.SetupApi(db), setup.SERVICE),
         (add_QueryServiceServicer_to_server, query.QueryApi(db, reading), query.SERVICE),
         (add_KnowledgeServiceServicer_to_server, knowledge.KnowledgeApi(db), knowledge.SERVICE),
+        (add_EscalationServiceServicer_to_server, escalation.EscalationApi(db), escalation.SERVICE),
+        (add_IncidentServiceServicer_to_server, incident.IncidentApi(db), incident.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))
     app.spawn("close", close_expired(db, settings))
+    app.spawn("incidents", follow_incidents(db, settings))
+    app.spawn("bursts", watch_bursts(db, settings))
     app.spawn("count", count_open(db, settings))
 
 

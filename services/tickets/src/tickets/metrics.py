@@ -10,6 +10,14 @@ ESCALATIONS = Counter(
     "Escalations begun or moved on; the lines are equal where only management was told.",
     ["from_line", "to_line", "reason"],
 )
+INCIDENTS_PROPOSED = Counter(
+    "tickdesk_incidents_proposed_total", "Bursts of tickets that were proposed as a mass incident.", ["queue"]
+)
+INCIDENT_STEPS = Counter(
+    "tickdesk_incident_steps_total",
+    "Children of mass incidents that followed their parent, or refused to.",
+    ["kind", "result"],
+)
 OPEN = Gauge("tickdesk_tickets_open", "Tickets that are not resolved, by status.", ["queue", "status"])
 OLDEST_UNASSIGNED = Gauge(
     "tickdesk_ticket_oldest_unassigned_age_seconds", "Age of the oldest ticket nobody has taken.", ["queue"]

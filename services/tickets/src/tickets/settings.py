@@ -30,3 +30,15 @@ class Settings(ChassisSettings):
     search_connections: int = Field(
         4, ge=1, le=50, description="Database connections for searches; half as many more when they are busy."
     )
+    incident_poll_seconds: float = Field(
+        1,
+        gt=0,
+        le=60,
+        description="Seconds between looks for what children of mass incidents must follow.",
+    )
+    incident_batch: int = Field(
+        50, ge=1, le=500, description="Children of a mass incident changed in one transaction."
+    )
+    burst_poll_seconds: float = Field(
+        5, gt=0, le=300, description="Seconds between looks for many new tickets about one thing."
+    )

@@ -16,6 +16,7 @@ from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.survey.v1 import events_pb2 as survey
 from tickdesk.survey.v1 import survey_pb2
 from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
+from tickets.handlers import burst
 
 
 async def test_a_message_becomes_a_ticket_and_goes_its_way_to_closed(desk: Desk) -> None:
@@ -58,6 +59,7 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
     await do("ReplyToTicket", text="Unplug it.")
     await do("ChangeTicketStatus", status="waiting")
     await do("EscalateTicket", reason=1)
+    await do("ReturnTicket", reason=1, answer="Mended")
     await do("ResolveTicket")
     await do("CloseTicket")
     again = an_inbound(conversation_id="conv")
@@ -68,14 +70,19 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
     )
     await desk.tell(survey.SurveyAnswered(survey=score))
     await desk.watch.next(events_pb2.TicketRated)
-    answers[13] = await desk.ticket(ticket.id)
+    answers[15] = await desk.ticket(ticket.id)
+    for number in range(10):
+        await desk.create(subject="Payments fail", contact=a_contact(f"{number}@client.example"))
+    async with desk.db.tx() as tx:
+        await burst.propose_incidents(tx)
+    await desk.watch.next(events_pb2.IncidentProposed)
 
     by_ticket = defaultdict(list)
     for event in desk.watch.seen:
         if hasattr(event, "ticket"):
             by_ticket[event.ticket.id].append(event)
     told = by_ticket[ticket.id]
-    assert [event.ticket.version for event in told] == list(range(1, 14))
+    assert [event.ticket.version for event in told] == list(range(1, 16))
     for event in told:
         version = event.ticket.version
         assert event.ticket == answers.get(version, event.ticket)
@@ -130,6 +137,7 @@ def of_calls(seen: list[str]) -> list[str]:
         "GROUP BY ticket.queue",
         "typeinfo_tree",
         "current_setting('jit')",
+        "incident",
     )
     return [each for each in seen if not any(part.lower() in each.lower() for part in others)]
 
@@ -139,7 +147,7 @@ async def test_opening_a_ticket_takes_three_statements(desk: Desk) -> None:
     for address in ("new@client.example", "new@client.example"):
         with statements() as seen:
             await desk.create(contact=a_contact(address))
-        assert len(of_calls(seen)) == 3, seen
+        assert len(of_calls(seen)) == 3, of_calls(seen)
         assert any("insert into outbox" in each for each in seen)
 
 

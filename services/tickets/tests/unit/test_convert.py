@@ -61,7 +61,7 @@ def test_a_full_ticket_leaves_no_field_of_the_contract_empty() -> None:
         escalation=model.Escalation(START, model.Line.L1, model.Line.L2), parent_ticket_id="p", origin="s",
         clocks=[model.SlaClock("resolution", "running", 1, 2)], csat=model.Csat(100, 5, 5, "", START, 1),
     )  # fmt: skip
-    ticket.from_robot = True
+    ticket.from_robot = ticket.incident = True
     message = convert.to_ticket(ticket)
     assert {each.name for each, _ in message.ListFields()} == set(message.DESCRIPTOR.fields_by_name)
     assert (message.key, message.sla.ticket_version) == ("SUP-1", 2)

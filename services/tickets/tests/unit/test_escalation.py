@@ -7,7 +7,7 @@ import pytest
 from chassis.errors import DeskError, Refused
 from services.tickets.tests.unit.stories import a_ticket, an_agent, at, in_status
 from tickets.domain import timeline, workflow
-from tickets.domain.escalation import Step, escalate
+from tickets.domain.escalation import Step, escalate, previous, return_ticket
 from tickets.domain.model import Form, Line, Reason
 
 BORIS, DINA = an_agent("boris"), an_agent("dina", Line.L2, Line.L3)
@@ -97,3 +97,64 @@ def test_lines_may_be_skipped_by_name() -> None:
     ticket = a_ticket()
     escalate(ticket, Step(Reason.SECURITY, to_line=Line.L3), Line.L3, at(1))
     assert ticket.line == Line.L3
+
+
+def test_a_returned_ticket_is_with_who_had_it_on_the_line_before() -> None:
+    """MP-15: after tests it returns to the second line to close."""
+    ticket = in_status("escalated")
+    workflow.take(ticket, DINA, [], at(5))
+    escalate(ticket, BY_AGENT, Line.L3, at(6))
+    assert previous(ticket) == (Line.L2, "dina")
+    return_ticket(ticket, Line.L2, DINA, "Mended", at(7))
+    assert (ticket.line, ticket.assignee, ticket.status) == (Line.L2, "dina", "in_progress")
+    assert ticket.escalation is None
+    facts = [type(fact) for fact in ticket.timeline[-4:]]
+    assert facts == [
+        timeline.LineChanged,
+        timeline.EscalationEnded,
+        timeline.Taken,
+        timeline.StatusChanged,
+    ]
+    assert timeline.latest(ticket.timeline, timeline.EscalationEnded) == timeline.EscalationEnded(
+        at(7), Line.L2
+    )
+    assert [(each.answer, each.ended_time) for each in ticket.finished] == [("", at(5)), ("Mended", at(7))]
+    assert previous(ticket) == (Line.L1, "anna")
+
+
+def test_a_ticket_that_its_line_took_is_returned_too() -> None:
+    ticket = in_status("escalated")
+    workflow.take(ticket, DINA, [], at(5))
+    return_ticket(ticket, Line.L1, None, "Not ours", at(6))
+    assert (ticket.line, ticket.assignee, ticket.status) == (Line.L1, "", "new")
+    assert ticket.observers == ["anna", "dina"]
+    assert ticket.timeline[-3:-1] == [
+        timeline.LineChanged(at(6), Line.L2, Line.L1),
+        timeline.Taken(at(6), ""),
+    ]
+
+
+@pytest.mark.parametrize("line", list(Line))
+def test_a_ticket_that_came_from_no_line_cannot_go_back(line: Line) -> None:
+    with pytest.raises(Refused) as caught:
+        previous(a_ticket(line=line))
+    assert (caught.value.reason, caught.value.metadata) == ("NO_PREVIOUS_LINE", {"line": line.name})
+
+
+def test_the_last_ten_escalations_are_kept() -> None:
+    ticket = a_ticket()
+    for number in range(12):
+        escalate(ticket, Step(Reason.BY_AGENT, form=Form(ask=str(number))), Line.L2, at(number))
+        return_ticket(ticket, Line.L1, None, f"answer {number}", at(number))
+    assert [each.answer for each in ticket.finished] == [f"answer {number}" for number in range(2, 12)]
+
+
+def test_management_alone_takes_the_ticket_from_nobody() -> None:
+    """CA-20: hierarchical and functional escalation are apart, and one escalation when both are open."""
+    ticket = in_status("in_progress")
+    assert escalate(ticket, Step(Reason.BY_AGENT, management=True, stay=True), Line.L3, at(5)) is True
+    assert (ticket.line, ticket.assignee, ticket.status) == (Line.L1, "anna", "in_progress")
+    assert escalate(ticket, Step(Reason.SECURITY), Line.L3, at(6)) is True
+    assert ticket.escalation is not None
+    assert (ticket.escalation.management, ticket.escalation.moved) == (True, True)
+    assert ticket.escalation.reasons == [Reason.BY_AGENT, Reason.SECURITY]

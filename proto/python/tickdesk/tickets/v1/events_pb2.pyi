@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from tickdesk.common.v1 import common_pb2 as _common_pb2
+from tickdesk.tickets.v1 import escalation_pb2 as _escalation_pb2
 from tickdesk.tickets.v1 import ticket_pb2 as _ticket_pb2
 from tickdesk.tickets.v1 import timeline_pb2 as _timeline_pb2
 import builtins as _builtins
@@ -342,6 +343,86 @@ class TicketEscalated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TicketEscalated: _TypeAlias = TicketEscalated  # noqa: Y015
+
+@_typing.final
+class TicketReturned(_message.Message):
+    """The ticket went back to the line before, which has an answer now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    FROM_LINE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    from_line: _common_pb2.Line.ValueType
+    """The line that had it."""
+    reason: _escalation_pb2.ReturnReason.ValueType
+    """Why."""
+    note: _builtins.str
+    """The answer."""
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket after the change."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """Who did it."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        from_line: _common_pb2.Line.ValueType = ...,
+        reason: _escalation_pb2.ReturnReason.ValueType = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "from_line", b"from_line", "note", b"note", "reason", b"reason", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TicketReturned: _TypeAlias = TicketReturned  # noqa: Y015
+
+@_typing.final
+class IncidentProposed(_message.Message):
+    """Many tickets came about one thing: this one is proposed as the parent of a mass incident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    TICKET_COUNT_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    """What they have in common, such as "category:payment/card" or "words:оплата карта"."""
+    ticket_count: _builtins.int
+    """How many there are, the proposed parent among them."""
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket after the change: the first of them."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """Who did it."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        topic: _builtins.str = ...,
+        ticket_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket", "ticket_count", b"ticket_count", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentProposed: _TypeAlias = IncidentProposed  # noqa: Y015
 
 @_typing.final
 class TicketResolved(_message.Message):

@@ -21,6 +21,8 @@ TicketEvent = (
     | ticket_events.TicketStatusChanged
     | ticket_events.TicketUpdated
     | ticket_events.TicketEscalated
+    | ticket_events.TicketReturned
+    | ticket_events.IncidentProposed
     | ticket_events.TicketResolved
     | ticket_events.TicketClosed
     | ticket_events.TicketReopened

@@ -9,6 +9,7 @@ from tickdesk.tickets.v1 import setup_pb2
 from tickets.convert.tickets import to_actor
 from tickets.convert.values import timestamp
 from tickets.domain.fields import read_fields
+from tickets.domain.linesfile import read_escalations
 from tickets.domain.model import TicketType
 from tickets.domain.routing import read_routing
 from tickets.domain.setup import Document, Kept, Remark, Setup, read_workflow
@@ -62,6 +63,7 @@ def from_document(document: Document) -> Setup:
         fields=read_fields(document.get("fields", ())),
         topics=read_topics(document),
         routing=read_routing(document.get("routing", {})),
+        escalations=read_escalations(document.get("escalations", {})),
     )
 
 

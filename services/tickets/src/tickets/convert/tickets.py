@@ -9,7 +9,7 @@ from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import message_pb2
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 from tickets.convert.fields import to_value
-from tickets.convert.values import instant_or, known, lines, number, numbers, timestamp
+from tickets.convert.values import instant, instant_or, known, lines, number, numbers, timestamp
 from tickets.domain import model, rules, timeline
 from tickets.domain.model import Line, Priority
 
@@ -75,7 +75,7 @@ def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
         resolved_time=timestamp(ticket.resolved_time),
         closed_time=timestamp(ticket.closed_time),
         cycle=ticket.cycle,
-        escalation=_escalation(ticket.escalation) if ticket.escalation else None,
+        escalation=to_escalation(ticket.escalation) if ticket.escalation else None,
         sla=to_sla(ticket.clocks),
         csat=_csat(ticket.csat) if ticket.csat else None,
         message_count=ticket.message_count,
@@ -84,6 +84,7 @@ def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
         parent_ticket_id=ticket.parent_ticket_id,
         origin=ticket.origin,
         from_robot=ticket.from_robot,
+        incident=ticket.incident,
     )
 
 
@@ -199,8 +200,9 @@ def from_agent(agent: ticket_pb2.Agent) -> model.Agent:
 
 def from_form(form: ticket_pb2.EscalationForm) -> model.Form | None:
     """The escalation form; None when nothing was filled in."""
-    values = {name: getattr(form, name) for name in _own_names(model.Form)}
-    return model.Form(**values) if any(values.values()) else None
+    texts = {name: getattr(form, name) for name in _own_names(model.Form) if name != "deadline"}
+    deadline = instant(form.deadline) if form.HasField("deadline") else None
+    return model.Form(**texts, deadline=deadline) if deadline or any(texts.values()) else None
 
 
 def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.Inbound:
@@ -235,18 +237,22 @@ def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.In
     )
 
 
-def _escalation(escalation: model.Escalation) -> ticket_pb2.Escalation:
-    form = escalation.form
+def to_escalation(escalation: model.Escalation) -> ticket_pb2.Escalation:
+    """An escalation with its form."""
     return ticket_pb2.Escalation(
         started_time=timestamp(escalation.started_time),
         from_line=number(escalation.from_line),
         to_line=number(escalation.to_line),
         reasons=numbers(escalation.reasons),
         management=escalation.management,
-        form=ticket_pb2.EscalationForm(**{name: getattr(form, name) for name in _own_names(model.Form)})
-        if form
-        else None,
+        form=_form(escalation.form) if escalation.form else None,
+        criterion=escalation.criterion,
     )
+
+
+def _form(form: model.Form) -> ticket_pb2.EscalationForm:
+    texts = {name: getattr(form, name) for name in _own_names(model.Form) if name != "deadline"}
+    return ticket_pb2.EscalationForm(**texts, deadline=timestamp(form.deadline))
 
 
 def to_sla(clocks: Sequence[model.SlaClock]) -> ticket_pb2.SlaSummary | None:

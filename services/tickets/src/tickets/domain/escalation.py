@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 
 from chassis.errors import InvalidInput, Refused, Violation
 from tickets.domain import moves, workflow
 from tickets.domain import timeline as facts
-from tickets.domain.model import Escalation, Form, Line, Reason, Ticket
+from tickets.domain.model import Agent, Escalation, Form, Line, Reason, Ticket
 from tickets.domain.statuses import Mover
+
+
+class ReturnReason(IntEnum):
+    """Why a ticket goes back."""
+
+    DONE = 1
+    INCOMPLETE = 2
+    NOT_OURS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,8 @@ class Step:
     form: Form | None = None
     stay: bool = False
     by_rule: bool = False
+    criterion: str = ""
+    note: str = ""
     mover: Mover | None = None
 
 
@@ -32,7 +43,7 @@ def escalate(ticket: Ticket, step: Step, last_line: Line, at: datetime) -> bool 
     that is not above.
     """
     workflow.require_running(ticket)
-    target = _target(ticket, step, last_line)
+    target = target_line(ticket, step, last_line)
     began, moves_on = ticket.escalation is None, target != ticket.line
     open_ = ticket.escalation or Escalation(at, ticket.line, ticket.line)
     says_new = step.reason not in open_.reasons or (step.management and not open_.management) or step.form
@@ -45,6 +56,7 @@ def escalate(ticket: Ticket, step: Step, last_line: Line, at: datetime) -> bool 
     open_.to_line = target if moves_on else open_.to_line
     open_.management |= step.management
     open_.form = step.form or open_.form
+    open_.criterion = step.criterion or open_.criterion
     if step.reason not in open_.reasons:
         open_.reasons.append(step.reason)
     to_line = open_.to_line if open_.moved else 0
@@ -54,8 +66,50 @@ def escalate(ticket: Ticket, step: Step, last_line: Line, at: datetime) -> bool 
     return began or moves_on
 
 
-def _target(ticket: Ticket, step: Step, last_line: Line) -> Line:
-    """The line that an escalation goes to; the ticket's own when it stays."""
+def previous(ticket: Ticket) -> tuple[Line, str]:
+    """The line that handed the ticket on, and who had it there; empty when nobody had.
+
+    Raises Refused NO_PREVIOUS_LINE.
+    """
+    line, assignee = Line.L1, ""
+    below: dict[Line, Line] = {}
+    had: dict[Line, str] = {}
+    for fact in ticket.timeline:
+        match fact:
+            case facts.Created():
+                line = Line(fact.line)
+            case facts.Taken(agent_id=agent_id):
+                assignee = agent_id
+            case facts.LineChanged():
+                had[line], line = assignee, Line(fact.to)
+                if fact.from_ < fact.to:
+                    below[line] = Line(fact.from_)
+    if ticket.line not in below:
+        raise Refused(
+            f"{ticket.key} came to {ticket.line.name} from no other line: resolve it, or escalate it",
+            reason="NO_PREVIOUS_LINE",
+            metadata={"line": ticket.line.name},
+        )
+    return below[ticket.line], had.get(below[ticket.line], "")
+
+
+def return_ticket(ticket: Ticket, line: Line, agent: Agent | None, answer: str, at: datetime) -> None:
+    """Give the ticket back to a line below with an answer; the agent has it there, or nobody.
+
+    Raises Refused TICKET_CLOSED.
+    """
+    workflow.require_running(ticket)
+    facts.record(ticket.timeline, facts.LineChanged(time=at, from_=ticket.line, to=line))
+    ticket.line = line
+    workflow.end_escalation(ticket, at, answer)
+    workflow.hand_back(ticket, agent.id if agent else "", at)
+
+
+def target_line(ticket: Ticket, step: Step, last_line: Line) -> Line:
+    """The line that an escalation goes to; the ticket's own when it stays.
+
+    Raises Refused NO_FURTHER_LINE; InvalidInput for a line that is not above.
+    """
     if step.to_line:
         return _named_line(ticket, step.to_line, last_line)
     if step.stay or (ticket.escalation and ticket.escalation.moved):

@@ -168,6 +168,8 @@ class Form:
     ask: str = ""
     urgency: str = ""
     promises: str = ""
+    checked: str = ""
+    deadline: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -180,11 +182,21 @@ class Escalation:
     reasons: list[Reason] = field(default_factory=list)
     management: bool = False
     form: Form | None = None
+    criterion: str = ""
 
     @property
     def moved(self) -> bool:
         """Whether the ticket went to another line."""
         return self.to_line != self.from_line
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedEscalation:
+    """An escalation that is over, and the answer it was returned with, if it was."""
+
+    escalation: Escalation
+    ended_time: datetime
+    answer: str = ""
 
 
 @dataclass(slots=True)
@@ -246,6 +258,9 @@ class Ticket:
     closed_time: datetime | None = None
     cycle: int = 1
     escalation: Escalation | None = None
+    finished: list[FinishedEscalation] = field(default_factory=list)
+    contacts: list[datetime] = field(default_factory=list)
+    incident: bool = False
     clocks: list[SlaClock] = field(default_factory=list)
     csat: Csat | None = None
     message_count: int = 0

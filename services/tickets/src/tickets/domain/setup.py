@@ -1,13 +1,14 @@
 """How a queue works, as one document: what it says, and what is wrong with it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tickets.domain import fields, routing, topics, workflowlint
+from tickets.domain import fields, lines, routing, topics, workflowlint
 from tickets.domain.fields import Field
 from tickets.domain.label import Label
+from tickets.domain.lines import Escalations
 from tickets.domain.model import Actor, Line, TicketType
 from tickets.domain.routing import Routing
 from tickets.domain.statuses import LINES, Status, StatusKind, Transition, Workflow
@@ -39,6 +40,7 @@ class Setup:
     fields: tuple[Field, ...] = ()
     topics: Topics = Topics()
     routing: Routing = Routing()
+    escalations: Escalations = field(default_factory=Escalations)
 
     @property
     def field_keys(self) -> tuple[str, ...]:
@@ -112,6 +114,9 @@ _FAULTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
     lambda setup: fields.definition_faults(setup.fields),
     lambda setup: topics.definition_faults(setup.topics, setup.fields),
     lambda setup: routing.definition_faults(setup.routing, setup.topics, setup.fields),
+    lambda setup: (
+        (f"escalations.{path}", text) for path, text in lines.definition_faults(setup.escalations)
+    ),
 )
 _DOUBTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
     lambda setup: workflowlint.doubts(setup.workflow),

@@ -1,15 +1,18 @@
 """The life of a ticket: one function per transition, each writing what happened into the timeline."""
 
 from collections.abc import Container, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chassis.errors import Refused
 from tickets.domain import moves
 from tickets.domain import timeline as facts
-from tickets.domain.model import Agent, Priority, Queue, Ticket
+from tickets.domain.model import Agent, FinishedEscalation, Priority, Queue, Ticket
 from tickets.domain.statuses import OPEN_KINDS, Mover, StatusKind
 
 _MAX_OBSERVERS = 50
+_MAX_FINISHED = 10
+_MAX_CONTACTS = 20
+_SAME_CONTACT = timedelta(minutes=1)
 _UNTAKEN = (StatusKind.NEW, StatusKind.ESCALATED)
 
 
@@ -88,13 +91,21 @@ def change_attributes(ticket: Ticket, names: Iterable[str], at: datetime) -> Non
     facts.record(ticket.timeline, facts.AttributesChanged(time=at, names=tuple(names)))
 
 
-def customer_wrote(ticket: Ticket, at: datetime) -> None:
-    """Count a customer's message; one that was waited for opens the ticket. Over tickets reopen first."""
-    if ticket.status_kind == StatusKind.WAITING:
+def customer_wrote(ticket: Ticket, at: datetime) -> bool:
+    """Count a customer's message; one that was waited for opens the ticket. Over tickets reopen first.
+
+    True when they came by themselves, and not a moment ago: an answer to our question is no new contact.
+    """
+    waited_for = ticket.status_kind == StatusKind.WAITING
+    if waited_for:
         moves.move(ticket, moves.forced(ticket, _running_kind(ticket)), at)
     facts.record_message(ticket.timeline, facts.CustomerMessages, at)
     ticket.from_robot = False
     ticket.message_count += 1
+    came = not waited_for and (not ticket.contacts or at - ticket.contacts[-1] >= _SAME_CONTACT)
+    if came:
+        ticket.contacts = [*ticket.contacts, at][-_MAX_CONTACTS:]
+    return came
 
 
 def staff_replied(ticket: Ticket, queue: Queue, agent_id: str, at: datetime) -> None:
@@ -103,10 +114,17 @@ def staff_replied(ticket: Ticket, queue: Queue, agent_id: str, at: datetime) -> 
     if ticket.line not in queue.public_lines:
         lines = ", ".join(line.name for line in queue.public_lines)
         raise Refused(
-            f"{ticket.line.name} does not write to customers in {queue.key}: add a note for {lines}",
+            f"{ticket.line.name} does not write to customers in {queue.key}: return the ticket with your "
+            f"answer to {lines}, or add a note for them",
             reason="LINE_MAY_NOT_REPLY",
-            metadata={"line": ticket.line.name, "public_lines": lines},
+            metadata={"line": ticket.line.name, "public_lines": lines, "remedy": "ReturnTicket"},
         )
+    replied(ticket, agent_id, at)
+
+
+def replied(ticket: Ticket, agent_id: str, at: datetime) -> None:
+    """Count a person's letter, whoever's line wrote it. Raises Refused TICKET_CLOSED."""
+    require_not_closed(ticket)
     facts.record_message(ticket.timeline, facts.StaffReplies, at, agent_id)
     ticket.message_count += 1
 
@@ -132,6 +150,8 @@ def close(ticket: Ticket, at: datetime, *, confirmed: bool, by: Mover | None = N
     moves.move(ticket, moves.choose(ticket, StatusKind.CLOSED, by), at)
     facts.record(ticket.timeline, facts.Closed(time=at, confirmed=confirmed))
     ticket.closed_time = at
+    if confirmed:
+        ticket.contacts = []
 
 
 def reopen(ticket: Ticket, at: datetime, by: Mover | None = None) -> None:
@@ -188,10 +208,20 @@ def give_back(ticket: Ticket, at: datetime) -> None:
     _give(ticket, "", at)
 
 
-def end_escalation(ticket: Ticket, at: datetime) -> None:
+def hand_back(ticket: Ticket, agent_id: str, at: datetime) -> None:
+    """Give it to who had it before, or to nobody; who has it now follows it."""
+    if ticket.assignee != agent_id:
+        observe(ticket, *filter(None, [ticket.assignee]))
+        _give(ticket, agent_id, at)
+    moves.move(ticket, moves.forced(ticket, _running_kind(ticket)), at)
+
+
+def end_escalation(ticket: Ticket, at: datetime, answer: str = "") -> None:
     """The line that has the ticket now keeps it."""
     if ticket.escalation:
         facts.record(ticket.timeline, facts.EscalationEnded(time=at, line=ticket.line))
+        over = FinishedEscalation(ticket.escalation, at, answer)
+        ticket.finished = [*ticket.finished, over][-_MAX_FINISHED:]
         ticket.escalation = None
 
 

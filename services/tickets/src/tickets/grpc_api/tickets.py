@@ -297,4 +297,6 @@ def _step(request: pb.EscalateTicketRequest) -> Step:
         to_line=Line(request.to_line) if request.to_line else None,
         management=request.management,
         form=convert.from_form(request.form),
+        stay=request.stay,
+        criterion=request.criterion,
     )

@@ -10,6 +10,7 @@ from tickets.domain import attributes, workflow
 from tickets.domain.attributes import Change
 from tickets.domain.fields import User, Value
 from tickets.domain.model import Ticket
+from tickets.handlers import escalation
 from tickets.handlers.change import Caller, Target, acting, locked, publish
 from tickets.handlers.routing import hand_to_owner
 from tickets.handlers.setup import setup_of
@@ -35,6 +36,7 @@ async def update_ticket(tx: Tx, caller: Caller, target: Target, change: Change) 
     publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=changed))
     if "component" in changed:
         await hand_to_owner(tx, ticket, setup)
+    await escalation.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), changed)
     await store.save_ticket(tx, ticket)
     return ticket
 

@@ -10,6 +10,7 @@ from tickets.convert import tickets as convert
 from tickets.domain import rules, workflow
 from tickets.domain.model import Agent, Customer, Queue, Ticket, Tier
 from tickets.domain.opening import Opening
+from tickets.handlers import escalation
 from tickets.handlers.change import Caller, acting, publish
 from tickets.handlers.opening import open_ticket
 from tickets.store import desk as store
@@ -49,6 +50,8 @@ async def update_customer(tx: Tx, caller: Caller, customer_id: str, change: Cust
         ticket.customer = customer
         workflow.change_attributes(ticket, ["tier"], tx.now)
         publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["tier"]))
+        queue = await store.load_queue(tx, ticket.queue)
+        await escalation.after_change(tx, ticket, queue, ["tier"])
         await tickets_store.save_ticket(tx, ticket)
     return customer
 

@@ -1,41 +1,153 @@
 """Escalations: asked for by people, or raised by rules in the unit of work that saw the reason."""
 
+from collections.abc import Container, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from chassis.db import Tx
+from chassis.errors import InvalidInput, Violation
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.convert import values
-from tickets.domain import escalation
-from tickets.domain.escalation import Step
-from tickets.domain.model import Actor, Ticket
-from tickets.handlers.change import Caller, Target, locked, moving, publish
+from tickets.domain import escalation, lines, workflow
+from tickets.domain.escalation import ReturnReason, Step
+from tickets.domain.lines import Goes
+from tickets.domain.model import Actor, ActorKind, Queue, Reason, Ticket
+from tickets.handlers.change import Caller, Target, acting, locked, moving, publish, write_note
+from tickets.handlers.setup import setup_of
 from tickets.store import desk
 from tickets.store import tickets as store
 
+_RULE = Actor(ActorKind.ROBOT, "escalation")
+_RETURNED = {"ru": "Возвращено с {line}: {answer}", "en": "Returned by {line}: {answer}"}
+_CAME_AGAIN = {
+    "ru": "обращений по той же проблеме: {count}",
+    "en": "contacts on one problem: {count}",
+}
+
 
 async def escalate(tx: Tx, caller: Caller, target: Target, step: Step) -> Ticket:
-    """The ticket goes to the next line, or its open escalation gets one more reason."""
+    """The ticket goes to the next line with its form, or its open escalation gets one more reason."""
+    _check(step)
     actor, mover = await moving(tx, caller)
     ticket = await locked(tx, target)
-    step = replace(step, mover=mover)
-    if await raise_escalation(tx, ticket, actor, step, note=step.form.ask if step.form else ""):
-        await store.save_ticket(tx, ticket)
+    queue = await desk.load_queue(tx, ticket.queue)
+    step = await _completed(tx, ticket, queue, replace(step, mover=mover))
+    if not raise_escalation(tx, ticket, queue, actor, step):
+        return ticket
+    if step.form:
+        await write_note(tx, ticket, actor, lines.form_text(step.form, ticket.line, ticket.language))
+    await store.save_ticket(tx, ticket)
     return ticket
 
 
-async def raise_escalation(tx: Tx, ticket: Ticket, actor: Actor, step: Step, note: str = "") -> bool:
+async def return_ticket(tx: Tx, caller: Caller, target: Target, reason: ReturnReason, answer: str) -> Ticket:
+    """The ticket goes back to the line before, to who had it there, with an answer (MP-15)."""
+    actor = await acting(tx, caller)
+    ticket = await locked(tx, target)
+    workflow.require_running(ticket)
+    from_line = ticket.line
+    line, assignee = escalation.previous(ticket)
+    agent = await desk.find_agent(tx, assignee) if assignee else None
+    if agent and not (agent.works_on(line) and ticket.queue in (agent.queues or [ticket.queue])):
+        agent = None
+    escalation.return_ticket(ticket, line, agent, answer, tx.now)
+    event = events.TicketReturned(
+        actor=convert.to_actor(actor),
+        from_line=values.number(from_line),
+        reason=values.number(reason),
+        note=answer,
+    )
+    publish(tx, ticket, event)
+    text = _RETURNED.get(ticket.language, _RETURNED["en"]).format(line=from_line.name, answer=answer)
+    await write_note(tx, ticket, actor, text)
+    await store.save_ticket(tx, ticket)
+    return ticket
+
+
+def raise_escalation(tx: Tx, ticket: Ticket, queue: Queue, actor: Actor, step: Step) -> bool:
     """Escalate a locked ticket and tell the others; the caller saves it when this is True."""
-    queue, from_line = await desk.load_queue(tx, ticket.queue), ticket.line
+    from_line = ticket.line
     started = escalation.escalate(ticket, step, queue.last_line, tx.now)
     if started is None:
         return False
     event = events.TicketEscalated(
-        actor=convert.to_actor(actor), reason=values.number(step.reason), started=started, note=note
+        actor=convert.to_actor(actor),
+        reason=values.number(step.reason),
+        started=started,
+        note=step.note or (step.form.ask if step.form else ""),
     )
     publish(tx, ticket, event)
     if started:
         labels = from_line.name, ticket.line.name, step.reason.name
         tx.after_commit(lambda: metrics.ESCALATIONS.labels(*labels).inc())
     return True
+
+
+async def after_message(tx: Tx, ticket: Ticket, queue: Queue, text: str) -> None:
+    """Raise what a customer's words are a reason for (CA-21); the caller saves the ticket."""
+    rules = (await setup_of(tx, queue.setup_id)).escalations
+    for match in rules.matcher.matches(text):
+        note = f"{match.rule.key}: {match.words}"
+        _automatic(tx, ticket, queue, Goes(match.rule.target), Step(Reason.KEYWORD, note=note))
+
+
+async def after_contact(
+    tx: Tx, ticket: Ticket, queue: Queue, earlier: Sequence[tuple[str, list[datetime]]]
+) -> None:
+    """Raise that a customer comes again and again about one thing (CA-21); the caller saves the ticket.
+
+    `earlier` are subjects of their other tickets and the contacts on each.
+    """
+    rule = (await setup_of(tx, queue.setup_id)).escalations.contacts
+    times = lines.contact_times(ticket, earlier)
+    if lines.is_repeated(times, rule):
+        note = _CAME_AGAIN.get(ticket.language, _CAME_AGAIN["en"]).format(count=lines.contacts(times, rule))
+        _automatic(tx, ticket, queue, rule.goes, Step(Reason.THIRD_CONTACT, note=note))
+
+
+async def after_change(tx: Tx, ticket: Ticket, queue: Queue, changed: Container[str]) -> None:
+    """Raise what a change of these attributes is a reason for (CA-20); the caller saves the ticket."""
+    if workflow.is_over(ticket):
+        return
+    rules = (await setup_of(tx, queue.setup_id)).escalations
+    if ("priority" in changed or "tier" in changed) and lines.is_vip_critical(ticket):
+        _automatic(tx, ticket, queue, rules.vip_critical, Step(Reason.VIP_CRITICAL))
+    rule = rules.compensation
+    if rule and f"fields.{rule.field}" in changed and lines.is_too_much(ticket, rule):
+        _automatic(tx, ticket, queue, rule.goes, Step(Reason.COMPENSATION))
+
+
+async def require_unguarded(tx: Tx, ticket: Ticket, verb: str, *, reply: bool = False) -> None:
+    """Raise Refused (LINE_GUARDED) for what the ticket's line must leave to the next one (CA-02)."""
+    rules = (await setup_of(tx, ticket.setup_id)).escalations
+    rules.require_unguarded(ticket, verb, reply=reply)
+
+
+async def after_score(tx: Tx, follow_up: Ticket, score: int) -> None:
+    """Raise a low score on the ticket that follows it up, and save that (CA-21)."""
+    queue = await desk.load_queue(tx, follow_up.queue)
+    rule = (await setup_of(tx, queue.setup_id)).escalations.low_score
+    if score < rule.below and _automatic(tx, follow_up, queue, rule.goes, Step(Reason.LOW_SCORE)):
+        await store.save_ticket(tx, follow_up)
+
+
+def _automatic(tx: Tx, ticket: Ticket, queue: Queue, goes: Goes, step: Step) -> bool:
+    told = lines.automatic(step, goes, ticket, queue)
+    return told is not None and raise_escalation(tx, ticket, queue, _RULE, told)
+
+
+def _check(step: Step) -> None:
+    if step.stay and (not step.management or step.to_line):
+        text = "stay tells management and no line: it needs management, and no to_line"
+        raise InvalidInput(text, violations=[Violation("stay", text)])
+
+
+async def _completed(tx: Tx, ticket: Ticket, queue: Queue, step: Step) -> Step:
+    """What the queue's setup wants of people who hand a ticket on; nothing of those who tell management."""
+    workflow.require_running(ticket)
+    if escalation.target_line(ticket, step, queue.last_line) == ticket.line:
+        return replace(step, criterion="")
+    rules = (await setup_of(tx, queue.setup_id)).escalations
+    return lines.complete(step, rules.hand_over(ticket.line), tx.now)

@@ -13,6 +13,7 @@ from tickets.domain import rules, workflow
 from tickets.domain.model import Actor, ActorKind, Conversation, Message, Priority, Queue, Ticket, Visibility
 from tickets.domain.opening import Opening
 from tickets.domain.rules import AuthorKind, Inbound
+from tickets.handlers import escalation
 from tickets.handlers.change import keep_note, publish, write_note
 from tickets.handlers.desk import put_queue
 from tickets.handlers.opening import open_ticket
@@ -140,10 +141,15 @@ async def _append(tx: Tx, ticket: Ticket, inbound: Inbound) -> None:
     if workflow.is_over(ticket):
         workflow.reopen(ticket, inbound.received_time)
         publish_reopened(tx, ticket, message.author)
-    workflow.customer_wrote(ticket, inbound.received_time)
+    came = workflow.customer_wrote(ticket, inbound.received_time)
     await _note_conversation(tx, ticket, inbound)
     await messages.add_message(tx, message)
     publish(tx, ticket, events.CustomerReplied(actor=actor, message=convert.event_message(message)))
+    queue = await desk.load_queue(tx, ticket.queue)
+    await escalation.after_message(tx, ticket, queue, inbound.text)
+    if came:
+        earlier = await store.earlier_contacts(tx, ticket, inbound.received_time)
+        await escalation.after_contact(tx, ticket, queue, earlier)
 
 
 async def _note_conversation(tx: Tx, ticket: Ticket, inbound: Inbound) -> None:

@@ -29,6 +29,7 @@ from tickets.domain.model import (
 from tickets.domain.opening import Opening, check_filled, complete, understand
 from tickets.domain.routing import first_line
 from tickets.domain.setup import Setup
+from tickets.handlers import escalation
 from tickets.handlers.attributes import unknown_users
 from tickets.handlers.change import publish, write_note
 from tickets.handlers.routing import assign_new
@@ -50,14 +51,15 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     The actor is the writer unless somebody else opens it. Raises NotFound (QUEUE_NOT_FOUND), InvalidInput
     where somebody asks for a ticket that the setup of the queue does not allow.
     """
-    queue, number, customer = await desk.admit(tx, opening.queue, opening.sender, _newcomer(opening))
+    admission = await desk.admit(tx, opening.queue, opening.sender, _newcomer(opening))
+    queue, customer = admission.queue, admission.customer
     setup = await setup_of(tx, queue.setup_id)
     opening, left = await _understood(tx, opening, setup, customer)
     opening = complete(opening, setup)
     if opening.customer_number and opening.customer_number not in customer.numbers:
         customer.numbers.append(opening.customer_number)
         await desk.add_number(tx, customer.id, opening.customer_number)
-    ticket = _ticket(opening, queue, number, customer)
+    ticket = _ticket(opening, queue, admission.number, customer)
     ticket.workflow = setup.workflow
     ticket.line = first_line(ticket, setup.routing, setup.topics, queue)
     if opening.asked:
@@ -76,6 +78,7 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     publish(tx, ticket, event)
     if not opening.by_robot:
         await assign_new(tx, ticket, setup)
+    await _escalate(tx, ticket, opening, admission)
     await store.create_ticket(tx, ticket, message)
     if left:
         await write_note(tx, ticket, _DESK, _words(left, setup, ticket.language))
@@ -84,6 +87,17 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     labels = ticket.line.name, ticket.priority.name, channel
     tx.after_commit(lambda: metrics.CREATED.labels(*labels).inc())
     return ticket
+
+
+async def _escalate(tx: Tx, ticket: Ticket, opening: Opening, admission: desk.Admission) -> None:
+    """What the first message is a reason for, before the ticket is stored: no statement more."""
+    queue = admission.queue
+    if not opening.by_robot and opening.answered:
+        await escalation.after_message(tx, ticket, queue, f"{opening.subject}\n{opening.text}")
+        await escalation.after_contact(tx, ticket, queue, admission.earlier)
+    await escalation.after_change(
+        tx, ticket, queue, ["priority", *(f"fields.{key}" for key in ticket.fields)]
+    )
 
 
 async def _understood(

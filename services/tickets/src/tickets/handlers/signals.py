@@ -1,5 +1,6 @@
 """What clocks and surveys say of tickets, and the escalations that follow from it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 from uuid import NAMESPACE_URL, uuid5
@@ -29,10 +30,10 @@ from tickets.domain.model import (
     TicketType,
 )
 from tickets.domain.opening import Opening
+from tickets.handlers import escalation
 from tickets.handlers.change import publish, write_note
-from tickets.handlers.escalation import raise_escalation
 from tickets.handlers.opening import open_ticket
-from tickets.store import clocks
+from tickets.store import clocks, desk
 from tickets.store import tickets as store
 
 _CLOCK = Actor(ActorKind.SERVICE, "sla-clock")
@@ -104,7 +105,8 @@ async def mark_reached(tx: Tx, event: sla.MarkReached) -> None:
     # A breach alone tells the lead; it joins an escalation but does not begin one.
     if step.reason == Reason.SLA_BREACH and ticket.escalation is None:
         return
-    if await raise_escalation(tx, ticket, _CLOCK, step, note=f"{event.clock} {event.mark.name}"):
+    step = replace(step, note=f"{event.clock} {event.mark.name}")
+    if escalation.raise_escalation(tx, ticket, await desk.load_queue(tx, ticket.queue), _CLOCK, step):
         await store.save_ticket(tx, ticket)
 
 
@@ -195,7 +197,7 @@ async def _follow_up(tx: Tx, rated: Ticket, answer: survey_pb2.Survey) -> None:
         origin="survey",
         answered=False,
     )
-    await open_ticket(tx, opening, _SURVEY)
+    await escalation.after_score(tx, await open_ticket(tx, opening, _SURVEY), answer.score)
 
 
 def _asked(rated: Ticket) -> Contact:

@@ -8,8 +8,10 @@ from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.domain import workflow
+from tickets.domain.incident import Kind
 from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket, Visibility
 from tickets.domain.statuses import Mover
+from tickets.handlers import escalation, incident
 from tickets.handlers.change import (
     Caller,
     Target,
@@ -57,7 +59,9 @@ async def reply(tx: Tx, caller: Caller, target: Target, text: str, status: str) 
     agent = await acting_agent(tx, caller)
     actor = by_agent(agent)
     ticket = await locked(tx, target)
+    await escalation.require_unguarded(tx, ticket, "answer", reply=True)
     message = await _send(tx, ticket, actor, text)
+    await incident.follow(tx, ticket, Kind.REPLY, actor, message.id)
     if status and status != ticket.status:
         _change_status(tx, ticket, actor, status, mover(caller, agent))
     await store.save_ticket(tx, ticket)
@@ -89,6 +93,9 @@ async def prioritize(tx: Tx, caller: Caller, target: Target, priority: Priority)
     ticket = await locked(tx, target)
     if workflow.prioritize(ticket, priority, tx.now):
         publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["priority"]))
+        queue = await desk.load_queue(tx, ticket.queue)
+        await escalation.after_change(tx, ticket, queue, ["priority"])
+        await incident.follow(tx, ticket, Kind.PRIORITY, actor)
         await store.save_ticket(tx, ticket)
     return ticket
 
@@ -97,10 +104,13 @@ async def resolve(tx: Tx, caller: Caller, target: Target, text: str) -> Ticket:
     """Solved, with a last letter where there is one."""
     agent = await acting_agent(tx, caller)
     ticket = await locked(tx, target)
+    await escalation.require_unguarded(tx, ticket, "resolve")
     if text and not workflow.is_over(ticket):
-        await _send(tx, ticket, by_agent(agent), text)
+        message = await _send(tx, ticket, by_agent(agent), text)
+        await incident.follow(tx, ticket, Kind.REPLY, by_agent(agent), message.id)
     workflow.resolve(ticket, agent.id, tx.now, mover(caller, agent))
     publish(tx, ticket, events.TicketResolved(actor=convert.to_actor(by_agent(agent))))
+    await incident.follow(tx, ticket, Kind.RESOLVE, by_agent(agent))
     await store.save_ticket(tx, ticket)
     return ticket
 

@@ -7,7 +7,17 @@ from typing import Any
 
 from tickets.domain import timeline
 from tickets.domain.fields import User, Value
-from tickets.domain.model import Attachment, Conversation, Csat, Escalation, Form, Line, Reason, Ticket
+from tickets.domain.model import (
+    Attachment,
+    Conversation,
+    Csat,
+    Escalation,
+    FinishedEscalation,
+    Form,
+    Line,
+    Reason,
+    Ticket,
+)
 
 Json = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +39,10 @@ def to_body(ticket: Ticket) -> Json:
     parts: Json = {
         "observers": ticket.observers,
         "conversations": [asdict(each) for each in ticket.conversations],
-        "escalation": _from_escalation(ticket.escalation),
+        "escalation": _from_escalation(ticket.escalation) if ticket.escalation else None,
+        "finished": [_from_finished(each) for each in ticket.finished],
+        "contacts": [micros(each) for each in ticket.contacts],
+        "incident": ticket.incident,
         "csat": _from_csat(ticket.csat),
         "timeline": [_from_fact(each) for each in ticket.timeline],
         "from_robot": ticket.from_robot,
@@ -44,6 +57,9 @@ def from_body(body: Mapping[str, Any]) -> Json:
         "observers": body.get("observers", []),
         "conversations": [Conversation(**each) for each in body.get("conversations", [])],
         "escalation": _to_escalation(escalation) if escalation else None,
+        "finished": [_to_finished(each) for each in body.get("finished", [])],
+        "contacts": [instant(each) for each in body.get("contacts", [])],
+        "incident": body.get("incident", False),
         "csat": Csat(**{**csat, "answered_time": instant(csat["answered_time"])}) if csat else None,
         "timeline": [_to_fact(each) for each in body.get("timeline", [])],
         "from_robot": body.get("from_robot", False),
@@ -114,10 +130,11 @@ def _to_fact(row: Json) -> timeline.Fact:
     return timeline.KINDS[row["kind"]](**values)
 
 
-def _from_escalation(escalation: Escalation | None) -> Json | None:
-    if escalation is None:
-        return None
-    return {**asdict(escalation), "started_time": micros(escalation.started_time)}
+def _from_escalation(escalation: Escalation) -> Json:
+    row = {**asdict(escalation), "started_time": micros(escalation.started_time)}
+    if escalation.form and escalation.form.deadline:
+        row["form"]["deadline"] = micros(escalation.form.deadline)
+    return row
 
 
 def _to_escalation(value: Json) -> Escalation:
@@ -127,8 +144,27 @@ def _to_escalation(value: Json) -> Escalation:
         to_line=Line(value["to_line"]),
         reasons=[Reason(each) for each in value["reasons"]],
         management=value["management"],
-        form=Form(**value["form"]) if value["form"] else None,
+        form=_to_form(value["form"]) if value["form"] else None,
+        criterion=value.get("criterion", ""),
     )
+
+
+def _to_form(value: Json) -> Form:
+    deadline = value.get("deadline")
+    return Form(**{**value, "deadline": instant(deadline) if deadline else None})
+
+
+def _from_finished(over: FinishedEscalation) -> Json:
+    return {
+        "escalation": _from_escalation(over.escalation),
+        "ended_time": micros(over.ended_time),
+        "answer": over.answer,
+    }
+
+
+def _to_finished(value: Json) -> FinishedEscalation:
+    escalation = _to_escalation(value["escalation"])
+    return FinishedEscalation(escalation, instant(value["ended_time"]), value["answer"])
 
 
 def _from_csat(csat: Csat | None) -> Json | None:

@@ -1,5 +1,7 @@
 """Queues, agents and customers."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +13,8 @@ from chassis.errors import InvalidInput, NotFound, Violation
 from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue
 from tickets.domain.statuses import OPEN_KINDS
 from tickets.store import tables
-from tickets.store.tickets import CONTACTS, to_customer
+from tickets.store.body import instant
+from tickets.store.tickets import CONTACTS, EARLIER, to_customer
 
 _MAX_NUMBERS = 100
 _OF_SETUP = ("setup_id", "setup_version", "confirmation_seconds")
@@ -65,15 +68,30 @@ _ADMIT = sa.text(
             as addresses,
         (select jsonb_agg(jsonb_build_array(o.channel, o.address)) from contact o
             where o.customer_id = owner.id) as contacts,
+        (select jsonb_agg(jsonb_build_array(before.subject, before.body -> 'contacts')) from (
+            select subject, body from ticket t
+            where t.customer_id = owner.id and t.queue = queue.key and t.created_time >= :since
+            order by t.created_time desc limit 10
+        ) before) as earlier,
         case when queue.key is not null
             then nextval(cast('ticket_number_' || lower(queue.key) as regclass)) end as number
     from fresh left join queue on queue.key = :queue
         left join owner on true left join customer on customer.id = owner.id
     """
-).columns(customer=JSONB, contacts=JSONB, customer_id=sa.Uuid(as_uuid=False))
+).columns(customer=JSONB, contacts=JSONB, earlier=JSONB, customer_id=sa.Uuid(as_uuid=False))
 
 
-async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> tuple[Queue, int, Customer]:
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a new ticket needs: its queue and number, the customer, their contacts on earlier tickets."""
+
+    queue: Queue
+    number: int
+    customer: Customer
+    earlier: list[tuple[str, list[datetime]]]
+
+
+async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> Admission:
     """The queue, the number of its next ticket, and the customer behind a contact; the call is claimed.
 
     Without one the `newcomer` becomes it. Raises NotFound (QUEUE_NOT_FOUND), Repeated.
@@ -92,6 +110,7 @@ async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> tupl
         "language": newcomer.language,
         "numbers": newcomer.numbers,
         "now": newcomer.created_time,
+        "since": newcomer.created_time - EARLIER,
     }
     row = (await tx.execute(_ADMIT, values)).one_or_none()
     if row is None:
@@ -104,7 +123,8 @@ async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> tupl
         found = await load_customer(tx, row.customer_id)
     else:
         found = _from_json(row.customer, row.contacts, newcomer)
-    return to_queue(row), row.number, found
+    earlier = [(subject, [instant(each) for each in times or []]) for subject, times in row.earlier or []]
+    return Admission(to_queue(row), row.number, found, earlier)
 
 
 async def queue_of_account(tx: Tx, account: str, default: str) -> str | None:
@@ -150,14 +170,20 @@ async def put_queue(tx: Tx, queue: Queue) -> Queue:
     return queue
 
 
-async def load_agent(tx: Tx, agent_id: str) -> Agent:
-    """One active agent. Raises NotFound (AGENT_NOT_FOUND)."""
+async def find_agent(tx: Tx, agent_id: str) -> Agent | None:
+    """One agent, unless they are unknown or left."""
     found = await tx.execute(sa.select(_a).where(_a.c.id == agent_id, _a.c.active))
     row = found.mappings().one_or_none()
-    if row is None:
+    return to_agent(row) if row else None
+
+
+async def load_agent(tx: Tx, agent_id: str) -> Agent:
+    """One active agent. Raises NotFound (AGENT_NOT_FOUND)."""
+    agent = await find_agent(tx, agent_id)
+    if agent is None:
         text = f"no active agent {agent_id}: add them with PutAgent"
         raise NotFound(text, reason="AGENT_NOT_FOUND", metadata={"agent": agent_id})
-    return to_agent(row)
+    return agent
 
 
 async def leads_of(tx: Tx, queue: str, line: Line) -> list[str]:

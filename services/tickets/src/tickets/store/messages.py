@@ -23,6 +23,11 @@ async def has_message(tx: Tx, message_id: str) -> bool:
     return bool((await tx.execute(sa.select(sa.exists().where(_m.c.id == message_id)))).scalar())
 
 
+async def load_message(tx: Tx, message_id: str) -> Message:
+    """One message that is known to be there."""
+    return to_message((await tx.execute(sa.select(_m).where(_m.c.id == message_id))).mappings().one())
+
+
 async def missing(tx: Tx, message_ids: list[str]) -> list[str]:
     """Those of the messages that are not here."""
     if not message_ids:

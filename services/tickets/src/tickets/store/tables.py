@@ -257,3 +257,47 @@ saved_filter = sa.Table(
     sa.Index("saved_filter_queue", "queue", postgresql_where=sa.text("queue <> ''")),
 )
 """Queries with a name; those with a queue are seen by everybody who works in it."""
+
+incident = sa.Table(
+    "incident",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), primary_key=True),
+    sa.Column("queue", sa.ForeignKey("queue.key"), nullable=False),
+    sa.Column("state", sa.SmallInteger, nullable=False),
+    _text("topic"),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Index("incident_created", "created_time", "ticket_id"),
+)
+"""Mass incidents by their parents."""
+
+incident_child = sa.Table(
+    "incident_child",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), primary_key=True),
+    sa.Column("incident_id", sa.ForeignKey("incident.ticket_id"), nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("follows", sa.Boolean, nullable=False),
+    sa.Index("incident_child_position", "incident_id", "follows", "position"),
+)
+"""Tickets that follow a parent, and those that only seem to belong to it. Positions come from the sequence
+`incident_position`: a task is done to those that followed when it was asked for, wherever it stopped."""
+
+incident_task = sa.Table(
+    "incident_task",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("incident_id", sa.ForeignKey("incident.ticket_id"), nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("actor", JSONB, nullable=False),
+    _text("message_id"),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("last_position", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("done", sa.Integer, nullable=False),
+    sa.Column("failures", JSONB, nullable=False),
+    sa.Column("finished_time", _TIME),
+    sa.Index("incident_task_incident", "incident_id", "id"),
+    sa.Index("incident_task_left", "id", postgresql_where=sa.text("finished_time is null")),
+)
+"""What is done to the children; ids are in the order in which it was asked for."""

@@ -28,6 +28,9 @@ from tickets.store import body, setup, tables, texts
 from tickets.store.messages import message_row
 
 _KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+EARLIER = timedelta(days=30)
+"""Contacts on older tickets are not counted."""
 _CUSTOMER = "customer_"
 _t, _c = tables.ticket, tables.customer
 _KEPT = ("due_time",)
@@ -182,6 +185,32 @@ async def keys_of(tx: Tx, conversation_ids: Sequence[str]) -> list[str]:
         .limit(10)
     )
     return [f"{row.queue}-{row.number}" for row in await tx.execute(query)]
+
+
+async def earlier_contacts(tx: Tx, ticket: Ticket, at: datetime) -> list[tuple[str, list[datetime]]]:
+    """Subjects of the customer's other new tickets of the queue, with the contacts on each; at most 10."""
+    query = (
+        sa.select(_t.c.subject, _t.c.body["contacts"].label("contacts"))
+        .where(_t.c.customer_id == ticket.customer.id, _t.c.queue == ticket.queue, _t.c.id != ticket.id)
+        .where(_t.c.created_time >= at - EARLIER)
+        .order_by(_t.c.created_time.desc())
+        .limit(10)
+    )
+    rows = await tx.execute(query)
+    return [(row.subject, [body.instant(each) for each in row.contacts or []]) for row in rows]
+
+
+async def ids_of(tx: Tx, references: Sequence[str]) -> dict[str, str]:
+    """Ids of the tickets that these ids or keys name; what names none is left out."""
+    keys = {each: (key[1].upper(), int(key[2])) for each in references if (key := _KEY.fullmatch(each))}
+    uuids = {each: each.lower() for each in references if each not in keys and _UUID.fullmatch(each)}
+    wanted = sa.or_(
+        sa.tuple_(_t.c.queue, _t.c.number).in_(list(keys.values())), _t.c.id.in_(list(uuids.values()))
+    )
+    rows = (await tx.execute(sa.select(_t.c.id, _t.c.queue, _t.c.number).where(wanted))).all()
+    found = {(row.queue, row.number): row.id for row in rows} | {row.id: row.id for row in rows}
+    named: dict[str, Any] = {**keys, **uuids}
+    return {each: found[place] for each, place in named.items() if place in found}
 
 
 async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:

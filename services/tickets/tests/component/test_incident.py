@@ -1,0 +1,217 @@
+"""Mass incidents over RPCs and events: many tickets answered as one."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from chassis.testing import eventually
+from services.tickets.tests.builders import Desk, a_contact, furnish, kinds
+from services.tickets.tests.conftest import Start
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.tickets.v1 import events_pb2, incident_pb2, ticket_pb2
+from tickets.handlers import incident
+
+BAD, STATE, MISSING = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.NOT_FOUND,
+)
+QUICK = {"incident_poll_seconds": 0.05, "burst_poll_seconds": 0.1, "incident_batch": 7}
+
+
+@pytest.fixture
+async def quick(start: Start) -> Desk:
+    desk = await start(**QUICK)
+    await furnish(desk)
+    return desk
+
+
+async def create_many(desk: Desk, count: int, subject: str = "Site is down") -> list[ticket_pb2.Ticket]:
+    calls = (
+        desk.create(subject=subject, contact=a_contact(f"{subject[:4]}{number}@client.example".lower()))
+        for number in range(count)
+    )
+    return list(await asyncio.gather(*calls))
+
+
+async def settled(desk: Desk, parent: str) -> incident_pb2.Incident:
+    """The incident once all its tasks are finished."""
+
+    async def done() -> incident_pb2.Incident | None:
+        found: incident_pb2.Incident = (await desk.call("GetIncident", ticket=parent)).incident
+        return found if all(each.HasField("finished_time") for each in found.tasks) else None
+
+    found = await eventually(done, timeout=30)
+    assert found is not None
+    return found
+
+
+async def test_fifty_requests_of_one_minute_are_handled_with_one_reply(quick: Desk) -> None:
+    """KT-16: proposed by the desk, confirmed, answered and solved by one person."""
+    desk = quick
+    tickets = await create_many(desk, 50)
+    proposed = await desk.watch.next(events_pb2.IncidentProposed, timeout=30)
+    parent = proposed.ticket.id
+    assert proposed.topic.startswith("words:")
+
+    async def all_suggested() -> bool:
+        return bool((await desk.call("GetIncident", ticket=parent)).incident.suggested_count == 49)
+
+    await eventually(all_suggested, timeout=30)
+    made = await desk.call("CreateIncident", ticket=parent, suggested=True)
+    assert (made.ticket.incident, made.incident.child_count) == (True, 49)
+    await desk.call("PrioritizeTicket", ticket=parent, priority=common.PRIORITY_CRITICAL)
+    await desk.call("ReplyToTicket", ticket=parent, text="We know, it is being mended.")
+    await desk.call("ResolveTicket", ticket=parent, text="It works again.")
+    found = await settled(desk, parent)
+    assert [(each.kind, each.done, each.total, len(each.failures)) for each in found.tasks] == [
+        (incident_pb2.IncidentTask.KIND_RESOLVE, 49, 49, 0),
+        (incident_pb2.IncidentTask.KIND_REPLY, 49, 49, 0),
+        (incident_pb2.IncidentTask.KIND_REPLY, 49, 49, 0),
+        (incident_pb2.IncidentTask.KIND_PRIORITY, 49, 49, 0),
+        (incident_pb2.IncidentTask.KIND_JOIN, 49, 49, 0),
+    ]
+    for ticket in tickets:
+        now = await desk.ticket(ticket.id)
+        assert (now.status, now.priority, now.assignee) == ("resolved", common.PRIORITY_CRITICAL, "anna")
+        assert now.parent_ticket_id == ("" if ticket.id == parent else parent)
+        facts = [each for each in kinds(now) if each in ("priority_changed", "staff_replies", "resolved")]
+        assert facts == ["priority_changed", "staff_replies", "resolved"]
+    replies = desk.watch.of(events_pb2.TicketReplied)
+    letters = [(each.message.address, each.message.text) for each in replies]
+    assert len(letters) == len(set(letters)) == 100
+    assert {address for address, _ in letters} == {each.customer.contacts[0].address for each in tickets}
+
+
+async def test_what_came_later_is_suggested_and_gets_no_old_letter(quick: Desk) -> None:
+    """KT-16."""
+    desk = quick
+    await create_many(desk, 10)
+    parent = (await desk.watch.next(events_pb2.IncidentProposed, timeout=30)).ticket.id
+    await desk.call("CreateIncident", ticket=parent, suggested=True)
+    await desk.call("ReplyToTicket", ticket=parent, text="We know.")
+    late = await desk.create(subject="Is the site down?", contact=a_contact("late@client.example"))
+
+    async def suggested() -> list[str]:
+        answer = await desk.call("ListIncidentTickets", ticket=parent, suggested=True)
+        return [each.id for each in answer.tickets]
+
+    await eventually(suggested, timeout=30)
+    assert await suggested() == [late.id]
+    await desk.call("AddToIncident", ticket=parent, suggested=True)
+    await settled(desk, parent)
+    now = await desk.ticket(late.id)
+    assert (now.parent_ticket_id, "staff_replies" in kinds(now)) == (parent, False)
+    await desk.call("ReplyToTicket", ticket=parent, text="Mended.")
+    await settled(desk, parent)
+    assert "staff_replies" in kinds(await desk.ticket(late.id))
+    listed = (await desk.call("ListIncidents", queue="SUP")).incidents
+    assert [(each.ticket_id, each.child_count) for each in listed] == [(parent, 10)]
+
+
+async def test_a_dismissed_topic_is_not_proposed_again(quick: Desk) -> None:
+    desk = quick
+    await create_many(desk, 10)
+    parent = (await desk.watch.next(events_pb2.IncidentProposed, timeout=30)).ticket
+    answer = await desk.call("DismissIncident", ticket=parent.id)
+    assert answer.incident.state == incident_pb2.Incident.STATE_DISMISSED
+    assert (await desk.call("ListIncidents")).incidents == []
+    await create_many(desk, 10, "down site again")
+
+    async def swallowed() -> bool:
+        return bool((await desk.call("GetIncident", ticket=parent.id)).incident.suggested_count == 19)
+
+    await eventually(swallowed, timeout=30)
+    assert len(desk.watch.of(events_pb2.IncidentProposed)) == 1
+    refusal = await desk.refusal("DismissIncident", ticket=parent.id)
+    assert (refusal.code, refusal.reason) == (STATE, "NO_INCIDENT")
+
+
+async def test_children_that_cannot_follow_are_listed_and_hold_nobody_up(quick: Desk) -> None:
+    """KT-16: partial failure is told with its reason."""
+    desk = quick
+    parent, closed, plain, gone = [await desk.create(subject=name) for name in "abcd"]
+    children = [closed.key, plain.id, gone.id]
+    await desk.call("CreateIncident", ticket=parent.id, children=children)
+    await settled(desk, parent.id)
+    await desk.call("ResolveTicket", ticket=closed.id)
+    await desk.call("CloseTicket", ticket=closed.id)
+    left = await desk.call("RemoveFromIncident", ticket=parent.id, children=[gone.key])
+    assert left.incident.child_count == 2
+    assert (await desk.ticket(gone.id)).parent_ticket_id == ""
+    await desk.call("ReplyToTicket", ticket=parent.id, text="Mended.")
+    task = (await settled(desk, parent.id)).tasks[0]
+    assert (task.done, task.total) == (2, 2)
+    assert [(each.ticket_key, each.reason) for each in task.failures] == [(closed.key, "TICKET_CLOSED")]
+    assert [each.text for each in await desk.messages(plain.id)][-1] == "Mended."
+    assert len(await desk.messages(gone.id)) == 1
+    by_child = (await desk.call("GetIncident", ticket=plain.key)).incident
+    assert by_child.ticket_id == parent.id
+
+
+async def test_an_interrupted_task_goes_on_where_it_stopped(desk: Desk) -> None:
+    """KT-16: each child exactly once, whoever works on it; here the batches are made by hand, some lost."""
+    parent, *children = [await desk.create(subject=str(number)) for number in range(8)]
+    async with desk.db.tx() as tx:
+        while await incident.advance(tx, 10):
+            pass
+    await desk.call("CreateIncident", ticket=parent.id, children=[each.id for each in children])
+    await settled(desk, parent.id)
+    await desk.call("ReplyToTicket", ticket=parent.id, text="Mended.")
+
+    async def batch(*, lost: bool) -> None:
+        async with desk.db.tx() as tx:
+            await incident.advance(tx, 2)
+            if lost:
+                raise ConnectionError
+
+    for _ in range(4):
+        with pytest.raises(ConnectionError):
+            await batch(lost=True)
+        await asyncio.gather(batch(lost=False), batch(lost=False))
+    task = (await settled(desk, parent.id)).tasks[0]
+    assert (task.done, task.total, len(task.failures)) == (7, 7, 0)
+    for child in children:
+        assert [each.text for each in await desk.messages(child.id)] == ["It burns.", "Mended."]
+
+
+BAD_CHILDREN: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"children": ["SUP-99"]}, "NOT_A_CHILD"),
+    ({"children": ["01900000-0000-7000-8000-000000000000"]}, "NOT_A_CHILD"),
+    ({"children": ["not a ticket"]}, "NOT_A_CHILD"),
+    ({"children": ["x"]}, "INVALID_INPUT"),
+    ({"children": ["SUP-1"]}, "NOT_A_CHILD"),
+)
+
+
+async def test_who_cannot_be_a_child_is_named_and_nothing_changes(desk: Desk) -> None:
+    parent, child, other, third = [await desk.create(subject=name) for name in "abcd"]
+    for fields, reason in BAD_CHILDREN:
+        refusal = await desk.refusal("CreateIncident", ticket=parent.id, **fields)
+        assert (refusal.code, refusal.reason, refusal.fields) == (BAD, reason, ["children[0]"]), fields
+    assert (await desk.ticket(parent.id)).version == 1
+    await desk.call("CreateIncident", ticket=parent.id, children=[child.id])
+    refusal = await desk.refusal("CreateIncident", ticket=child.id, children=[other.id])
+    assert (refusal.code, refusal.reason) == (STATE, "FOLLOWS_ANOTHER")
+    for taken in (child.id, parent.id):
+        refusal = await desk.refusal("CreateIncident", ticket=other.id, children=[third.id, taken])
+        assert (refusal.reason, refusal.fields) == ("NOT_A_CHILD", ["children[1]"])
+    for method in ("AddToIncident", "RemoveFromIncident"):
+        refusal = await desk.refusal(method, ticket=third.id, children=[child.id])
+        assert (refusal.code, refusal.reason) == (STATE, "NO_INCIDENT")
+    refusal = await desk.refusal("GetIncident", ticket=third.id)
+    assert (refusal.code, refusal.reason) == (MISSING, "NO_INCIDENT")
+    again = await desk.call("CreateIncident", ticket=parent.id, children=[child.id])
+    assert again.incident.child_count == 1
+    await desk.call("ResolveTicket", ticket=third.id)
+    assert (await desk.refusal("CreateIncident", ticket=third.id)).reason == "TICKET_CLOSED"
+
+
+async def test_two_who_make_incidents_of_each_other_at_once_make_no_circle(desk: Desk) -> None:
+    one, other = [await desk.create(subject=name) for name in "ab"]
+    pairs = ((one, other), (other, one))
+    calls = (desk.call("CreateIncident", ticket=a.id, children=[b.id]) for a, b in pairs)
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert len([each for each in results if isinstance(each, grpc.aio.AioRpcError)]) == 1
