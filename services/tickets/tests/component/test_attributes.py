@@ -319,6 +319,18 @@ async def test_a_setup_whose_parts_cannot_work_is_refused_with_their_place(desk:
         assert where in refusal.fields
 
 
+async def test_a_setup_that_names_nobody_is_taken_with_a_warning(desk: Desk) -> None:
+    setup = (await desk.call("GetSetup", queue="SUP")).setup
+    owner = {"key": "a", "name": named("", "A"), "owner": "ghost"}
+    away = {"key": "b", "name": named("", "B"), "route": {"queue": "GONE", "assignee": "anna"}}
+    ParseDict({"components": [owner], "categories": [away]}, setup)
+    warnings = (await desk.call("PutSetup", "admin:demo", setup=setup)).warnings
+    assert [(each.path, each.message) for each in warnings] == [
+        ("components[0].owner", "ghost is no active agent"),
+        ("categories[0].route.queue", "there is no queue GONE"),
+    ]
+
+
 async def test_a_field_keeps_its_type_from_setup_to_setup(desk: Desk) -> None:
     await set_up(desk, fields=FIELDS)
     setup = (await desk.call("GetSetup", queue="SUP")).setup

@@ -205,6 +205,23 @@ def test_a_setup_whose_routing_cannot_work_says_where() -> None:
     ]
 
 
+def test_everybody_whom_a_setup_names_is_found_with_the_place() -> None:
+    categories = (Category("legal", NAME, Route(assignee="olga")), Category("other", NAME))
+    rules = Routing(
+        capacities={"max": 1},
+        rules=(RoutingRule(agents=("zoe", "anna")),),
+        shifts=(Shift(("vera",), "UTC", "mon"),),
+    )
+    assert list(routing.people(rules, some_topics(categories=categories))) == [
+        ("components[0].owner", "dina"),
+        ("categories[0].route.assignee", "olga"),
+        ("routing.rules[0].agents", "zoe"),
+        ("routing.rules[0].agents", "anna"),
+        ("routing.shifts[0].agents", "vera"),
+        ("routing.capacities", "max"),
+    ]
+
+
 def test_agents_of_no_line_and_no_queue_are_of_all() -> None:
     everywhere = Agent("max", "Max")
     assert chosen(Routing(strategy=LEAST), Load(everywhere)) == "max"

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickets.domain.shifts import Shift, on_duty, shift_faults
@@ -56,6 +56,7 @@ def test_a_week_may_go_round_its_end() -> None:
     assert days == [True, False, False, False, False, True, True]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1439), st.integers(0, 1439), st.integers(0, 500_000))
 def test_a_shift_of_every_day_is_as_long_as_its_hours(opens: int, closes: int, begin: int) -> None:
     clock = "{:02}:{:02}-{:02}:{:02}".format(*divmod(opens, 60), *divmod(closes, 60))

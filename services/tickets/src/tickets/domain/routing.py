@@ -154,6 +154,20 @@ def definition_faults(routing: Routing, topics: Topics, custom: Sequence[Field])
     yield from _priority_faults(routing, custom)
 
 
+def people(routing: Routing, topics: Topics) -> Iterator[tuple[str, str]]:
+    """Everybody that topics and routing name: the place in the setup, and the id."""
+    for index, component in enumerate(topics.components):
+        if component.owner:
+            yield f"components[{index}].owner", component.owner
+    for index, category in enumerate(topics.categories):
+        if category.route.assignee:
+            yield f"categories[{index}].route.assignee", category.route.assignee
+    for name in ("rules", "shifts"):
+        for index, part in enumerate(getattr(routing, name)):
+            yield from ((f"routing.{name}[{index}].agents", agent) for agent in part.agents)
+    yield from (("routing.capacities", agent) for agent in routing.capacities)
+
+
 def _priority_faults(routing: Routing, custom: Sequence[Field]) -> Iterator[tuple[str, str]]:
     choices = {
         each.key: [choice.key for choice in each.choices] for each in custom if each.type == FieldType.ONE_OF

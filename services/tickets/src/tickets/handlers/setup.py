@@ -13,9 +13,10 @@ from tickets.domain import rules
 from tickets.domain import setup as domain
 from tickets.domain.fields import type_faults
 from tickets.domain.model import Actor, ActorKind, Queue
+from tickets.domain.routing import people
 from tickets.domain.setup import Document, Kept, Remark, Setup
 from tickets.handlers.change import PEOPLE, Caller
-from tickets.store import desk
+from tickets.store import desk, routing
 from tickets.store import setup as store
 
 _setups = store.Memory[Setup]()
@@ -99,7 +100,19 @@ async def _remarks(tx: Tx, queue: Queue, document: Document) -> tuple[list[Remar
     before = await setup_of(tx, queue.setup_id)
     used = await store.in_use(tx, queue.key, domain.removed(before.workflow, setup.workflow))
     faults = [*domain.faults(setup), *domain.used_faults(used), *type_faults(before.fields, setup.fields)]
-    return faults, domain.doubts(setup)
+    return faults, [*domain.doubts(setup), *await _strangers(tx, setup)]
+
+
+async def _strangers(tx: Tx, setup: Setup) -> list[Remark]:
+    """Agents and queues that the setup names and that are not there; they may come later."""
+    named = list(people(setup.routing, setup.topics))
+    known = {each.id for each in await routing.active_agents(tx, [agent for _, agent in named])}
+    doubts = [(path, f"{agent} is no active agent") for path, agent in named if agent not in known]
+    for index, category in enumerate(setup.topics.categories):
+        queue = category.route.queue
+        if queue and not await desk.has_queue(tx, queue):
+            doubts.append((f"categories[{index}].route.queue", f"there is no queue {queue}"))
+    return doubts
 
 
 def _default() -> Kept:
