@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tickdesk_cli import commands, terminal, typed, typed_kb
+from tickdesk_cli import commands, queues, terminal, typed, typed_kb
 from tickdesk_cli.desk import Desk, default_folder
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ letters = typer.Typer(
 )
 app.add_typer(letters, name="dlq")
 app.add_typer(typed.policy, name="policy")
+app.add_typer(queues.app, name="queue")
 app.add_typer(typed.calendar, name="calendar")
 app.add_typer(typed_kb.kb, name="kb")
 
