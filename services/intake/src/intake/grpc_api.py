@@ -8,6 +8,7 @@ from uuid import UUID
 from chassis.db import Database, idempotent
 from chassis.errors import DeskError, NotFound, Unavailable
 from chassis.pages import page_start, page_token
+from chassis.principal import principal
 from intake import convert, handlers, metrics, store
 from intake.handlers import Desk
 from tickdesk.intake.v1 import intake_service_pb2, intake_service_pb2_grpc, message_pb2
@@ -66,6 +67,19 @@ class IntakeApi(intake_service_pb2_grpc.IntakeServiceServicer):
             total_size=total,
             duplicates_dropped=dropped,
         )
+
+    async def UploadFile(
+        self, request: intake_service_pb2.UploadFileRequest, context: Any
+    ) -> intake_service_pb2.UploadFileResponse:
+        """See the contract."""
+        kind = intake_service_pb2.UploadFileResponse
+        async with self._db.tx() as tx:
+
+            async def work() -> intake_service_pb2.UploadFileResponse:
+                file = await handlers.upload_file(tx, self._desk.vault, request.file, principal().name)
+                return intake_service_pb2.UploadFileResponse(attachment=file)
+
+            return await idempotent(tx, request.request_id, request, kind, work)
 
     async def GetAttachment(
         self, request: intake_service_pb2.GetAttachmentRequest, context: Any

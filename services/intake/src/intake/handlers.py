@@ -31,7 +31,7 @@ from intake.reading.charset import clean_line, clean_text
 from intake.reading.headers import clean_address
 from intake.reading.wording import is_nudge, language_of
 from tickdesk.common.v1 import common_pb2
-from tickdesk.intake.v1 import intake_service_pb2, message_pb2
+from tickdesk.intake.v1 import events_pb2, intake_service_pb2, message_pb2
 
 _RELATED = 5
 _PEOPLE = 50
@@ -170,6 +170,20 @@ async def submit_request(
     await _settle(tx, message, place, [message.sender.address])
     await store.add_message(tx, message, digest, None)
     return intake_service_pb2.SubmitRequestResponse(message=message)
+
+
+async def upload_file(
+    tx: Tx, vault: Vault, file: intake_service_pb2.FileUpload, uploader: str
+) -> common_pb2.Attachment:
+    """Keep a file of the desk's own. Raises InvalidInput when it is empty, Unavailable without a store."""
+    if not file.content:
+        text = "file.content must not be empty"
+        raise InvalidInput(text, violations=[Violation("file.content", text)])
+    described = _uploaded(file)
+    await vault.put(described.id, file.content)
+    await store.add_upload(tx, described, uploader)
+    tx.emit(events_pb2.FileUploaded(attachment=described, uploader=uploader), key=described.id)
+    return described
 
 
 def check_request(request: intake_service_pb2.SubmitRequestRequest, mailboxes: Mailboxes) -> None:

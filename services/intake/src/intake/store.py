@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Tx, chassis_tables
 from chassis.errors import NotFound
+from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1.message_pb2 import InboundMessage
 
 metadata = sa.MetaData()
@@ -58,6 +59,17 @@ attachment = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Index("attachment_message", "message_id"),
+)
+upload = sa.Table(
+    "upload",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("uploader", sa.Text, nullable=False),
+    sa.Column("uploaded_at", INSTANT, nullable=False),
 )
 tally = sa.Table(
     "tally",
@@ -220,6 +232,20 @@ def _conditions(filters: Mapping[str, Any]) -> Iterable[sa.ColumnElement[bool]]:
 
 
 async def has_file(tx: Tx, identity: UUID) -> bool:
-    """Whether a file or raw message of this id belongs to a stored message."""
-    query = sa.select(attachment.c.id).where(attachment.c.id == identity)
-    return (await tx.execute(query)).first() is not None
+    """Whether a file or raw message of this id belongs to a stored message, or was uploaded."""
+    ours = [sa.exists().where(table.c.id == identity) for table in (attachment, upload)]
+    return bool((await tx.execute(sa.select(sa.or_(*ours)))).scalar())
+
+
+async def add_upload(tx: Tx, file: common_pb2.Attachment, uploader: str) -> None:
+    """Remember a file that the desk uploaded."""
+    row = {
+        "id": UUID(file.id),
+        "filename": file.filename,
+        "media_type": file.media_type,
+        "size": file.size_bytes,
+        "sha256": file.sha256,
+        "uploader": uploader,
+        "uploaded_at": tx.now,
+    }
+    await tx.execute(sa.insert(upload), row)

@@ -22,16 +22,19 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
 from tickdesk.intake.v1 import message_pb2 as tickdesk_dot_intake_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftickdesk/intake/v1/events.proto\x12\x12tickdesk.intake.v1\x1a tickdesk/intake/v1/message.proto\"F\n\x0fMessageReceived\x12\x33\n\x07message\x18\x01 \x01(\x0b\x32\".tickdesk.intake.v1.InboundMessageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftickdesk/intake/v1/events.proto\x12\x12tickdesk.intake.v1\x1a\x1ftickdesk/common/v1/common.proto\x1a tickdesk/intake/v1/message.proto\"F\n\x0fMessageReceived\x12\x33\n\x07message\x18\x01 \x01(\x0b\x32\".tickdesk.intake.v1.InboundMessage\"T\n\x0c\x46ileUploaded\x12\x32\n\nattachment\x18\x01 \x01(\x0b\x32\x1e.tickdesk.common.v1.Attachment\x12\x10\n\x08uploader\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tickdesk.intake.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MESSAGERECEIVED']._serialized_start=89
-  _globals['_MESSAGERECEIVED']._serialized_end=159
+  _globals['_MESSAGERECEIVED']._serialized_start=122
+  _globals['_MESSAGERECEIVED']._serialized_end=192
+  _globals['_FILEUPLOADED']._serialized_start=194
+  _globals['_FILEUPLOADED']._serialized_end=278
 # @@protoc_insertion_point(module_scope)

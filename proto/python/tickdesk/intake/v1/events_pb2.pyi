@@ -5,6 +5,7 @@ Events of intake, stream INTAKE."""
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from tickdesk.common.v1 import common_pb2 as _common_pb2
 from tickdesk.intake.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
 import sys
@@ -40,3 +41,31 @@ class MessageReceived(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MessageReceived: _TypeAlias = MessageReceived  # noqa: Y015
+
+@_typing.final
+class FileUploaded(_message.Message):
+    """Somebody of the desk uploaded a file, to be sent or noted with a ticket. Key: the file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTACHMENT_FIELD_NUMBER: _builtins.int
+    UPLOADER_FIELD_NUMBER: _builtins.int
+    uploader: _builtins.str
+    """The principal who did it, "agent:anna"."""
+    @_builtins.property
+    def attachment(self) -> _common_pb2.Attachment:
+        """The file."""
+
+    def __init__(
+        self,
+        *,
+        attachment: _common_pb2.Attachment | None = ...,
+        uploader: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "uploader", b"uploader"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileUploaded: _TypeAlias = FileUploaded  # noqa: Y015

@@ -51,6 +51,11 @@ class IntakeServiceStub:
                 request_serializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.ListMessagesRequest.SerializeToString,
                 response_deserializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.ListMessagesResponse.FromString,
                 _registered_method=True)
+        self.UploadFile = channel.unary_unary(
+                '/tickdesk.intake.v1.IntakeService/UploadFile',
+                request_serializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.UploadFileRequest.SerializeToString,
+                response_deserializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.UploadFileResponse.FromString,
+                _registered_method=True)
         self.GetAttachment = channel.unary_stream(
                 '/tickdesk.intake.v1.IntakeService/GetAttachment',
                 request_serializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.GetAttachmentRequest.SerializeToString,
@@ -86,6 +91,14 @@ class IntakeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UploadFile(self, request, context):
+        """Keeps a file that the desk sends or notes with a ticket; a screenshot out of the clipboard is one. Its id goes
+        into attachment_ids of ReplyToTicket and AddNote.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAttachment(self, request, context):
         """The bytes of an attachment, or of the raw message by its raw_id. Errors: NOT_FOUND.
         """
@@ -110,6 +123,11 @@ def add_IntakeServiceServicer_to_server(servicer, server):
                     servicer.ListMessages,
                     request_deserializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.ListMessagesRequest.FromString,
                     response_serializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.ListMessagesResponse.SerializeToString,
+            ),
+            'UploadFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadFile,
+                    request_deserializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.UploadFileRequest.FromString,
+                    response_serializer=tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.UploadFileResponse.SerializeToString,
             ),
             'GetAttachment': grpc.unary_stream_rpc_method_handler(
                     servicer.GetAttachment,
@@ -200,6 +218,33 @@ class IntakeService:
             '/tickdesk.intake.v1.IntakeService/ListMessages',
             tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.ListMessagesRequest.SerializeToString,
             tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.ListMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tickdesk.intake.v1.IntakeService/UploadFile',
+            tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.UploadFileRequest.SerializeToString,
+            tickdesk_dot_intake_dot_v1_dot_intake__service__pb2.UploadFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,10 @@ class IntakeServiceStub:
     """One message. Errors: NOT_FOUND (MESSAGE_NOT_FOUND)."""
     ListMessages: _grpc.UnaryUnaryMultiCallable[_intake_service_pb2.ListMessagesRequest, _intake_service_pb2.ListMessagesResponse]
     """Messages, newest first."""
+    UploadFile: _grpc.UnaryUnaryMultiCallable[_intake_service_pb2.UploadFileRequest, _intake_service_pb2.UploadFileResponse]
+    """Keeps a file that the desk sends or notes with a ticket; a screenshot out of the clipboard is one. Its id goes
+    into attachment_ids of ReplyToTicket and AddNote.
+    """
     GetAttachment: _grpc.UnaryStreamMultiCallable[_intake_service_pb2.GetAttachmentRequest, _intake_service_pb2.GetAttachmentResponse]
     """The bytes of an attachment, or of the raw message by its raw_id. Errors: NOT_FOUND."""
 
@@ -63,6 +67,10 @@ class IntakeServiceAsyncStub(IntakeServiceStub):
     """One message. Errors: NOT_FOUND (MESSAGE_NOT_FOUND)."""
     ListMessages: _aio.UnaryUnaryMultiCallable[_intake_service_pb2.ListMessagesRequest, _intake_service_pb2.ListMessagesResponse]  # type: ignore[assignment]
     """Messages, newest first."""
+    UploadFile: _aio.UnaryUnaryMultiCallable[_intake_service_pb2.UploadFileRequest, _intake_service_pb2.UploadFileResponse]  # type: ignore[assignment]
+    """Keeps a file that the desk sends or notes with a ticket; a screenshot out of the clipboard is one. Its id goes
+    into attachment_ids of ReplyToTicket and AddNote.
+    """
     GetAttachment: _aio.UnaryStreamMultiCallable[_intake_service_pb2.GetAttachmentRequest, _intake_service_pb2.GetAttachmentResponse]  # type: ignore[assignment]
     """The bytes of an attachment, or of the raw message by its raw_id. Errors: NOT_FOUND."""
 
@@ -97,6 +105,16 @@ class IntakeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_intake_service_pb2.ListMessagesResponse, _abc.Awaitable[_intake_service_pb2.ListMessagesResponse]]:
         """Messages, newest first."""
+
+    @_abc_1.abstractmethod
+    def UploadFile(
+        self,
+        request: _intake_service_pb2.UploadFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_intake_service_pb2.UploadFileResponse, _abc.Awaitable[_intake_service_pb2.UploadFileResponse]]:
+        """Keeps a file that the desk sends or notes with a ticket; a screenshot out of the clipboard is one. Its id goes
+        into attachment_ids of ReplyToTicket and AddNote.
+        """
 
     @_abc_1.abstractmethod
     def GetAttachment(
