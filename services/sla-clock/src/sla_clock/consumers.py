@@ -28,6 +28,8 @@ FOLLOWED: tuple[type[Message], ...] = (
     events.TicketResolved,
     events.TicketClosed,
     events.TicketReopened,
+    events.TicketMerged,
+    events.PeopleMentioned,
 )
 
 

@@ -6,14 +6,16 @@ from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
+from tickdesk.tickets.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from tickdesk.tickets.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
 from tickdesk.tickets.v1.incident_service_pb2_grpc import add_IncidentServiceServicer_to_server
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import add_KnowledgeServiceServicer_to_server
+from tickdesk.tickets.v1.links_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import escalation, incident, knowledge, query, setup, tickets
+from tickets.grpc_api import conversation, escalation, incident, knowledge, links, query, setup, tickets
 from tickets.loop import close_expired, count_open, follow_incidents, watch_bursts
 from tickets.settings import Settings
 
@@ -30,6 +32,8 @@ async def build(app: App, settings: Settings) -> None:
         (add_KnowledgeServiceServicer_to_server, knowledge.KnowledgeApi(db), knowledge.SERVICE),
         (add_EscalationServiceServicer_to_server, escalation.EscalationApi(db), escalation.SERVICE),
         (add_IncidentServiceServicer_to_server, incident.IncidentApi(db), incident.SERVICE),
+        (add_LinkServiceServicer_to_server, links.LinkApi(db), links.SERVICE),
+        (add_ConversationServiceServicer_to_server, conversation.ConversationApi(db), conversation.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))

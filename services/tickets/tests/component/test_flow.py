@@ -43,6 +43,14 @@ async def test_a_message_becomes_a_ticket_and_goes_its_way_to_closed(desk: Desk)
     ]
 
 
+async def _propose_an_incident(desk: Desk) -> None:
+    for number in range(10):
+        await desk.create(subject="Payments fail", contact=a_contact(f"{number}@client.example"))
+    async with desk.db.tx() as tx:
+        await burst.propose_incidents(tx)
+    await desk.watch.next(events_pb2.IncidentProposed)
+
+
 async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: Desk) -> None:
     """The contract of stream TICKETS: each of its events is made here, none leaves a version out."""
     ticket = await desk.receive(conversation_id="conv")
@@ -54,7 +62,7 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
 
     await do("TakeTicket")
     await do("AssignTicket", assignee="boris")
-    await do("AddNote", text="Odd")
+    await do("AddNote", text="Odd, @dina")
     await do("PrioritizeTicket", priority=3)
     await do("ReplyToTicket", text="Unplug it.")
     await do("ChangeTicketStatus", status="waiting")
@@ -70,19 +78,18 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
     )
     await desk.tell(survey.SurveyAnswered(survey=score))
     await desk.watch.next(events_pb2.TicketRated)
-    answers[15] = await desk.ticket(ticket.id)
-    for number in range(10):
-        await desk.create(subject="Payments fail", contact=a_contact(f"{number}@client.example"))
-    async with desk.db.tx() as tx:
-        await burst.propose_incidents(tx)
-    await desk.watch.next(events_pb2.IncidentProposed)
+    answers[16] = await desk.ticket(ticket.id)
+    await _propose_an_incident(desk)
+    merged = await desk.call("MergeTickets", ticket=ticket.id, into=(await desk.create()).id)
+    await desk.watch.next(events_pb2.TicketMerged)
+    answers[17] = merged.merged
 
     by_ticket = defaultdict(list)
     for event in desk.watch.seen:
         if hasattr(event, "ticket"):
             by_ticket[event.ticket.id].append(event)
     told = by_ticket[ticket.id]
-    assert [event.ticket.version for event in told] == list(range(1, 16))
+    assert [event.ticket.version for event in told] == list(range(1, 18))
     for event in told:
         version = event.ticket.version
         assert event.ticket == answers.get(version, event.ticket)

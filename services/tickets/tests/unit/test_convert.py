@@ -62,6 +62,8 @@ def test_a_full_ticket_leaves_no_field_of_the_contract_empty() -> None:
         clocks=[model.SlaClock("resolution", "running", 1, 2)], csat=model.Csat(100, 5, 5, "", START, 1),
     )  # fmt: skip
     ticket.from_robot = ticket.incident = True
+    ticket.merged_into_id, ticket.merged_into_key = "m", "SUP-9"
+    ticket.participants = [model.Participant(1, "lee@c.example")]
     message = convert.to_ticket(ticket)
     assert {each.name for each, _ in message.ListFields()} == set(message.DESCRIPTOR.fields_by_name)
     assert (message.key, message.sla.ticket_version) == ("SUP-1", 2)

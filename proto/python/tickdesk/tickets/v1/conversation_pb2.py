@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tickdesk/tickets/v1/conversation.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\"\xd0\x01\n\x05\x44raft\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x12\n\nagent_name\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\n\n\x02to\x18\x05 \x01(\t\x12\n\n\x02\x63\x63\x18\x06 \x03(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x16\n\x0e\x61ttachment_ids\x18\x08 \x03(\t\x12.\n\nsaved_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07writing\x18\n \x01(\x08\"\x9f\x01\n\x04Team\x12-\n\x03key\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x10\x01\x18\x32\x32\x15^[a-z0-9][a-z0-9_-]*$\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12$\n\x07members\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\xc8\x01\x18\x01\"\x06r\x04\x10\x01\x18\x64\x12\x17\n\x05\x65mail\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x0f\n\x07version\x18\x05 \x01(\x03\"\x88\x01\n\x08\x45nvelope\x12,\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1b.tickdesk.common.v1.Channel\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12\n\n\x02to\x18\x04 \x01(\t\x12\n\n\x02\x63\x63\x18\x05 \x03(\t\x12\x0f\n\x07subject\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tickdesk/tickets/v1/conversation.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\"\xd0\x01\n\x05\x44raft\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x12\n\nagent_name\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\n\n\x02to\x18\x05 \x01(\t\x12\n\n\x02\x63\x63\x18\x06 \x03(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x16\n\x0e\x61ttachment_ids\x18\x08 \x03(\t\x12.\n\nsaved_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07writing\x18\n \x01(\x08\"\x9d\x01\n\x04Team\x12+\n\x03key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x32\x32\x15^[a-z0-9][a-z0-9_-]*$\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12$\n\x07members\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\xc8\x01\x18\x01\"\x06r\x04\x10\x01\x18\x64\x12\x17\n\x05\x65mail\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x0f\n\x07version\x18\x05 \x01(\x03\"\x88\x01\n\x08\x45nvelope\x12,\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1b.tickdesk.common.v1.Channel\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12\n\n\x02to\x18\x04 \x01(\t\x12\n\n\x02\x63\x63\x18\x05 \x03(\t\x12\x0f\n\x07subject\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tickdesk.tickets.v1.convers
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TEAM'].fields_by_name['key']._loaded_options = None
-  _globals['_TEAM'].fields_by_name['key']._serialized_options = b'\272H\035r\033\020\001\03022\025^[a-z0-9][a-z0-9_-]*$'
+  _globals['_TEAM'].fields_by_name['key']._serialized_options = b'\272H\033r\031\03022\025^[a-z0-9][a-z0-9_-]*$'
   _globals['_TEAM'].fields_by_name['name']._loaded_options = None
   _globals['_TEAM'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
   _globals['_TEAM'].fields_by_name['members']._loaded_options = None
@@ -45,7 +45,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRAFT']._serialized_start=159
   _globals['_DRAFT']._serialized_end=367
   _globals['_TEAM']._serialized_start=370
-  _globals['_TEAM']._serialized_end=529
-  _globals['_ENVELOPE']._serialized_start=532
-  _globals['_ENVELOPE']._serialized_end=668
+  _globals['_TEAM']._serialized_end=527
+  _globals['_ENVELOPE']._serialized_start=530
+  _globals['_ENVELOPE']._serialized_end=666
 # @@protoc_insertion_point(module_scope)

@@ -126,7 +126,7 @@ Global___Team: _TypeAlias = Team  # noqa: Y015
 
 @_typing.final
 class Envelope(_message.Message):
-    """How an answer to the customer would leave now."""
+    """How an answer to the customer may leave."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

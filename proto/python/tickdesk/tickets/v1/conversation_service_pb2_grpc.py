@@ -112,7 +112,7 @@ class ConversationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PrepareReply(self, request, context):
-        """How an answer would leave: whom it goes to, from which address, under which subject.
+        """How an answer may best leave: whom it goes to, from which address, under which subject.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

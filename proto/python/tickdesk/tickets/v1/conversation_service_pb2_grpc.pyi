@@ -44,7 +44,7 @@ class ConversationServiceStub:
     metadata names the line; those of ReplyToTicket, ChangeTicketStatus and of the fields.
     """
     PrepareReply: _grpc.UnaryUnaryMultiCallable[_conversation_service_pb2.PrepareReplyRequest, _conversation_service_pb2.PrepareReplyResponse]
-    """How an answer would leave: whom it goes to, from which address, under which subject."""
+    """How an answer may best leave: whom it goes to, from which address, under which subject."""
     SaveDraft: _grpc.UnaryUnaryMultiCallable[_conversation_service_pb2.SaveDraftRequest, _conversation_service_pb2.SaveDraftResponse]
     """Keeps what an agent has written so far. The ticket and its version stay as they are."""
     DeleteDraft: _grpc.UnaryUnaryMultiCallable[_conversation_service_pb2.DeleteDraftRequest, _conversation_service_pb2.DeleteDraftResponse]
@@ -78,7 +78,7 @@ class ConversationServiceAsyncStub(ConversationServiceStub):
     metadata names the line; those of ReplyToTicket, ChangeTicketStatus and of the fields.
     """
     PrepareReply: _aio.UnaryUnaryMultiCallable[_conversation_service_pb2.PrepareReplyRequest, _conversation_service_pb2.PrepareReplyResponse]  # type: ignore[assignment]
-    """How an answer would leave: whom it goes to, from which address, under which subject."""
+    """How an answer may best leave: whom it goes to, from which address, under which subject."""
     SaveDraft: _aio.UnaryUnaryMultiCallable[_conversation_service_pb2.SaveDraftRequest, _conversation_service_pb2.SaveDraftResponse]  # type: ignore[assignment]
     """Keeps what an agent has written so far. The ticket and its version stay as they are."""
     DeleteDraft: _aio.UnaryUnaryMultiCallable[_conversation_service_pb2.DeleteDraftRequest, _conversation_service_pb2.DeleteDraftResponse]  # type: ignore[assignment]
@@ -127,7 +127,7 @@ class ConversationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conversation_service_pb2.PrepareReplyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversation_service_pb2.PrepareReplyResponse, _abc.Awaitable[_conversation_service_pb2.PrepareReplyResponse]]:
-        """How an answer would leave: whom it goes to, from which address, under which subject."""
+        """How an answer may best leave: whom it goes to, from which address, under which subject."""
 
     @_abc_1.abstractmethod
     def SaveDraft(

@@ -23,50 +23,55 @@ _sym_db = _symbol_database.Default()
 
 
 from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
+from tickdesk.tickets.v1 import conversation_pb2 as tickdesk_dot_tickets_dot_v1_dot_conversation__pb2
 from tickdesk.tickets.v1 import escalation_pb2 as tickdesk_dot_tickets_dot_v1_dot_escalation__pb2
 from tickdesk.tickets.v1 import ticket_pb2 as tickdesk_dot_tickets_dot_v1_dot_ticket__pb2
 from tickdesk.tickets.v1 import timeline_pb2 as tickdesk_dot_tickets_dot_v1_dot_timeline__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/tickets/v1/events.proto\x12\x13tickdesk.tickets.v1\x1a\x1ftickdesk/common/v1/common.proto\x1a$tickdesk/tickets/v1/escalation.proto\x1a tickdesk/tickets/v1/ticket.proto\x1a\"tickdesk/tickets/v1/timeline.proto\"\xae\x01\n\x0cTicketOpened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\x12\x12\n\nfrom_robot\x18\x04 \x01(\x08\"\x9d\x01\n\x0f\x43ustomerReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"\x9b\x01\n\rTicketReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"v\n\tNoteAdded\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"d\n\x0bTicketTaken\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"\x82\x01\n\x0eTicketAssigned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x19\n\x11previous_assignee\x18\x03 \x01(\t\"\x85\x01\n\x13TicketStatusChanged\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x17\n\x0fprevious_status\x18\x03 \x01(\t\"w\n\rTicketUpdated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\"\xbe\x01\n\x0fTicketEscalated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x35\n\x06reason\x18\x03 \x01(\x0e\x32%.tickdesk.tickets.v1.EscalationReason\x12\x0f\n\x07started\x18\x04 \x01(\x08\x12\x0c\n\x04note\x18\x05 \x01(\t\"\xd5\x01\n\x0eTicketReturned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12+\n\tfrom_line\x18\x03 \x01(\x0e\x32\x18.tickdesk.common.v1.Line\x12\x31\n\x06reason\x18\x04 \x01(\x0e\x32!.tickdesk.tickets.v1.ReturnReason\x12\x0c\n\x04note\x18\x05 \x01(\t\"\x8e\x01\n\x10IncidentProposed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x14\n\x0cticket_count\x18\x04 \x01(\x05\"g\n\x0eTicketResolved\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"x\n\x0cTicketClosed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x11\n\tconfirmed\x18\x03 \x01(\x08\"g\n\x0eTicketReopened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\":\n\x0bTicketRated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\"9\n\x0c\x41gentChanged\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Agent\"9\n\x0cQueueChanged\x12)\n\x05queue\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Queueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/tickets/v1/events.proto\x12\x13tickdesk.tickets.v1\x1a\x1ftickdesk/common/v1/common.proto\x1a&tickdesk/tickets/v1/conversation.proto\x1a$tickdesk/tickets/v1/escalation.proto\x1a tickdesk/tickets/v1/ticket.proto\x1a\"tickdesk/tickets/v1/timeline.proto\"\xae\x01\n\x0cTicketOpened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\x12\x12\n\nfrom_robot\x18\x04 \x01(\x08\"\x9d\x01\n\x0f\x43ustomerReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"\x9b\x01\n\rTicketReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"v\n\tNoteAdded\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"d\n\x0bTicketTaken\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"\x82\x01\n\x0eTicketAssigned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x19\n\x11previous_assignee\x18\x03 \x01(\t\"\x85\x01\n\x13TicketStatusChanged\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x17\n\x0fprevious_status\x18\x03 \x01(\t\"w\n\rTicketUpdated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\"\xbe\x01\n\x0fTicketEscalated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x35\n\x06reason\x18\x03 \x01(\x0e\x32%.tickdesk.tickets.v1.EscalationReason\x12\x0f\n\x07started\x18\x04 \x01(\x08\x12\x0c\n\x04note\x18\x05 \x01(\t\"\xd5\x01\n\x0eTicketReturned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12+\n\tfrom_line\x18\x03 \x01(\x0e\x32\x18.tickdesk.common.v1.Line\x12\x31\n\x06reason\x18\x04 \x01(\x0e\x32!.tickdesk.tickets.v1.ReturnReason\x12\x0c\n\x04note\x18\x05 \x01(\t\"\x8e\x01\n\x10IncidentProposed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x14\n\x0cticket_count\x18\x04 \x01(\x05\"g\n\x0eTicketResolved\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"x\n\x0cTicketClosed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x11\n\tconfirmed\x18\x03 \x01(\x08\"g\n\x0eTicketReopened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"\x96\x01\n\x0cTicketMerged\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x16\n\x0einto_ticket_id\x18\x03 \x01(\t\x12\x17\n\x0finto_ticket_key\x18\x04 \x01(\t\"\xb9\x01\n\x0fPeopleMentioned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x11\n\tagent_ids\x18\x04 \x03(\t\x12(\n\x05teams\x18\x05 \x03(\x0b\x32\x19.tickdesk.tickets.v1.Team\":\n\x0bTicketRated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\"9\n\x0c\x41gentChanged\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Agent\"9\n\x0cQueueChanged\x12)\n\x05queue\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Queueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tickdesk.tickets.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TICKETOPENED']._serialized_start=199
-  _globals['_TICKETOPENED']._serialized_end=373
-  _globals['_CUSTOMERREPLIED']._serialized_start=376
-  _globals['_CUSTOMERREPLIED']._serialized_end=533
-  _globals['_TICKETREPLIED']._serialized_start=536
-  _globals['_TICKETREPLIED']._serialized_end=691
-  _globals['_NOTEADDED']._serialized_start=693
-  _globals['_NOTEADDED']._serialized_end=811
-  _globals['_TICKETTAKEN']._serialized_start=813
-  _globals['_TICKETTAKEN']._serialized_end=913
-  _globals['_TICKETASSIGNED']._serialized_start=916
-  _globals['_TICKETASSIGNED']._serialized_end=1046
-  _globals['_TICKETSTATUSCHANGED']._serialized_start=1049
-  _globals['_TICKETSTATUSCHANGED']._serialized_end=1182
-  _globals['_TICKETUPDATED']._serialized_start=1184
-  _globals['_TICKETUPDATED']._serialized_end=1303
-  _globals['_TICKETESCALATED']._serialized_start=1306
-  _globals['_TICKETESCALATED']._serialized_end=1496
-  _globals['_TICKETRETURNED']._serialized_start=1499
-  _globals['_TICKETRETURNED']._serialized_end=1712
-  _globals['_INCIDENTPROPOSED']._serialized_start=1715
-  _globals['_INCIDENTPROPOSED']._serialized_end=1857
-  _globals['_TICKETRESOLVED']._serialized_start=1859
-  _globals['_TICKETRESOLVED']._serialized_end=1962
-  _globals['_TICKETCLOSED']._serialized_start=1964
-  _globals['_TICKETCLOSED']._serialized_end=2084
-  _globals['_TICKETREOPENED']._serialized_start=2086
-  _globals['_TICKETREOPENED']._serialized_end=2189
-  _globals['_TICKETRATED']._serialized_start=2191
-  _globals['_TICKETRATED']._serialized_end=2249
-  _globals['_AGENTCHANGED']._serialized_start=2251
-  _globals['_AGENTCHANGED']._serialized_end=2308
-  _globals['_QUEUECHANGED']._serialized_start=2310
-  _globals['_QUEUECHANGED']._serialized_end=2367
+  _globals['_TICKETOPENED']._serialized_start=239
+  _globals['_TICKETOPENED']._serialized_end=413
+  _globals['_CUSTOMERREPLIED']._serialized_start=416
+  _globals['_CUSTOMERREPLIED']._serialized_end=573
+  _globals['_TICKETREPLIED']._serialized_start=576
+  _globals['_TICKETREPLIED']._serialized_end=731
+  _globals['_NOTEADDED']._serialized_start=733
+  _globals['_NOTEADDED']._serialized_end=851
+  _globals['_TICKETTAKEN']._serialized_start=853
+  _globals['_TICKETTAKEN']._serialized_end=953
+  _globals['_TICKETASSIGNED']._serialized_start=956
+  _globals['_TICKETASSIGNED']._serialized_end=1086
+  _globals['_TICKETSTATUSCHANGED']._serialized_start=1089
+  _globals['_TICKETSTATUSCHANGED']._serialized_end=1222
+  _globals['_TICKETUPDATED']._serialized_start=1224
+  _globals['_TICKETUPDATED']._serialized_end=1343
+  _globals['_TICKETESCALATED']._serialized_start=1346
+  _globals['_TICKETESCALATED']._serialized_end=1536
+  _globals['_TICKETRETURNED']._serialized_start=1539
+  _globals['_TICKETRETURNED']._serialized_end=1752
+  _globals['_INCIDENTPROPOSED']._serialized_start=1755
+  _globals['_INCIDENTPROPOSED']._serialized_end=1897
+  _globals['_TICKETRESOLVED']._serialized_start=1899
+  _globals['_TICKETRESOLVED']._serialized_end=2002
+  _globals['_TICKETCLOSED']._serialized_start=2004
+  _globals['_TICKETCLOSED']._serialized_end=2124
+  _globals['_TICKETREOPENED']._serialized_start=2126
+  _globals['_TICKETREOPENED']._serialized_end=2229
+  _globals['_TICKETMERGED']._serialized_start=2232
+  _globals['_TICKETMERGED']._serialized_end=2382
+  _globals['_PEOPLEMENTIONED']._serialized_start=2385
+  _globals['_PEOPLEMENTIONED']._serialized_end=2570
+  _globals['_TICKETRATED']._serialized_start=2572
+  _globals['_TICKETRATED']._serialized_end=2630
+  _globals['_AGENTCHANGED']._serialized_start=2632
+  _globals['_AGENTCHANGED']._serialized_end=2689
+  _globals['_QUEUECHANGED']._serialized_start=2691
+  _globals['_QUEUECHANGED']._serialized_end=2748
 # @@protoc_insertion_point(module_scope)

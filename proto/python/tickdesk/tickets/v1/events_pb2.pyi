@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from tickdesk.common.v1 import common_pb2 as _common_pb2
+from tickdesk.tickets.v1 import conversation_pb2 as _conversation_pb2
 from tickdesk.tickets.v1 import escalation_pb2 as _escalation_pb2
 from tickdesk.tickets.v1 import ticket_pb2 as _ticket_pb2
 from tickdesk.tickets.v1 import timeline_pb2 as _timeline_pb2
@@ -517,6 +518,90 @@ class TicketReopened(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TicketReopened: _TypeAlias = TicketReopened  # noqa: Y015
+
+@_typing.final
+class TicketMerged(_message.Message):
+    """The ticket was put into another and closed; its clocks end. Nobody is asked how it went."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    INTO_TICKET_ID_FIELD_NUMBER: _builtins.int
+    INTO_TICKET_KEY_FIELD_NUMBER: _builtins.int
+    into_ticket_id: _builtins.str
+    """The ticket that goes on (UUID)."""
+    into_ticket_key: _builtins.str
+    """Its key."""
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket after the change."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """Who did it."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        into_ticket_id: _builtins.str = ...,
+        into_ticket_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "into_ticket_id", b"into_ticket_id", "into_ticket_key", b"into_ticket_key", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TicketMerged: _TypeAlias = TicketMerged  # noqa: Y015
+
+@_typing.final
+class PeopleMentioned(_message.Message):
+    """A note called people. The note itself does not travel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_IDS_FIELD_NUMBER: _builtins.int
+    TEAMS_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """Id of the note."""
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket after the change."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """Who did it."""
+
+    @_builtins.property
+    def agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Agents who were called by name."""
+
+    @_builtins.property
+    def teams(self) -> _containers.RepeatedCompositeFieldContainer[_conversation_pb2.Team]:
+        """Teams that were called."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        message_id: _builtins.str = ...,
+        agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        teams: _abc.Iterable[_conversation_pb2.Team] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_ids", b"agent_ids", "message_id", b"message_id", "teams", b"teams", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeopleMentioned: _TypeAlias = PeopleMentioned  # noqa: Y015
 
 @_typing.final
 class TicketRated(_message.Message):

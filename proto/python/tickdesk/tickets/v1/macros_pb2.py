@@ -28,7 +28,7 @@ from tickdesk.tickets.v1 import label_pb2 as tickdesk_dot_tickets_dot_v1_dot_lab
 from tickdesk.tickets.v1 import ticket_pb2 as tickdesk_dot_tickets_dot_v1_dot_ticket__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/tickets/v1/macros.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a\x1ftickdesk/tickets/v1/label.proto\x1a tickdesk/tickets/v1/ticket.proto\"\xe3\x03\n\x05Macro\x12-\n\x03key\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x10\x01\x18\x32\x32\x15^[a-z0-9][a-z0-9_-]*$\x12\x30\n\x04name\x18\x02 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.LabelB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x05texts\x18\x03 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.MacroTextB\x08\xbaH\x05\x92\x01\x02\x10\n\x12\x10\n\x08internal\x18\x04 \x01(\x08\x12\x17\n\x06status\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x38\n\x08priority\x18\x06 \x01(\x0e\x32\x1c.tickdesk.common.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\x08\x61\x64\x64_tags\x18\x07 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12%\n\x0bremove_tags\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12@\n\x06\x66ields\x18\t \x03(\x0b\x32&.tickdesk.tickets.v1.Macro.FieldsEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x32\x1aN\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.tickdesk.tickets.v1.FieldValue:\x02\x38\x01\"G\n\tMacroText\x12\x1f\n\x08language\x18\x01 \x01(\tB\r\xbaH\nr\x08R\x02ruR\x02\x65n\x12\x19\n\x04text\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x9c\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/tickets/v1/macros.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a\x1ftickdesk/tickets/v1/label.proto\x1a tickdesk/tickets/v1/ticket.proto\"\xe1\x03\n\x05Macro\x12+\n\x03key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x32\x32\x15^[a-z0-9][a-z0-9_-]*$\x12\x30\n\x04name\x18\x02 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.LabelB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x05texts\x18\x03 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.MacroTextB\x08\xbaH\x05\x92\x01\x02\x10\n\x12\x10\n\x08internal\x18\x04 \x01(\x08\x12\x17\n\x06status\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x38\n\x08priority\x18\x06 \x01(\x0e\x32\x1c.tickdesk.common.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\x08\x61\x64\x64_tags\x18\x07 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12%\n\x0bremove_tags\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12@\n\x06\x66ields\x18\t \x03(\x0b\x32&.tickdesk.tickets.v1.Macro.FieldsEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x32\x1aN\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.tickdesk.tickets.v1.FieldValue:\x02\x38\x01\"G\n\tMacroText\x12\x1f\n\x08language\x18\x01 \x01(\tB\r\xbaH\nr\x08R\x02ruR\x02\x65n\x12\x19\n\x04text\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x9c\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MACRO_FIELDSENTRY']._loaded_options = None
   _globals['_MACRO_FIELDSENTRY']._serialized_options = b'8\001'
   _globals['_MACRO'].fields_by_name['key']._loaded_options = None
-  _globals['_MACRO'].fields_by_name['key']._serialized_options = b'\272H\035r\033\020\001\03022\025^[a-z0-9][a-z0-9_-]*$'
+  _globals['_MACRO'].fields_by_name['key']._serialized_options = b'\272H\033r\031\03022\025^[a-z0-9][a-z0-9_-]*$'
   _globals['_MACRO'].fields_by_name['name']._loaded_options = None
   _globals['_MACRO'].fields_by_name['name']._serialized_options = b'\272H\003\310\001\001'
   _globals['_MACRO'].fields_by_name['texts']._loaded_options = None
@@ -58,9 +58,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MACROTEXT'].fields_by_name['text']._loaded_options = None
   _globals['_MACROTEXT'].fields_by_name['text']._serialized_options = b'\272H\010r\006\020\001\030\240\234\001'
   _globals['_MACRO']._serialized_start=187
-  _globals['_MACRO']._serialized_end=670
-  _globals['_MACRO_FIELDSENTRY']._serialized_start=592
-  _globals['_MACRO_FIELDSENTRY']._serialized_end=670
-  _globals['_MACROTEXT']._serialized_start=672
-  _globals['_MACROTEXT']._serialized_end=743
+  _globals['_MACRO']._serialized_end=668
+  _globals['_MACRO_FIELDSENTRY']._serialized_start=590
+  _globals['_MACRO_FIELDSENTRY']._serialized_end=668
+  _globals['_MACROTEXT']._serialized_start=670
+  _globals['_MACROTEXT']._serialized_end=741
 # @@protoc_insertion_point(module_scope)

@@ -732,7 +732,7 @@ class ReplyToTicketRequest(_message.Message):
     status: _builtins.str
     """Move to this status with the reply, such as "waiting"; empty leaves it."""
     to: _builtins.str
-    """Whom a letter goes to; empty means who wrote last. PrepareReply tells it beforehand."""
+    """Whom a letter goes to; empty means who began the conversation. PrepareReply proposes who wrote last."""
     subject: _builtins.str
     """Subject of a letter; empty means the ticket's."""
     @_builtins.property

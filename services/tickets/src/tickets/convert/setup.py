@@ -6,6 +6,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from tickdesk.tickets.v1 import setup_pb2
+from tickets.convert.macros import from_macro
 from tickets.convert.tickets import to_actor
 from tickets.convert.values import timestamp
 from tickets.domain.fields import read_fields
@@ -64,6 +65,7 @@ def from_document(document: Document) -> Setup:
         topics=read_topics(document),
         routing=read_routing(document.get("routing", {})),
         escalations=read_escalations(document.get("escalations", {})),
+        macros=tuple(from_macro(each) for each in setup.macros),
     )
 
 

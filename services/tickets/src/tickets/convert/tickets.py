@@ -18,7 +18,7 @@ _EVENT_BYTES = 600_000
 
 Letters of the desk are smaller. What a customer wrote beyond it is cut in the event, never in the ticket."""
 _CUT_CHARACTERS = 100_000
-_MAX_FIELDS, _MAX_VALUE, _MAX_NAME = 100, 10_000, 300
+_MAX_FIELDS, _MAX_VALUE, _MAX_NAME, _MAX_COPIES = 100, 10_000, 300, 20
 
 
 def to_actor(actor: model.Actor) -> common_pb2.Actor:
@@ -85,6 +85,9 @@ def to_ticket(ticket: model.Ticket) -> ticket_pb2.Ticket:
         origin=ticket.origin,
         from_robot=ticket.from_robot,
         incident=ticket.incident,
+        merged_into_ticket_id=ticket.merged_into_id,
+        merged_into_key=ticket.merged_into_key,
+        participants=[_participant(each) for each in ticket.participants],
     )
 
 
@@ -123,6 +126,8 @@ def to_message(message: model.Message) -> ticket_pb2.TicketMessage:
         address=message.address,
         delivery_state=message.delivery_state,
         html=message.html,
+        subject=message.subject,
+        cc=message.cc,
     )
 
 
@@ -205,6 +210,11 @@ def from_form(form: ticket_pb2.EscalationForm) -> model.Form | None:
     return model.Form(**texts, deadline=deadline) if deadline or any(texts.values()) else None
 
 
+def from_attachment(file: common_pb2.Attachment) -> model.Attachment:
+    """A file that intake keeps."""
+    return model.Attachment(**{name: getattr(file, name) for name in _own_names(model.Attachment)})
+
+
 def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.Inbound:
     """A message of intake. NUL is dropped: no text column holds it."""
     text = _clean(message.reply_text or message.text)
@@ -225,15 +235,23 @@ def from_inbound(message: message_pb2.InboundMessage, now: datetime) -> rules.In
         html=_clean(message.html),
         nudge=message.nudge,
         language=message.language,
-        attachments=[
-            model.Attachment(**{name: getattr(each, name) for name in _own_names(model.Attachment)})
-            for each in message.attachments
-        ],
+        attachments=[from_attachment(each) for each in message.attachments],
         related=list(message.related_conversation_ids),
         customer_number=_clean(message.customer_number)[:_MAX_NAME],
         fields={_clean(key): _clean(message.fields[key])[:_MAX_VALUE] for key in answers},
         topic=_clean(message.topic)[:_MAX_NAME],
         preceding=list(message.preceding_message_ids),
+        in_copy=[
+            model.Participant(message.channel, each.address, _clean(each.name)[:_MAX_NAME])
+            for each in message.recipients[:_MAX_COPIES]
+            if each.address
+        ],
+    )
+
+
+def _participant(one: model.Participant) -> ticket_pb2.Participant:
+    return ticket_pb2.Participant(
+        channel=number(one.channel), address=one.address, name=one.name, wrote=one.wrote
     )
 
 

@@ -16,7 +16,10 @@ class Channel(IntEnum):
     """Channels that rules speak of; any other number of the contract passes through."""
 
     EMAIL = 1
+    WEB_FORM = 3
     API = 5
+    PHONE = 6
+    IMPORT = 12
 
 
 class Line(IntEnum):
@@ -147,6 +150,18 @@ class Message:
     conversation_id: str = ""
     address: str = ""
     delivery_state: str = ""
+    subject: str = ""
+    cc: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody of the customer's side beside the customer; `wrote` is False for who was only in copy."""
+
+    channel: int
+    address: str
+    name: str = ""
+    wrote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +283,9 @@ class Ticket:
     parent_ticket_id: str = ""
     origin: str = ""
     from_robot: bool = False
+    participants: list[Participant] = field(default_factory=list)
+    merged_into_id: str = ""
+    merged_into_key: str = ""
     setup_id: str = field(default="", compare=False)
     workflow: Workflow = field(default=LINES, repr=False, compare=False)
 

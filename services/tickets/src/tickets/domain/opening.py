@@ -9,7 +9,7 @@ from chassis.errors import Violation
 from tickets.domain.answers import read_answers
 from tickets.domain.attributes import MAX_TAGS, refuse
 from tickets.domain.fields import Value, missing, value_faults
-from tickets.domain.model import Attachment, Contact, Priority, Ticket, TicketType
+from tickets.domain.model import Attachment, Contact, Participant, Priority, Ticket, TicketType
 from tickets.domain.routing import priority_by_answers
 from tickets.domain.setup import Setup
 from tickets.domain.topics import TicketTemplate, unfilled
@@ -49,6 +49,7 @@ class Opening:
     by_robot: bool = False
     answered: bool = True
     asked: bool = False
+    people: list[Participant] = field(default_factory=list)
 
 
 def complete(opening: Opening, setup: Setup) -> Opening:

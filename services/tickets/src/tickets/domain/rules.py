@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from chassis.errors import InvalidInput, Violation
 from tickets.domain import timeline as facts
-from tickets.domain.model import Agent, Attachment, Channel, Contact, Customer, Queue, Ticket
+from tickets.domain.model import Agent, Attachment, Channel, Contact, Customer, Participant, Queue, Ticket
 from tickets.domain.statuses import StatusKind
 
 LANGUAGES = ("ru", "en")
@@ -56,11 +56,20 @@ class Inbound:
     fields: dict[str, str] = field(default_factory=dict)
     topic: str = ""
     preceding: list[str] = field(default_factory=list)
+    in_copy: list[Participant] = field(default_factory=list)
 
     @property
     def from_robot(self) -> bool:
         """Not written by a person: never reopens, never ends a pause, gets no auto-reply."""
         return self.author_kind != AuthorKind.PERSON
+
+
+def people_of(inbound: Inbound) -> list[Participant]:
+    """Who takes part by a message: its sender and who was in copy. A robot brings nobody."""
+    if inbound.from_robot:
+        return []
+    sender = inbound.sender
+    return [Participant(sender.channel, sender.address, inbound.sender_name, wrote=True), *inbound.in_copy]
 
 
 def language_of(spoken: str, customer: Customer, queue: Queue) -> str:
@@ -110,8 +119,8 @@ def is_outdated(ticket: Ticket, clock: str) -> bool:
         cycle = ticket.timeline[facts.cycle_start(ticket.timeline) :]
         return facts.latest(cycle, facts.StaffReplies) is not None
     if clock == "accepted_response":
-        return _replied_after(ticket.timeline, facts.Taken)
-    return clock == "next_response" and _replied_after(ticket.timeline, facts.CustomerMessages)
+        return replied_after(ticket.timeline, facts.Taken)
+    return clock == "next_response" and replied_after(ticket.timeline, facts.CustomerMessages)
 
 
 def contact(channel: int, address: str) -> Contact:
@@ -169,7 +178,7 @@ def _refuse(name: str, faults: Iterable[tuple[str, str]]) -> None:
         raise InvalidInput(text, violations=violations)
 
 
-def _replied_after(timeline: list[facts.Fact], kind: type[facts.Fact]) -> bool:
+def replied_after(timeline: list[facts.Fact], kind: type[facts.Fact]) -> bool:
     """Whether the newest staff reply comes after the newest fact of the kind."""
     sides = (each for each in reversed(timeline) if isinstance(each, facts.StaffReplies | kind))
     return isinstance(next(sides, None), facts.StaffReplies)

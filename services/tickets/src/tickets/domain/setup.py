@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tickets.domain import fields, lines, routing, topics, workflowlint
+from tickets.domain import fields, lines, macros, routing, topics, workflowlint
 from tickets.domain.fields import Field
 from tickets.domain.label import Label
 from tickets.domain.lines import Escalations
+from tickets.domain.macros import Macro
 from tickets.domain.model import Actor, Line, TicketType
 from tickets.domain.routing import Routing
 from tickets.domain.statuses import LINES, Status, StatusKind, Transition, Workflow
@@ -41,6 +42,7 @@ class Setup:
     topics: Topics = Topics()
     routing: Routing = Routing()
     escalations: Escalations = field(default_factory=Escalations)
+    macros: tuple[Macro, ...] = ()
 
     @property
     def field_keys(self) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ _FAULTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
     lambda setup: (
         (f"escalations.{path}", text) for path, text in lines.definition_faults(setup.escalations)
     ),
+    lambda setup: macros.faults(setup.macros, setup.fields, [each.key for each in setup.workflow.statuses]),
 )
 _DOUBTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
     lambda setup: workflowlint.doubts(setup.workflow),

@@ -129,6 +129,13 @@ def replied(ticket: Ticket, agent_id: str, at: datetime) -> None:
     ticket.message_count += 1
 
 
+def robot_replied(ticket: Ticket, at: datetime) -> None:
+    """Count a letter that a rule wrote: it stops no clock. Raises Refused: TICKET_CLOSED."""
+    require_not_closed(ticket)
+    facts.record_message(ticket.timeline, facts.RobotReplies, at)
+    ticket.message_count += 1
+
+
 def noted(ticket: Ticket) -> None:
     """Count an internal note, or a robot's message kept as one: it changes nothing else."""
     ticket.message_count += 1

@@ -12,6 +12,7 @@ from tickets.convert.fields import from_values
 from tickets.domain import rules
 from tickets.domain.attributes import PLAIN, Change
 from tickets.domain.escalation import Step
+from tickets.domain.letters import Letter
 from tickets.domain.model import Line, Priority, Reason, Ticket, TicketType, Tier
 from tickets.domain.opening import Opening
 from tickets.grpc_api import calls
@@ -114,10 +115,8 @@ class TicketApi(TicketServiceServicer):
         """Writes to the customer."""
 
         async def reply(tx: Tx) -> pb.ReplyToTicketResponse:
-            text, status = calls.text(request.text), request.status
-            ticket, message = await work.reply(
-                tx, calls.caller(request.agent_id), calls.target(request), text, status
-            )
+            caller, target = calls.caller(request.agent_id), calls.target(request)
+            ticket, message = await work.reply(tx, caller, target, _letter(request), request.status)
             message_pb = convert.to_message(message)
             return pb.ReplyToTicketResponse(ticket=convert.to_ticket(ticket), message=message_pb)
 
@@ -128,9 +127,9 @@ class TicketApi(TicketServiceServicer):
 
         async def note(tx: Tx) -> pb.AddNoteResponse:
             text = calls.text(request.text)
-            ticket, message = await work.add_note(
-                tx, calls.caller(request.agent_id), calls.target(request), text
-            )
+            caller, target = calls.caller(request.agent_id), calls.target(request)
+            files = list(request.attachment_ids)
+            ticket, message = await work.add_note(tx, caller, target, text, files)
             message_pb = convert.to_message(message)
             return pb.AddNoteResponse(ticket=convert.to_ticket(ticket), message=message_pb)
 
@@ -264,6 +263,16 @@ def _ticket_change(request: pb.UpdateTicketRequest) -> Change:
         remove_tags=request.remove_tags,
         set_fields=from_values(request.set_fields),
         clear_fields=request.clear_fields,
+    )
+
+
+def _letter(request: pb.ReplyToTicketRequest) -> Letter:
+    return Letter(
+        text=calls.text(request.text),
+        to=request.to,
+        cc=tuple(request.cc),
+        subject=request.subject,
+        attachment_ids=tuple(request.attachment_ids),
     )
 
 

@@ -1,5 +1,6 @@
 """What every change of a ticket has in common: who does it, which ticket, and telling the others."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,13 +8,13 @@ from google.protobuf.message import Message as Proto
 
 from chassis.clock import uuid7
 from chassis.db import Tx
-from chassis.errors import Denied, InvalidInput, Stale, Violation
+from chassis.errors import Denied, DeskError, InvalidInput, Refused, Stale, Violation
 from chassis.principal import Principal
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickdesk.tickets.v1 import ticket_pb2
 from tickets.convert import tickets as convert
 from tickets.domain import workflow
-from tickets.domain.model import Actor, ActorKind, Agent, Message, Ticket, Visibility
+from tickets.domain.model import Actor, ActorKind, Agent, Attachment, Message, Ticket, Visibility
 from tickets.domain.statuses import Mover
 from tickets.store import desk, messages
 from tickets.store import tickets as store
@@ -80,15 +81,55 @@ def by_agent(agent: Agent) -> Actor:
 
 
 async def locked(tx: Tx, target: Target) -> Ticket:
-    """The ticket, locked. Raises NotFound, and Stale (STALE_VERSION) when the caller saw another version."""
+    """The ticket, locked.
+
+    Raises NotFound, Refused (TICKET_MERGED), and Stale (STALE_VERSION) when the caller saw another version.
+    """
     ticket = await store.load_ticket(tx, target.reference, lock=True)
+    _require_present(ticket, target)
+    return ticket
+
+
+async def locked_with(tx: Tx, target: Target, reference: str, field: str) -> tuple[Ticket, Ticket]:
+    """Two tickets, locked in one order for everybody; what is wrong with the second is said of its field.
+
+    Raises what `locked` does, InvalidInput when both are the same, Refused when the second was merged.
+    """
+    first = await store.find_id(tx, target.reference)
+    try:
+        second = await store.find_id(tx, reference)
+    except DeskError as error:
+        violations = [Violation(field, error.message)]
+        raise type(error)(
+            f"{field}: {error.message}", reason=error.reason, violations=violations, metadata=error.metadata
+        ) from error
+    if first == second:
+        text = f"{field} must be another ticket"
+        raise InvalidInput(text, violations=[Violation(field, text)])
+    both = {each: await store.load_ticket(tx, each, lock=True) for each in sorted((first, second))}
+    _require_present(both[first], target)
+    _require_present(both[second], Target(reference))
+    return both[first], both[second]
+
+
+def require_unmerged(ticket: Ticket) -> None:
+    """Raise Refused (TICKET_MERGED) for a ticket that goes on elsewhere."""
+    if ticket.merged_into_id:
+        raise Refused(
+            f"{ticket.key} was merged into {ticket.merged_into_key}: go on there",
+            reason="TICKET_MERGED",
+            metadata={"into": ticket.merged_into_key, "into_id": ticket.merged_into_id},
+        )
+
+
+def _require_present(ticket: Ticket, target: Target) -> None:
+    require_unmerged(ticket)
     if target.version not in (0, ticket.version):
         raise Stale(
             f"{ticket.key} has changed: read version {ticket.version} and decide again",
             reason="STALE_VERSION",
             metadata={"version": str(ticket.version)},
         )
-    return ticket
 
 
 def publish(tx: Tx, ticket: Ticket, event: TicketEvent) -> None:
@@ -100,7 +141,9 @@ def publish(tx: Tx, ticket: Ticket, event: TicketEvent) -> None:
     tx.emit(event, key=ticket.id)
 
 
-async def write_note(tx: Tx, ticket: Ticket, author: Actor, text: str) -> Message:
+async def write_note(
+    tx: Tx, ticket: Ticket, author: Actor, text: str, files: Sequence[Attachment] = ()
+) -> Message:
     """An internal note; the caller saves the ticket."""
     note = Message(
         id=str(uuid7()),
@@ -109,6 +152,7 @@ async def write_note(tx: Tx, ticket: Ticket, author: Actor, text: str) -> Messag
         visibility=Visibility.INTERNAL,
         text=text,
         created_time=tx.now,
+        attachments=list(files),
     )
     await keep_note(tx, ticket, note)
     return note

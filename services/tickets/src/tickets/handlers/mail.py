@@ -9,7 +9,7 @@ from tickdesk.intake.v1 import events_pb2 as intake
 from tickdesk.notifier.v1 import events_pb2 as notifier
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
-from tickets.domain import rules, workflow
+from tickets.domain import merging, rules, workflow
 from tickets.domain.model import Actor, ActorKind, Conversation, Message, Priority, Queue, Ticket, Visibility
 from tickets.domain.opening import Opening
 from tickets.domain.rules import AuthorKind, Inbound
@@ -73,14 +73,19 @@ async def _wait_for_turn(tx: Tx, inbound: Inbound) -> None:
 
 async def delivery_sent(tx: Tx, event: notifier.DeliverySent) -> None:
     """A letter left: its message says so."""
-    if event.delivery.message_id:
-        await messages.set_delivery(tx, event.delivery.message_id, "sent")
+    delivery = event.delivery
+    if delivery.message_id:
+        await messages.set_delivery(tx, delivery.message_id, "sent", delivery.recipient)
 
 
 async def delivery_failed(tx: Tx, event: notifier.DeliveryFailed) -> None:
     """A letter was given up: its message says so and a note tells the agents; the status stays."""
     delivery = event.delivery
-    if not delivery.message_id or not await messages.set_delivery(tx, delivery.message_id, "failed"):
+    letter, recipient = delivery.message_id, delivery.recipient
+    if not letter or not (
+        await messages.set_delivery(tx, letter, "failed", recipient)
+        or await messages.is_copy(tx, letter, recipient)
+    ):
         return
     ticket = await store.lock_or_none(tx, delivery.ticket_id)
     if ticket:
@@ -126,6 +131,7 @@ async def _open(tx: Tx, inbound: Inbound, queue: str) -> None:
         html=inbound.html,
         attachments=inbound.attachments,
         by_robot=inbound.from_robot,
+        people=rules.people_of(inbound),
     )
     ticket = await open_ticket(tx, opening)
     keys = await store.keys_of(tx, inbound.related) if inbound.related else []
@@ -142,6 +148,7 @@ async def _append(tx: Tx, ticket: Ticket, inbound: Inbound) -> None:
         workflow.reopen(ticket, inbound.received_time)
         publish_reopened(tx, ticket, message.author)
     came = workflow.customer_wrote(ticket, inbound.received_time)
+    merging.join(ticket, *rules.people_of(inbound))
     await _note_conversation(tx, ticket, inbound)
     await messages.add_message(tx, message)
     publish(tx, ticket, events.CustomerReplied(actor=actor, message=convert.event_message(message)))

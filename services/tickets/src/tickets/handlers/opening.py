@@ -13,7 +13,7 @@ from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.convert import values
-from tickets.domain import rules, workflow
+from tickets.domain import merging, rules, workflow
 from tickets.domain.attributes import refuse
 from tickets.domain.model import (
     Actor,
@@ -65,6 +65,7 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     if opening.asked:
         check_filled(opening, ticket, setup)
     message = _first_message(opening, ticket)
+    merging.join(ticket, *opening.people)
     workflow.opened(ticket)
     if opening.by_robot:
         workflow.noted(ticket)
@@ -137,7 +138,7 @@ def _ticket(opening: Opening, queue: Queue, number: int, customer: Customer) -> 
     language = rules.language_of(opening.language, customer, queue)
     # Channels without accounts of their own still need an address that letters come from.
     account = opening.account or next(iter(queue.addresses), "")
-    conversation_id = opening.conversation_id or _conversation_id()
+    conversation_id = opening.conversation_id or new_conversation_id()
     conversation = Conversation(conversation_id, opening.sender.channel, opening.sender.address, account)
     return Ticket(
         id=opening.ticket_id or str(uuid7()),
@@ -187,6 +188,6 @@ def _first_message(opening: Opening, ticket: Ticket) -> Message:
     )
 
 
-def _conversation_id() -> str:
+def new_conversation_id() -> str:
     """A conversation that begins here, in the shape that intake gives them."""
     return base64.b32encode(secrets.token_bytes(_CONVERSATION_BYTES)).decode().lower()

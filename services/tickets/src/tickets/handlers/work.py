@@ -1,15 +1,16 @@
 """What people of the desk do with tickets, one function per command."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from chassis.clock import uuid7
 from chassis.db import Tx
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.domain import workflow
 from tickets.domain.incident import Kind
-from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket, Visibility
+from tickets.domain.letters import Letter
+from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket
 from tickets.domain.statuses import Mover
 from tickets.handlers import escalation, incident
 from tickets.handlers.change import (
@@ -24,7 +25,10 @@ from tickets.handlers.change import (
     publish,
     write_note,
 )
-from tickets.store import desk, messages
+from tickets.handlers.letters import send
+from tickets.handlers.mentions import call_people, find_people
+from tickets.handlers.uploads import usable
+from tickets.store import desk, drafts
 from tickets.store import tickets as store
 
 _TERM = Actor(ActorKind.ROBOT, "confirmation-term")
@@ -54,13 +58,16 @@ async def assign_ticket(tx: Tx, caller: Caller, target: Target, assignee: str) -
     return ticket
 
 
-async def reply(tx: Tx, caller: Caller, target: Target, text: str, status: str) -> tuple[Ticket, Message]:
+async def reply(
+    tx: Tx, caller: Caller, target: Target, letter: Letter, status: str
+) -> tuple[Ticket, Message]:
     """A letter to the customer, and with it a move to another status where one is named."""
     agent = await acting_agent(tx, caller)
     actor = by_agent(agent)
     ticket = await locked(tx, target)
     await escalation.require_unguarded(tx, ticket, "answer", reply=True)
-    message = await _send(tx, ticket, actor, text)
+    message = await send(tx, ticket, actor, letter)
+    await drafts.remove(tx, ticket.id, actor.id)
     await incident.follow(tx, ticket, Kind.REPLY, actor, message.id)
     if status and status != ticket.status:
         _change_status(tx, ticket, actor, status, mover(caller, agent))
@@ -68,11 +75,15 @@ async def reply(tx: Tx, caller: Caller, target: Target, text: str, status: str) 
     return ticket, message
 
 
-async def add_note(tx: Tx, caller: Caller, target: Target, text: str) -> tuple[Ticket, Message]:
-    """An internal note; allowed in every status."""
+async def add_note(
+    tx: Tx, caller: Caller, target: Target, text: str, attachment_ids: Sequence[str]
+) -> tuple[Ticket, Message]:
+    """An internal note, and whom it calls; allowed in every status."""
     actor = await acting(tx, caller)
     ticket = await locked(tx, target)
-    note = await write_note(tx, ticket, actor, text)
+    called = await find_people(tx, text)
+    note = await write_note(tx, ticket, actor, text, await usable(tx, ticket, attachment_ids))
+    call_people(tx, ticket, actor, note, called)
     await store.save_ticket(tx, ticket)
     return ticket, note
 
@@ -106,7 +117,7 @@ async def resolve(tx: Tx, caller: Caller, target: Target, text: str) -> Ticket:
     ticket = await locked(tx, target)
     await escalation.require_unguarded(tx, ticket, "resolve")
     if text and not workflow.is_over(ticket):
-        message = await _send(tx, ticket, by_agent(agent), text)
+        message = await send(tx, ticket, by_agent(agent), Letter(text))
         await incident.follow(tx, ticket, Kind.REPLY, by_agent(agent), message.id)
     workflow.resolve(ticket, agent.id, tx.now, mover(caller, agent))
     publish(tx, ticket, events.TicketResolved(actor=convert.to_actor(by_agent(agent))))
@@ -146,28 +157,6 @@ def publish_reopened(tx: Tx, ticket: Ticket, actor: Actor) -> None:
     publish(tx, ticket, events.TicketReopened(actor=convert.to_actor(actor)))
     labels = ticket.line.name, ticket.priority.name
     tx.after_commit(lambda: metrics.REOPENED.labels(*labels).inc())
-
-
-async def _send(tx: Tx, ticket: Ticket, author: Actor, text: str) -> Message:
-    queue = await desk.load_queue(tx, ticket.queue)
-    workflow.staff_replied(ticket, queue, author.id, tx.now)
-    conversation = ticket.conversations[-1]
-    letter = Message(
-        id=str(uuid7()),
-        ticket_id=ticket.id,
-        author=author,
-        visibility=Visibility.PUBLIC,
-        text=text,
-        created_time=tx.now,
-        channel=conversation.channel,
-        conversation_id=conversation.id,
-        address=conversation.address,
-        delivery_state="queued",
-    )
-    await messages.add_message(tx, letter)
-    event = events.TicketReplied(actor=convert.to_actor(author), message=convert.event_message(letter))
-    publish(tx, ticket, event)
-    return letter
 
 
 def _change_status(tx: Tx, ticket: Ticket, actor: Actor, status: str, by: Mover) -> None:

@@ -15,6 +15,7 @@ from tickets.domain.model import (
     FinishedEscalation,
     Form,
     Line,
+    Participant,
     Reason,
     Ticket,
 )
@@ -46,6 +47,8 @@ def to_body(ticket: Ticket) -> Json:
         "csat": _from_csat(ticket.csat),
         "timeline": [_from_fact(each) for each in ticket.timeline],
         "from_robot": ticket.from_robot,
+        "participants": [asdict(each) for each in ticket.participants],
+        "merged_into": [ticket.merged_into_id, ticket.merged_into_key] if ticket.merged_into_id else None,
     }
     return {name: part for name, part in parts.items() if part}
 
@@ -53,6 +56,7 @@ def to_body(ticket: Ticket) -> Json:
 def from_body(body: Mapping[str, Any]) -> Json:
     """The nested parts as keyword arguments of a ticket."""
     escalation, csat = body.get("escalation"), body.get("csat")
+    merged_into_id, merged_into_key = body.get("merged_into", ("", ""))
     return {
         "observers": body.get("observers", []),
         "conversations": [Conversation(**each) for each in body.get("conversations", [])],
@@ -63,6 +67,9 @@ def from_body(body: Mapping[str, Any]) -> Json:
         "csat": Csat(**{**csat, "answered_time": instant(csat["answered_time"])}) if csat else None,
         "timeline": [_to_fact(each) for each in body.get("timeline", [])],
         "from_robot": body.get("from_robot", False),
+        "participants": [Participant(**each) for each in body.get("participants", [])],
+        "merged_into_id": merged_into_id,
+        "merged_into_key": merged_into_key,
     }
 
 

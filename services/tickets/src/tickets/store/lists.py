@@ -154,6 +154,13 @@ def listed(
     return Listed(items, token, total)
 
 
+def sliced(items: Sequence[T], page: Page, scope: object) -> Listed[T]:
+    """A page of a list that is short enough to be read whole."""
+    start = page_start(page.token, scope, int) or 0
+    end = start + page.limit
+    return Listed(list(items[start:end]), page_token(scope, end) if end < len(items) else "")
+
+
 def _moment(token: str, scope: object) -> sa.Tuple:
     """Where the last page of a list by time ended, for comparing. Raises InvalidInput."""
     found = page_start(token, scope, _instant)

@@ -170,6 +170,7 @@ ticket = sa.Table(
     sa.Index("ticket_resolved", "queue", "resolved_time", postgresql_where=sa.text("status_kind = 5")),
     sa.Index("ticket_load", "assignee", postgresql_where=OF_AGENT_AND_OPEN),
     sa.Index("ticket_fields", "fields", postgresql_using="gin", postgresql_ops={"fields": "jsonb_path_ops"}),
+    sa.Index("ticket_wish", "queue", postgresql_where=sa.text("type = 5 and status_kind < 5")),
 )
 """Scalars are columns, so that lists can filter by them; `body` holds what is only read with its ticket:
 observers, conversations, escalation, csat, the timeline, whether a robot wrote it (`store.body`). `fields`
@@ -223,6 +224,8 @@ message = sa.Table(
     _text("address"),
     _text("delivery_state"),
     sa.Column("created_time", _TIME, nullable=False),
+    _text("subject"),
+    sa.Column("cc", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Index("message_ticket", "ticket_id", "created_time", "id"),
 )
 
@@ -301,3 +304,82 @@ incident_task = sa.Table(
     sa.Index("incident_task_left", "id", postgresql_where=sa.text("finished_time is null")),
 )
 """What is done to the children; ids are in the order in which it was asked for."""
+
+ticket_alias = sa.Table(
+    "ticket_alias",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), nullable=False),
+    sa.Index("ticket_alias_ticket", "ticket_id"),
+)
+"""Keys that tickets had before they moved to another queue."""
+
+ticket_link = sa.Table(
+    "ticket_link",
+    metadata,
+    sa.Column("kind", sa.SmallInteger, primary_key=True),
+    sa.Column("from_id", sa.ForeignKey("ticket.id"), primary_key=True),
+    sa.Column("to_id", sa.ForeignKey("ticket.id"), primary_key=True),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Index("ticket_link_from", "from_id"),
+    sa.Index("ticket_link_to", "to_id"),
+)
+"""One row a link, whichever end it was made from."""
+
+external_link = sa.Table(
+    "external_link",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), primary_key=True),
+    sa.Column("url", sa.Text, primary_key=True),
+    _text("title"),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("state", sa.SmallInteger, nullable=False),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Column("updated_time", _TIME, nullable=False),
+    sa.Index("external_link_url", "url"),
+)
+
+vote = sa.Table(
+    "vote",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), primary_key=True),
+    sa.Column("customer_id", sa.ForeignKey("customer.id"), primary_key=True),
+    sa.Column("created_time", _TIME, nullable=False),
+    sa.Index("vote_customer", "customer_id"),
+)
+"""Who wants a wish beside its author."""
+
+draft = sa.Table(
+    "draft",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id"), primary_key=True),
+    sa.Column("agent_id", sa.Text, primary_key=True),
+    _text("text"),
+    _text("to"),
+    sa.Column("cc", ARRAY(sa.Text), nullable=False),
+    _text("subject"),
+    sa.Column("attachment_ids", ARRAY(sa.Text), nullable=False),
+    sa.Column("saved_time", _TIME, nullable=False),
+)
+
+upload = sa.Table(
+    "upload",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("uploader", sa.Text, nullable=False),
+)
+
+team = sa.Table(
+    "team",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("members", ARRAY(sa.Text), nullable=False),
+    _text("email"),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)

@@ -45,6 +45,11 @@ def of_new(ticket: Ticket, message: Message) -> dict[str, Any]:
     }
 
 
+def words(ticket: Ticket, messages: Sequence[Message]) -> str:
+    """The text of a ticket's document."""
+    return searchable(" ".join([ticket.subject, *(each.text for each in messages)]))
+
+
 def more(message: Message) -> sa.Update:
     """The statement that puts a message's words into the document of its ticket."""
     words = _x.c.document.op("||")(_document(sa.literal(searchable(message.text), sa.Text)))

@@ -97,24 +97,29 @@ _SAVE = sa.update(_t).where(_t.c.id == sa.bindparam("ticket_id")).values(_parame
 
 async def load_ticket(tx: Tx, reference: str, *, lock: bool = False) -> Ticket:
     """One ticket by id or key, `lock` until the end of the transaction. Raises NotFound, InvalidInput."""
-    condition = _refers_to(reference)
-    if lock:
-        ticket = await _locked(tx, condition)
-    else:
-        row = (await tx.execute(TICKETS.where(condition))).mappings().one_or_none()
-        ticket = to_ticket(row) if row else None
-    if ticket is None:
-        raise NotFound(f"no ticket {reference}", reason="TICKET_NOT_FOUND", metadata={"ticket": reference})
-    return ticket
+    for condition in _refers_to(reference):
+        ticket = await (_locked(tx, condition) if lock else _read(tx, condition))
+        if ticket:
+            return ticket
+    raise _unknown(reference)
+
+
+async def find_id(tx: Tx, reference: str) -> str:
+    """The id of a ticket by id or key. Raises NotFound, InvalidInput."""
+    for condition in _refers_to(reference):
+        found: str | None = (await tx.execute(sa.select(_t.c.id).where(condition))).scalar_one_or_none()
+        if found:
+            return found
+    raise _unknown(reference)
 
 
 async def lock_or_none(tx: Tx, ticket_id: str) -> Ticket | None:
-    """The ticket of an id, locked; None when there is no such ticket."""
+    """The ticket of an id or the one it was merged into, locked; None when there is no such ticket."""
     try:
         UUID(ticket_id)
     except ValueError:
         return None
-    return await _locked(tx, _t.c.id == ticket_id)
+    return await _going_on(tx, await _locked(tx, _t.c.id == ticket_id))
 
 
 async def lock_by_conversation(tx: Tx, conversation_ids: Sequence[str]) -> Ticket | None:
@@ -127,7 +132,11 @@ async def lock_by_conversation(tx: Tx, conversation_ids: Sequence[str]) -> Ticke
         .limit(1)
         .scalar_subquery()
     )
-    return await _locked(tx, _t.c.id == found)
+    ticket = await _going_on(tx, await _locked(tx, _t.c.id == found))
+    if ticket and not any(each.id in wanted for each in ticket.conversations):
+        # While this waited for its lock, the conversation went to another ticket.
+        ticket = await _going_on(tx, await _locked(tx, _t.c.id == found))
+    return ticket
 
 
 async def open_of_sender(tx: Tx, sender: Contact, queue: str) -> list[Ticket]:
@@ -216,14 +225,14 @@ async def ids_of(tx: Tx, references: Sequence[str]) -> dict[str, str]:
 async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
     """A new ticket with its first message and conversation, in one statement."""
     first = {"id": ticket.conversations[0].id, "ticket_id": ticket.id, "created_time": ticket.created_time}
-    rows = (("ticket", _row(ticket)), ("message", message_row(message)), ("conversation", first))
+    rows = (("ticket", ticket_row(ticket)), ("message", message_row(message)), ("conversation", first))
     values = {f"{table}_{name}": value for table, row in rows for name, value in row.items()}
     await tx.execute(_CREATE, values | texts.of_new(ticket, message))
 
 
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
     """The changed state of a locked ticket."""
-    await tx.execute(_SAVE, {f"ticket_{name}": value for name, value in _row(ticket).items()})
+    await tx.execute(_SAVE, {f"ticket_{name}": value for name, value in ticket_row(ticket).items()})
 
 
 async def add_conversation(tx: Tx, ticket: Ticket, conversation: Conversation) -> None:
@@ -283,7 +292,8 @@ def to_customer(values: Mapping[Any, Any], prefix: str = "") -> Customer:
 _MAPPED = (*_KEPT, "body", "fields", "type", "priority", "line", "status_kind", "customer_id")
 
 
-def _row(ticket: Ticket) -> dict[str, Any]:
+def ticket_row(ticket: Ticket) -> dict[str, Any]:
+    """The columns of a ticket."""
     plain = {each.name: getattr(ticket, each.name) for each in _t.c if each.name not in _COMPUTED}
     return {
         **plain,
@@ -313,6 +323,11 @@ def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
+async def _read(tx: Tx, condition: sa.ColumnElement[bool]) -> Ticket | None:
+    row = (await tx.execute(TICKETS.where(condition))).mappings().one_or_none()
+    return to_ticket(row) if row else None
+
+
 async def _locked(tx: Tx, condition: sa.ColumnElement[bool]) -> Ticket | None:
     found = await changeable(tx, TO_CHANGE.where(condition).with_for_update(of=_t))
     return found[0] if found else None
@@ -326,11 +341,26 @@ def _owners(conversation_ids: Sequence[str]) -> sa.Select[tuple[str]]:
     return sa.select(tables.conversation.c.ticket_id).where(tables.conversation.c.id.in_(conversation_ids))
 
 
-def _refers_to(reference: str) -> sa.ColumnElement[bool]:
+async def _going_on(tx: Tx, ticket: Ticket | None) -> Ticket | None:
+    """The ticket that a merged one points to, locked; merges make no circle, so this ends."""
+    while ticket and ticket.merged_into_id:
+        ticket = await _locked(tx, _t.c.id == ticket.merged_into_id)
+    return ticket
+
+
+def _refers_to(reference: str) -> list[sa.ColumnElement[bool]]:
+    """Where to look for a ticket, in this order: a key may be one from before it moved to another queue."""
     if key := _KEY.fullmatch(reference.strip()):
-        return sa.and_(_t.c.queue == key[1].upper(), _t.c.number == int(key[2]))
+        queue, number = key[1].upper(), int(key[2])
+        alias = tables.ticket_alias.c
+        before = sa.select(alias.ticket_id).where(alias.queue == queue, alias.number == number)
+        return [sa.and_(_t.c.queue == queue, _t.c.number == number), _t.c.id == before.scalar_subquery()]
     try:
-        return _t.c.id == str(UUID(reference.strip()))
+        return [_t.c.id == str(UUID(reference.strip()))]
     except ValueError:
         text = 'ticket must be an id (UUID) or a key such as "SUP-12"'
         raise InvalidInput(text, violations=[Violation("ticket", text)]) from None
+
+
+def _unknown(reference: str) -> NotFound:
+    return NotFound(f"no ticket {reference}", reason="TICKET_NOT_FOUND", metadata={"ticket": reference})
