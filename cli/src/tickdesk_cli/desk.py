@@ -313,7 +313,7 @@ def _lock(number: int) -> None:
 
 
 def _new_secrets(agents: tuple[str, ...]) -> dict[str, Any]:
-    names = ["admin:desk", "service:sla-clock", *(f"agent:{each}" for each in agents)]
+    names = ["admin:desk", "service:sla-clock", "service:notifier", *(f"agent:{each}" for each in agents)]
     return {
         "tokens": {name: secrets.token_urlsafe(32) for name in names},
         "keys": {"reply": secrets.token_urlsafe(32)},

@@ -66,7 +66,11 @@ def _own(service: str, wires: Wires) -> dict[str, str]:
             "tickets_token": wires.tokens.get("service:sla-clock", wires.tokens["admin:desk"]),
             **_policy(wires.folder),
         },
-        "notifier": {"reply_keys": wires.keys["reply"]},
+        "notifier": {
+            "reply_keys": wires.keys["reply"],
+            "intake_target": f"127.0.0.1:{wires.ports['intake.grpc']}",
+            "intake_token": wires.tokens.get("service:notifier", wires.tokens["admin:desk"]),
+        },
         "survey": {
             "http_port": str(wires.ports["survey.http"]),
             "public_url": f"http://127.0.0.1:{wires.ports['survey.http']}",

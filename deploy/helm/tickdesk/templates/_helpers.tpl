@@ -85,6 +85,11 @@ TICKDESK_{{ . | replace "-" "_" | upper }}_
 {{- $target := printf "%s-tickets:%v" (include "tickdesk.fullname" .root) $tickets.ports.grpc -}}
 {{- $_ := set $settings "tickets_target" $target -}}
 {{- end -}}
+{{- if eq .service "notifier" -}}
+{{- $intake := include "tickdesk.block" (dict "root" .root "service" "intake") | fromYaml -}}
+{{- $target := printf "%s-intake:%v" (include "tickdesk.fullname" .root) $intake.ports.grpc -}}
+{{- $_ := set $settings "intake_target" $target -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $value := merge (deepCopy .block.settings) $settings }}
 - name: {{ $prefix }}{{ upper $name }}

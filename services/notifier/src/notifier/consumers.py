@@ -32,6 +32,8 @@ HANDLERS: tuple[tuple[type[Message], Handler], ...] = (
     (ticket_events.TicketClosed, known.ticket_changed),
     (ticket_events.TicketReopened, known.ticket_changed),
     (ticket_events.TicketRated, known.ticket_changed),
+    (ticket_events.TicketMerged, known.ticket_changed),
+    (ticket_events.PeopleMentioned, staff.people_mentioned),
     (ticket_events.AgentChanged, known.agent_changed),
     (ticket_events.QueueChanged, known.queue_changed),
     (sla_events.MarkReached, staff.mark_reached),

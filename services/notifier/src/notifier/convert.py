@@ -65,6 +65,14 @@ def customer_email(ticket: ticket_pb2.Ticket, message: ticket_pb2.TicketMessage 
     return next(filter(is_address, mail), "")
 
 
+def files(message: ticket_pb2.TicketMessage) -> list[dict[str, Any]]:
+    """What a letter has to know of its files."""
+    return [
+        {"id": each.id, "name": each.filename, "media_type": each.media_type, "size": each.size_bytes}
+        for each in message.attachments
+    ]
+
+
 def line_word(line: common_pb2.Line.ValueType) -> str:
     """`L2`; empty when not said."""
     return "" if line == common_pb2.LINE_UNSPECIFIED else common_pb2.Line.Name(line).removeprefix("LINE_")

@@ -113,6 +113,21 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that goes with a letter; its bytes are with intake."""
+
+    id: str
+    name: str
+    media_type: str
+    size: int
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "tuple[File, ...]":
+        """The files of a delivery."""
+        return tuple(cls(**each) for each in delivery.context.get("files", ()))
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
     """What leaves in one go: one delivery, or a digest of many for one recipient."""
 

@@ -8,6 +8,7 @@ from chassis.db import Database
 from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
+from notifier.adapters.files import Files, Source
 from notifier.adapters.mail import Desk, Mail, Relay
 from notifier.adapters.webhook import Webhooks
 from notifier.consumers import subscriptions
@@ -28,7 +29,7 @@ async def build(app: App, settings: Settings) -> None:
     bus = await app.open(Bus(settings.nats_url, service="notifier", replicas=settings.stream_replicas))
     chosen = rules(settings)
     relay = Relay.of(settings.smtp_url.get_secret_value())
-    mail = await app.open(Mail(relay, desk(settings), settings.send_seconds))
+    mail = await app.open(Mail(relay, desk(settings), await app.open(files(settings)), settings.send_seconds))
     private = settings.webhook_allow_private
     hooks = await app.open(Webhooks(chosen.endpoints, settings.webhook_seconds, allow_private=private))
     leases = (
@@ -56,6 +57,15 @@ def desk(settings: Settings) -> Desk:
     if not keys.strip(" ,"):
         raise RuntimeError("TICKDESK_NOTIFIER_REPLY_KEYS must be set, to the same value as intake's")
     return Desk(keys, settings.default_from, settings.default_timezone)
+
+
+def files(settings: Settings) -> Files:
+    """The way to intake's store."""
+    secret = settings.intake_token or settings.tokens.get("service:notifier")
+    # While a token is rotated there are two; callers use the new one.
+    token = secret.get_secret_value().partition(",")[0].strip() if secret else ""
+    source = Source(settings.intake_target, token, str(settings.intake_ca) if settings.intake_ca else None)
+    return Files(source, settings.files_max_bytes)
 
 
 def rules(settings: Settings) -> Rules:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -75,6 +76,19 @@ class Settings(ChassisSettings):
         "en", pattern="^(ru|en)$", description="Language where none is known: ru, en."
     )
     default_timezone: str = Field("UTC", description="IANA zone of times in letters where none is known.")
+    intake_target: str = Field(
+        "", description="gRPC of intake, host:port, to read files of letters from; empty: none can be sent."
+    )
+    intake_token: SecretStr | None = Field(
+        None, description="Token to call intake with; none: that of service:notifier in tokens."
+    )
+    intake_token_file: Path | None = Field(None, description="File that holds intake_token.")
+    intake_ca: Path | None = Field(
+        None, description="Certificates that intake's own is checked by, PEM; none: no TLS."
+    )
+    files_max_bytes: int = Field(
+        20_000_000, ge=0, description="Bytes that the files of one letter may have together."
+    )
     promise_wait_seconds: float = Field(
         2, ge=0, le=60, description="How long an auto-reply waits for the promised time."
     )

@@ -19,6 +19,14 @@ from services.notifier.tests.unit.test_domain import NOW, a_delivery
 VALUES: dict[str, dict[str, Any]] = {
     "auto_reply": {"number": "SUP-1", "desk": "Desk", "subject": "x", "promised": NOW},
     "reply": {"text": "Hello {{ 7*7 }}", "agent": "Anna", "desk": "Desk", "subject": "Fire"},
+    "mention": {
+        "number": "SUP-1",
+        "author": "Anna",
+        "subject": "Fire",
+        "queue": "SUP",
+        "line": "L1",
+        "priority": "high",
+    },
     "survey": {
         "url": "https://d.test/s/x",
         "number": "SUP-1",

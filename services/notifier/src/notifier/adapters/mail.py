@@ -1,6 +1,7 @@
 """E-mail over SMTP: messages that cannot loop and cannot be forged, over connections used again."""
 
 import asyncio
+import re
 import ssl
 from dataclasses import dataclass
 from email.errors import MessageError
@@ -17,8 +18,13 @@ import aiosmtplib
 from chassis.clock import utcnow
 from chassis.errors import Refused, Unavailable
 from notifier.adapters import signed
+from notifier.adapters.files import Files
 from notifier.adapters.letters import Letter, compose
-from notifier.domain import Audience, Parcel, is_address, is_message_id, one_line
+from notifier.domain import Audience, File, Parcel, is_address, is_message_id, one_line
+
+# Of the other kinds a mail library wants text, or messages of its own.
+_MEDIA = ("application", "audio", "image", "video")
+_SUBTYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +73,10 @@ class Desk:
 class Mail:
     """Sends letters; an async context manager that keeps idle connections."""
 
-    def __init__(self, relay: Relay, desk: Desk, seconds: float) -> None:
+    def __init__(self, relay: Relay, desk: Desk, files: Files, seconds: float) -> None:
         self._relay = relay
         self._desk = desk
+        self._files = files
         self._seconds = seconds
         self._idle: list[aiosmtplib.SMTP] = []
 
@@ -85,8 +92,12 @@ class Mail:
     async def send(self, parcel: Parcel) -> str:
         """Send a letter and return its subject. Raises Refused (5xx) or Unavailable (later)."""
         letter = compose(parcel, self._desk.zone)
+        files = File.of(parcel.first)
+        contents = await self._files.read(files)
         try:
             envelope, message = build(parcel, letter, self._desk)
+            for file, content in zip(files, contents, strict=True):
+                _attach(message, file, content)
             raw = message.as_bytes(policy=SMTP_POLICY)
         except (MessageError, ValueError, IndexError) as error:
             raise Refused(f"the letter cannot be written: {error}", reason="LETTER_BROKEN") from error
@@ -163,7 +174,9 @@ def build(parcel: Parcel, letter: Letter, desk: Desk) -> tuple[str, EmailMessage
     domain = sender.rpartition("@")[2]
     message = EmailMessage(policy=SMTP_POLICY)
     message["From"] = _address(name, sender)
-    message["To"] = _address("", delivery.recipient)
+    message["To"] = _address("", delivery.context.get("to") or delivery.recipient)
+    if copies := delivery.context.get("cc"):
+        message["Cc"] = [_address("", each) for each in copies if is_address(each)]
     message["Date"] = format_datetime(utcnow())
     envelope, subject, identity = sender, letter.subject, f"<{delivery.id}@{domain}>"
     if parcel.conversation_id and delivery.audience is Audience.CUSTOMER:
@@ -187,6 +200,15 @@ def build(parcel: Parcel, letter: Letter, desk: Desk) -> tuple[str, EmailMessage
     if letter.html:
         message.add_alternative(letter.html, subtype="html")
     return envelope, message
+
+
+def _attach(message: EmailMessage, file: File, content: bytes) -> None:
+    """Add a file as what it says it is; what is no media type, or one that mail programs open, is bytes."""
+    main, _, sub = file.media_type.partition("/")
+    if main not in _MEDIA or not _SUBTYPE.fullmatch(sub):
+        main, sub = "application", "octet-stream"
+    name = one_line(file.name, 200) or "file"
+    message.add_attachment(content, maintype=main, subtype=sub, filename=name)
 
 
 def _mark_automatic(message: EmailMessage, template: str) -> None:

@@ -15,6 +15,7 @@ from notifier.domain import (
     in_domains,
     is_address,
     is_robot_address,
+    one_line,
     plain_mailbox,
 )
 from notifier.handlers.known import ticket_changed
@@ -97,7 +98,10 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
     """Carry the answer of a person to the customer."""
     await ticket_changed(tx, event, rules)
     ticket, message = event.ticket, event.message
-    recipient = convert.customer_email(ticket, message)
+    channel = message.channel or ticket.channel
+    by_mail = channel in _ANSWERED_BY_MAIL
+    named = by_mail and is_address(message.address)
+    recipient = message.address.lower() if named else convert.customer_email(ticket, message)
     letter = await _letter(tx, "reply", ticket, recipient, rules)
     letter = replace(
         letter,
@@ -105,13 +109,16 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
         message_id=message.id,
         context={
             "text": message.text,
+            "title": one_line(message.subject),
             "agent": message.author.name,
             "conversation": message.conversation_id,
+            "to": recipient,
+            "cc": list(message.cc),
+            "files": convert.files(message),
         },
     )
-    channel = message.channel or ticket.channel
-    if channel in _ANSWERED_BY_MAIL and recipient:
-        await ledger.add_deliveries(tx, [letter])
+    if by_mail and recipient:
+        await ledger.add_deliveries(tx, [letter, *_copies(letter, message)])
         return
     way = common_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
     reason = (
@@ -121,6 +128,16 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
     await ledger.add_deliveries(tx, [letter])
     # The agent who wrote it must see that it did not leave.
     tx.emit(events_pb2.DeliveryFailed(delivery=convert.delivery_message(letter)), key=ticket.id)
+
+
+def _copies(letter: Delivery, message: ticket_pb2.TicketMessage) -> list[Delivery]:
+    """One letter a reader: each answers under an address that is signed for them alone."""
+    readers = dict.fromkeys(each.lower() for each in message.cc)
+    return [
+        replace(letter, id=identity("reply", message.id, each), recipient=each)
+        for each in readers
+        if is_address(each) and each != letter.recipient
+    ]
 
 
 async def clock_started(tx: Tx, event: sla_events.ClockStarted, _: Rules) -> None:

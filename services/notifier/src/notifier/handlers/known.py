@@ -27,6 +27,8 @@ TicketEvent = (
     | ticket_events.TicketClosed
     | ticket_events.TicketReopened
     | ticket_events.TicketRated
+    | ticket_events.TicketMerged
+    | ticket_events.PeopleMentioned
 )
 
 

@@ -76,6 +76,19 @@ async def ticket_escalated(tx: Tx, event: ticket_events.TicketEscalated, rules: 
         await _tell_staff(tx, people, _Notice("escalation", cause, ticket, context), rules)
 
 
+async def people_mentioned(tx: Tx, event: ticket_events.PeopleMentioned, rules: Rules) -> None:
+    """Tell those whom a note calls, once a note: a team on its list, or else each of its members."""
+    await ticket_changed(tx, event, rules)
+    ids = [*event.agent_ids, *(each for team in event.teams if not team.email for each in team.members)]
+    found = [await desk.get_agent(tx, one) for one in dict.fromkeys(ids) if one != event.actor.id]
+    people: list[Person] = [(Audience.AGENT, one) for one in found if one]
+    lists = (Agent(f"team:{team.key}", team.name, team.email, "") for team in event.teams if team.email)
+    people += [(Audience.AGENT, one) for one in lists]
+    context = {"author": event.actor.name or event.actor.id, **_facts(event.ticket)}
+    if people:
+        await _tell_staff(tx, people, _Notice("mention", event.message_id, event.ticket, context), rules)
+
+
 def _words_of(event: ticket_events.TicketEscalated) -> dict[str, str]:
     """What a person noted; a clock's note is its name and mark, which have words in each language."""
     if event.reason not in _BY_CLOCK:

@@ -1,0 +1,134 @@
+"""Answers with readers beside the customer, with a subject of their own, and with files."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from chassis.sign import verify
+from services.notifier.tests.component.builders import CONVERSATION, CUSTOMER, a_queue, a_ticket, replied
+from services.notifier.tests.component.conftest import KEYS, Sink, Start, body_of
+from services.notifier.tests.component.test_customers import settled
+from tickdesk.common.v1 import common_pb2
+from tickdesk.intake.v1 import intake_service_pb2 as pb
+from tickdesk.intake.v1.intake_service_pb2_grpc import (
+    IntakeServiceServicer,
+    add_IntakeServiceServicer_to_server,
+)
+from tickdesk.notifier.v1 import delivery_pb2
+
+FAILED = delivery_pb2.DELIVERY_STATE_FAILED
+PICTURE = "0190-picture"
+
+
+class Intake(IntakeServiceServicer):
+    """Intake's store as notifier sees it; it is away as often as `failures` says."""
+
+    failures = 0
+
+    async def GetAttachment(self, request: pb.GetAttachmentRequest, context: Any) -> AsyncIterator[Any]:
+        """The bytes of the picture, in two pieces."""
+        if self.failures:
+            self.failures -= 1
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "later")
+        if request.attachment_id != PICTURE:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "gone")
+        for chunk in (b"\x89PNG", b"\x00\xff"):
+            yield pb.GetAttachmentResponse(chunk=chunk)
+
+
+@pytest.fixture
+async def intake() -> AsyncIterator[tuple[Intake, str]]:
+    server, servicer = grpc.aio.server(), Intake()  # type: ignore[abstract]
+    add_IntakeServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield servicer, f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
+async def test_every_reader_gets_a_letter_with_a_way_back_of_their_own(start: Start, sink: Sink) -> None:
+    """YT-07: the customer and those in copy see each other; each one's answer is proven theirs."""
+    ticket, readers = a_ticket(), ("boss@mail.test", "lee@mail.test")
+    event = replied(ticket, "Unplug it.", cc=["Lee@mail.test", CUSTOMER, "x"], address="Boss@mail.test")
+    async with start() as desk:
+        await desk.learn(a_queue())
+        await desk.tell(event, event_id="e-1")
+        await desk.tell(event, event_id="e-2")
+        letters = [await sink.next_to(reader) for reader in (*readers, CUSTOMER)]
+    for reader, letter in zip((*readers, CUSTOMER), letters, strict=True):
+        assert str(letter["To"]) == "boss@mail.test"
+        assert str(letter["Cc"]) == "Lee@mail.test, client@mail.test"
+        token = str(letter["Reply-To"]).partition("+")[2].partition("@")[0].rpartition(".")[2]
+        assert verify(KEYS, "reply", CONVERSATION, reader, signature=token)
+        assert body_of(letter).startswith("Unplug it.")
+    assert len({str(letter["Message-ID"]) for letter in letters}) == 3
+    assert len({str(letter["Reply-To"]) for letter in letters}) == 3
+
+
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [("", "Re: Printer on fire"), ("About\r\nBcc: all", "About Bcc: all"), ("{{ 7*7 }}", "{{ 7*7 }}")],
+)
+async def test_a_letter_has_the_subject_it_was_given(
+    start: Start, sink: Sink, subject: str, shown: str
+) -> None:
+    async with start() as desk:
+        await desk.tell(replied(a_ticket(), "Hi", subject=subject))
+        letter = await sink.next_to(CUSTOMER)
+    assert str(letter["Subject"]).startswith(f"{shown} [#")
+    assert letter["Bcc"] is None
+
+
+async def test_a_form_is_answered_where_the_ticket_says(start: Start, sink: Sink) -> None:
+    """YT-09."""
+    form = common_pb2.CHANNEL_WEB_FORM
+    async with start() as desk:
+        await desk.tell(replied(a_ticket(channel=form, email=""), "Hi", address="kim@mail.test"))
+        await sink.next_to("kim@mail.test")
+
+
+def a_file(identity: str = PICTURE, **changes: Any) -> common_pb2.Attachment:
+    values = {"filename": "снимок.png", "media_type": "image/png", "size_bytes": 6, **changes}
+    return common_pb2.Attachment(id=identity, **values)
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+async def test_files_go_with_the_letter(
+    start: Start, sink: Sink, intake: tuple[Intake, str], failures: int
+) -> None:
+    """CP-06: also when intake is away for a moment."""
+    servicer, target = intake
+    servicer.failures = failures
+    html = a_file(filename="a.html", media_type="text/html; charset=x")
+    async with start(intake_target=target, intake_token="secret") as desk:
+        await desk.tell(replied(a_ticket(), "See the picture", attachments=[a_file(), html]))
+        letter = await sink.next_to(CUSTOMER)
+    first, second = list(letter.iter_attachments())
+    assert (first.get_filename(), first.get_content_type()) == ("снимок.png", "image/png")
+    assert first.get_content() == b"\x89PNG\x00\xff"
+    assert (second.get_filename(), second.get_content_type()) == ("a.html", "application/octet-stream")
+    assert body_of(letter).startswith("See the picture")
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "detail"),
+    [
+        (a_file("0190-gone"), {}, "NOT_FOUND"),
+        (a_file(size_bytes=7), {"files_max_bytes": 6}, "more than 6 bytes"),
+        (a_file(), {"intake_target": ""}, "intake_target is not set"),
+    ],
+)
+async def test_a_letter_whose_files_cannot_go_fails_whole(
+    start: Start, sink: Sink, intake: tuple[Intake, str], file: Any, settings: dict[str, Any], detail: str
+) -> None:
+    """The agent is told; the customer gets no letter that speaks of a file which is not there."""
+    ticket = a_ticket()
+    async with start(**{"intake_target": intake[1], "intake_token": "secret", **settings}) as desk:
+        await desk.tell(replied(ticket, "See the picture", attachments=[file]))
+        found = await settled(desk, ticket.id, "reply")
+    assert found.state == FAILED
+    assert detail in found.detail
+    assert sink.letters == []
