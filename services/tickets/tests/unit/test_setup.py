@@ -12,7 +12,7 @@ from tickets.convert import templates
 from tickets.domain import setup, workflowlint
 from tickets.domain.label import Label
 from tickets.domain.model import Line, TicketType
-from tickets.domain.statuses import LINES, Mover, Status, StatusKind, Transition, Workflow
+from tickets.domain.statuses import LINES, REACHABLE, Mover, Status, StatusKind, Transition, Workflow
 
 NAME = Label(en="x")
 NEW, OPEN, RESOLVED, CLOSED = (
@@ -198,7 +198,7 @@ def test_the_largest_workflow_is_checked_at_once() -> None:
             return super().__getitem__(key)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflowlint, "REACHABLE", Counted(workflowlint.REACHABLE))
+        patch.setattr("tickets.domain.workflowlint.REACHABLE", Counted(REACHABLE))
         assert faults(flow) == []
         list(workflowlint.doubts(flow))
     assert looked_at <= 2 * len(flow.statuses) * len(flow.transitions)
