@@ -179,6 +179,15 @@ async def test_a_queue_is_made_out_of_each_template(desk: Desk) -> None:
     assert [each.key for each in templates] == sorted(each.key for each in templates)
 
 
+async def test_putting_a_queue_leaves_its_setup(desk: Desk) -> None:
+    await put(desk, await with_triage(desk))
+    queue = next(each for each in (await desk.call("ListQueues")).queues)
+    queue.name, queue.setup_version = "Renamed", 9
+    answer = await desk.call("PutQueue", "admin:demo", queue=queue)
+    assert (answer.queue.name, answer.queue.setup_version) == ("Renamed", 1)
+    assert (await setup_of(desk)).workflow.statuses[-1].key == "triage"
+
+
 async def test_queues_out_of_templates_refuse_bad_input(desk: Desk) -> None:
     wanted = {"key": "BIL", "name": "Billing", "template": "lines"}
     unknown = await desk.refusal("CreateQueue", "lead:olga", **{**wanted, "template": "magic"})
@@ -255,6 +264,22 @@ async def test_a_line_that_is_a_status_follows_the_escalation(desk: Desk) -> Non
     assert "first_line" not in allowed.metadata["allowed"]
 
 
+async def test_the_playbook_keeps_the_first_line_from_what_is_not_its_own(desk: Desk) -> None:
+    """CA-02, CA-18: law, refunds, compensations and the rest go to the second line, for a named reason."""
+    await desk.call("CreateQueue", "lead:olga", key="CRM", name="Playbook", template="crmai")
+    ticket = await desk.create(queue="CRM", tags=["legal"], category="consultation")
+    await desk.call("TakeTicket", ticket=ticket.id)
+    refused = await desk.refusal("ResolveTicket", ticket=ticket.id)
+    assert (refused.reason, refused.metadata["guard"]) == ("LINE_GUARDED", "legal")
+    form = {"done": "read", "ask": "answer", "urgency": "today", "promises": "none"}
+    bare = await desk.refusal("EscalateTicket", ticket=ticket.id, reason=1, form=form)
+    assert bare.reason == "CRITERION_REQUIRED"
+    raised = await desk.call("EscalateTicket", ticket=ticket.id, reason=1, form=form, criterion="no_answer")
+    assert (raised.ticket.status, raised.ticket.line) == ("escalated", common.LINE_L2)
+    await desk.call("TakeTicket", "agent:dina", ticket=ticket.id)
+    await desk.call("ResolveTicket", "agent:dina", ticket=ticket.id)
+
+
 async def test_each_queue_closes_after_its_own_term(start: Start) -> None:
     """CA-09: the term is the workflow's, the setting stands in for it."""
     desk = await start(confirmation_seconds=3600, close_poll_seconds=0.05)
@@ -292,7 +317,7 @@ async def test_a_setup_costs_no_statement_once_it_was_read(desk: Desk) -> None:
     await desk.call("CreateQueue", "lead:olga", key="NEW", name="New", template="crmai")
     counts = []
     for queue in ("SUP", "NEW"):
-        await desk.create(queue=queue)
+        await desk.call("TakeTicket", ticket=(await desk.create(queue=queue)).id)
         with statements() as seen:
             ticket = await desk.create(queue=queue)
         assert len(of_calls(seen)) == 3, "\n".join(of_calls(seen))
