@@ -9,7 +9,7 @@ from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, a_contact, an_inbound, kinds
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
-from tickdesk.tickets.v1 import events_pb2, ticket_pb2
+from tickdesk.tickets.v1 import events_pb2, fields_pb2, ticket_pb2
 
 BAD, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 STATE = grpc.StatusCode.FAILED_PRECONDITION
@@ -253,6 +253,21 @@ async def test_a_moved_ticket_is_found_by_both_keys(desk: Desk) -> None:
     back = (await desk.call("MoveTicket", ticket="BILL-2", queue="SUP")).ticket
     assert back.key == "SUP-1"
     assert (await desk.ticket("BILL-2")).id == ticket.id
+
+
+async def test_fields_that_the_other_queue_does_not_know_are_kept_in_words(desk: Desk) -> None:
+    await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="BILL", name="Bills"))
+    for queue, keys in (("SUP", ("city", "sum")), ("BILL", ("sum",))):
+        setup = (await desk.call("GetSetup", "lead:olga", queue=queue)).setup
+        setup.queue = queue
+        for key in keys:
+            setup.fields.add(key=key, type=fields_pb2.FIELD_TYPE_TEXT).name.en = key
+        await desk.call("PutSetup", "lead:olga", setup=setup)
+    text = {key: ticket_pb2.FieldValue(text=f"{key} of it") for key in ("city", "sum")}
+    ticket = await desk.create(fields=text)
+    moved = (await desk.call("MoveTicket", ticket=ticket.id, queue="BILL")).ticket
+    assert {key: value.text for key, value in moved.fields.items()} == {"sum": "sum of it"}
+    assert (await desk.messages(ticket.id))[-1].text == "Moved here; it was SUP-1.\ncity: city of it"
 
 
 async def test_who_does_not_work_in_the_other_queue_gives_the_ticket_back(desk: Desk) -> None:
