@@ -14,6 +14,7 @@ from rich.text import Text
 
 from chassis.clock import utcnow
 from tickdesk.common.v1 import common_pb2
+from tickdesk.tickets.v1.ticket_pb2 import Ticket
 from tickdesk_cli.board import Board, Card, Dial, Line
 from tickdesk_cli.catcher import Catcher
 from tickdesk_cli.terminal import live
@@ -148,15 +149,24 @@ def _urgency(card: Card, now: datetime) -> tuple[bool, float, str]:
 def _row(card: Card, now: datetime) -> tuple[Text, ...]:
     ticket = card.ticket
     line = common_pb2.Line.Name(ticket.line).removeprefix("LINE_")
-    vip = ticket.customer.tier == common_pb2.CUSTOMER_TIER_VIP
     style = "dim" if card.closed else ""
-    subject = Text.assemble(("VIP ", "bold yellow") if vip else "", (ticket.subject or "(no subject)", style))
     return (
         Text(card.key, "bold" if not card.closed else "dim"),
         Text(ticket.status.replace("_", " "), _STATUS.get(ticket.status, "")),
         Text(f"{line} {ticket.assignee:<5}"[:9], style),
-        subject,
+        _about(ticket, style),
         bar(card.dial(now), now) if not card.closed else Text(_score(ticket), "yellow"),
+    )
+
+
+def _about(ticket: Ticket, style: str) -> Text:
+    """The subject, and the topic with the customer's number behind it."""
+    vip = ticket.customer.tier == common_pb2.CUSTOMER_TIER_VIP
+    topic = " ".join(filter(None, (ticket.category, ticket.component, ticket.customer_number)))
+    return Text.assemble(
+        ("VIP ", "bold yellow") if vip else "",
+        (ticket.subject or "(no subject)", style),
+        (f"  {topic}" if topic else "", "dim"),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiosmtplib
 import pytest
+from rich.console import Console
 
 from tickdesk.sla.v1 import clock_pb2
 from tickdesk.sla.v1.events_pb2 import ClockStarted, MarkReached
@@ -14,7 +15,7 @@ from tickdesk.tickets.v1.events_pb2 import TicketOpened, TicketTaken
 from tickdesk_cli import page, seed, story
 from tickdesk_cli.board import Board, Dial
 from tickdesk_cli.catcher import Catcher
-from tickdesk_cli.view import bar
+from tickdesk_cli.view import View, bar
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NOW = datetime(2026, 11, 16, 9, 0, tzinfo=UTC)
@@ -39,6 +40,19 @@ def test_the_board_follows_events_and_keeps_the_newest_version() -> None:
     assert card is not None
     assert (card.ticket.version, card.ticket.assignee) == (3, "anna")
     assert board.by_message == {"m": "t"}
+
+
+def test_a_ticket_shows_its_topic_and_the_number_of_the_customer() -> None:
+    """KT-07."""
+    event = opened()
+    event.ticket.category, event.ticket.customer_number = "payment/refund", "4417"
+    console = Console(width=120)
+    board = Board()
+    view = View(console, board, Catcher(), began=0)
+    board.take(event)
+    with console.capture() as shown:
+        console.print(view.tickets(3))
+    assert "Broken  payment/refund 4417" in shown.get()
 
 
 def test_a_mark_is_remembered_by_clock_and_action() -> None:
