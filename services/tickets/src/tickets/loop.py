@@ -8,7 +8,7 @@ from chassis.errors import Unavailable
 from chassis.going import going
 from chassis.telemetry import logger
 from tickets import metrics
-from tickets.handlers import burst, incident, work
+from tickets.handlers import burst, customers, incident, work
 from tickets.settings import Settings
 from tickets.store import figures
 
@@ -52,6 +52,21 @@ async def watch_bursts(db: Database, settings: Settings) -> None:
         except Unavailable as error:
             log.warning("looking for bursts waits", error=error.message)
         await asyncio.sleep(settings.burst_poll_seconds)
+
+
+async def spread_changes(db: Database, settings: Settings) -> None:
+    """Let customers follow their organisations and open tickets their customers, some at a time."""
+    while going():
+        try:
+            async with db.tx() as tx:
+                busy = await customers.spread_organisation(tx, settings.spread_batch)
+            async with db.tx() as tx:
+                busy = await customers.spread_customer(tx, settings.spread_batch) or busy
+        except Unavailable as error:
+            log.warning("changes of customers wait", error=error.message)
+            busy = False
+        if not busy:
+            await asyncio.sleep(settings.spread_poll_seconds)
 
 
 async def count_open(db: Database, settings: Settings) -> None:

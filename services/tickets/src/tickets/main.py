@@ -7,6 +7,7 @@ from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
 from tickdesk.tickets.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
+from tickdesk.tickets.v1.customers_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from tickdesk.tickets.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
 from tickdesk.tickets.v1.incident_service_pb2_grpc import add_IncidentServiceServicer_to_server
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import add_KnowledgeServiceServicer_to_server
@@ -15,8 +16,18 @@ from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
-from tickets.grpc_api import conversation, escalation, incident, knowledge, links, query, setup, tickets
-from tickets.loop import close_expired, count_open, follow_incidents, watch_bursts
+from tickets.grpc_api import (
+    conversation,
+    customers,
+    escalation,
+    incident,
+    knowledge,
+    links,
+    query,
+    setup,
+    tickets,
+)
+from tickets.loop import close_expired, count_open, follow_incidents, spread_changes, watch_bursts
 from tickets.settings import Settings
 
 
@@ -29,6 +40,7 @@ async def build(app: App, settings: Settings) -> None:
         (add_TicketServiceServicer_to_server, tickets.TicketApi(db), tickets.SERVICE),
         (add_SetupServiceServicer_to_server, setup.SetupApi(db), setup.SERVICE),
         (add_QueryServiceServicer_to_server, query.QueryApi(db, reading), query.SERVICE),
+        (add_CustomerServiceServicer_to_server, customers.CustomerApi(db), customers.SERVICE),
         (add_KnowledgeServiceServicer_to_server, knowledge.KnowledgeApi(db), knowledge.SERVICE),
         (add_EscalationServiceServicer_to_server, escalation.EscalationApi(db), escalation.SERVICE),
         (add_IncidentServiceServicer_to_server, incident.IncidentApi(db), incident.SERVICE),
@@ -41,6 +53,7 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("close", close_expired(db, settings))
     app.spawn("incidents", follow_incidents(db, settings))
     app.spawn("bursts", watch_bursts(db, settings))
+    app.spawn("spread", spread_changes(db, settings))
     app.spawn("count", count_open(db, settings))
 
 

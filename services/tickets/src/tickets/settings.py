@@ -23,6 +23,12 @@ class Settings(ChassisSettings):
         15, gt=0, le=3600, description="Seconds between looks for resolved tickets to close."
     )
     close_batch: int = Field(100, ge=1, le=1000, description="Tickets closed in one transaction.")
+    spread_poll_seconds: float = Field(
+        1, gt=0, le=60, description="Seconds between looks for changes of customers that open tickets follow."
+    )
+    spread_batch: int = Field(
+        100, ge=1, le=1000, description="Tickets or customers that follow such a change in one transaction."
+    )
     gauge_seconds: float = Field(15, gt=0, description="Seconds between counts of the open tickets.")
     search_seconds: float = Field(
         3, gt=0, le=10, description="Seconds a search may take before it is refused as too costly."

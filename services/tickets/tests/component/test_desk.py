@@ -29,7 +29,7 @@ async def test_another_tier_reaches_the_clocks_of_open_tickets_only(desk: Desk) 
     assert (answer.customer.tier, answer.customer.timezone) == (common.CUSTOMER_TIER_VIP, "Asia/Almaty")
     assert (answer.customer.name, list(answer.customer.numbers)) == (running.customer.name, ["9"])
     event = await desk.watch.next(events_pb2.TicketUpdated)
-    assert (event.ticket.key, list(event.changed)) == (running.key, ["tier"])
+    assert (event.ticket.key, list(event.changed)) == (running.key, ["tier", "timezone"])
     assert kinds(event.ticket)[-1] == "attributes_changed"
     assert [(await desk.ticket(each.id)).version for each in (running, over)] == [2, 2]
 

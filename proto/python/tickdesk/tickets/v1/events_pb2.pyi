@@ -652,6 +652,44 @@ class AgentChanged(_message.Message):
 Global___AgentChanged: _TypeAlias = AgentChanged  # noqa: Y015
 
 @_typing.final
+class CustomerChanged(_message.Message):
+    """What the desk knows of a customer changed. Key: the customer. Tickets that a message opens bring new customers
+    without it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def customer(self) -> _ticket_pb2.Customer:
+        """The customer after the change."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """Who did it."""
+
+    @_builtins.property
+    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the changed fields."""
+
+    def __init__(
+        self,
+        *,
+        customer: _ticket_pb2.Customer | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        changed: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "customer", b"customer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "changed", b"changed", "customer", b"customer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerChanged: _TypeAlias = CustomerChanged  # noqa: Y015
+
+@_typing.final
 class QueueChanged(_message.Message):
     """A queue was added or changed. Key: the queue."""
 

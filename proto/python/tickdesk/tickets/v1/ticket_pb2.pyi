@@ -649,6 +649,8 @@ class Customer(_message.Message):
     ORGANISATION_FIELD_NUMBER: _builtins.int
     ACCOUNT_MANAGER_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
+    ORGANISATION_KEY_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id (UUIDv7)."""
     name: _builtins.str
@@ -663,6 +665,10 @@ class Customer(_message.Message):
     """Organisation; may be empty."""
     account_manager: _builtins.str
     """Agent who keeps this account; may be empty."""
+    organisation_key: _builtins.str
+    """Key of the organisation they belong to; may be empty."""
+    merged_into: _builtins.str
+    """The customer who they were merged into (UUID); empty while they are one of their own."""
     @_builtins.property
     def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contact]:
         """Addresses on all channels."""
@@ -688,10 +694,12 @@ class Customer(_message.Message):
         organisation: _builtins.str = ...,
         account_manager: _builtins.str = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
+        organisation_key: _builtins.str = ...,
+        merged_into: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_manager", b"account_manager", "contacts", b"contacts", "created_time", b"created_time", "id", b"id", "language", b"language", "name", b"name", "numbers", b"numbers", "organisation", b"organisation", "tier", b"tier", "timezone", b"timezone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_manager", b"account_manager", "contacts", b"contacts", "created_time", b"created_time", "id", b"id", "language", b"language", "merged_into", b"merged_into", "name", b"name", "numbers", b"numbers", "organisation", b"organisation", "organisation_key", b"organisation_key", "tier", b"tier", "timezone", b"timezone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

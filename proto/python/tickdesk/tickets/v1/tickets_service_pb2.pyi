@@ -223,6 +223,7 @@ class ListTicketsRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CREATED_AFTER_FIELD_NUMBER: _builtins.int
     UPDATED_AFTER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_MANAGER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many (1-200; 0 means 50)."""
     page_token: _builtins.str
@@ -237,6 +238,8 @@ class ListTicketsRequest(_message.Message):
     """Only on this line."""
     customer_id: _builtins.str
     """Only of this customer."""
+    account_manager: _builtins.str
+    """Only of customers whom this agent keeps."""
     @_builtins.property
     def status_kinds(self) -> _containers.RepeatedScalarFieldContainer[_timeline_pb2.StatusKind.ValueType]:
         """Only with one of these kinds of status; empty means any."""
@@ -262,10 +265,11 @@ class ListTicketsRequest(_message.Message):
         customer_id: _builtins.str = ...,
         created_after: _timestamp_pb2.Timestamp | None = ...,
         updated_after: _timestamp_pb2.Timestamp | None = ...,
+        account_manager: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "updated_after", b"updated_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "created_after", b"created_after", "customer_id", b"customer_id", "line", b"line", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "status_kinds", b"status_kinds", "unassigned", b"unassigned", "updated_after", b"updated_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_manager", b"account_manager", "assignee", b"assignee", "created_after", b"created_after", "customer_id", b"customer_id", "line", b"line", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "status_kinds", b"status_kinds", "unassigned", b"unassigned", "updated_after", b"updated_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

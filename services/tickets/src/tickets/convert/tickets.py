@@ -42,6 +42,8 @@ def to_customer(customer: model.Customer) -> ticket_pb2.Customer:
         organisation=customer.organisation,
         account_manager=customer.account_manager,
         created_time=timestamp(customer.created_time),
+        organisation_key=customer.organisation_key,
+        merged_into=customer.merged_into or "",
     )
 
 

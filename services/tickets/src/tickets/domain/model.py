@@ -106,7 +106,7 @@ class Contact:
 
 @dataclass(slots=True)
 class Customer:
-    """A person or client who asks."""
+    """A person or client who asks. What is not their own they have from their organisation."""
 
     id: str
     name: str
@@ -118,6 +118,10 @@ class Customer:
     numbers: list[str] = field(default_factory=list)
     organisation: str = ""
     account_manager: str = ""
+    own_tier: int = 0
+    own_account_manager: str = ""
+    organisation_key: str = ""
+    merged_into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tickets.domain.letters import Letter
 from tickets.domain.model import Line, Priority, Reason, Ticket, TicketType, Tier
 from tickets.domain.opening import Opening
 from tickets.grpc_api import calls
-from tickets.handlers import attributes, desk, escalation, work
+from tickets.handlers import attributes, customers, desk, escalation, work
 from tickets.handlers.change import Caller, Target
 from tickets.store import desk as desk_store
 from tickets.store import lists
@@ -94,7 +94,7 @@ class TicketApi(TicketServiceServicer):
 
         async def update(tx: Tx) -> pb.UpdateCustomerResponse:
             change = _customer_change(request)
-            customer = await desk.update_customer(tx, calls.caller(), request.customer_id, change)
+            customer = await customers.update_customer(tx, calls.caller(), request.customer_id, change)
             return pb.UpdateCustomerResponse(customer=convert.to_customer(customer))
 
         return await calls.write(self._db, request, pb.UpdateCustomerResponse, update)
@@ -286,11 +286,12 @@ def _filter(request: pb.ListTicketsRequest) -> lists.Filter:
         customer_id=calls.uuid("customer_id", request.customer_id),
         created_after=calls.since(request.created_after),
         updated_after=calls.since(request.updated_after),
+        account_manager=request.account_manager,
     )
 
 
-def _customer_change(request: pb.UpdateCustomerRequest) -> desk.CustomerChange:
-    return desk.CustomerChange(
+def _customer_change(request: pb.UpdateCustomerRequest) -> customers.CustomerChange:
+    return customers.CustomerChange(
         name=request.name,
         tier=Tier(request.tier) if request.tier else None,
         timezone=request.timezone,

@@ -159,6 +159,7 @@ def _ticket(opening: Opening, queue: Queue, number: int, customer: Customer) -> 
         customer_number=opening.customer_number,
         account=account,
         conversations=[conversation],
+        observers=[customer.account_manager] if customer.account_manager else [],
         tags=opening.tags,
         fields=dict(opening.fields),
         parent_ticket_id=opening.parent_ticket_id,

@@ -9,14 +9,14 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import IntegrityError
 
 from chassis.db import Repeated, Tx
-from chassis.errors import InvalidInput, NotFound, Violation
-from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue
+from chassis.errors import InvalidInput, NotFound, Refused, Violation
+from tickets.domain import customers
+from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue, Tier
 from tickets.domain.statuses import OPEN_KINDS
 from tickets.store import tables
 from tickets.store.body import instant
 from tickets.store.tickets import CONTACTS, EARLIER, to_customer
 
-_MAX_NUMBERS = 100
 _OF_SETUP = ("setup_id", "setup_version", "confirmation_seconds")
 _q, _a, _c, _t = tables.queue, tables.agent, tables.customer, tables.ticket
 
@@ -50,7 +50,7 @@ _ADMIT = sa.text(
     ), fresh as (
         select 1 where :call = '' or exists (select from claimed)
     ), known as (
-        select customer_id from contact where channel = :channel and address = :address
+        select customer_id from contact where channel = :channel and address = :address for key share
     ), added as (
         insert into contact (channel, address, customer_id)
         select :channel, :address, cast(:new_id as uuid) from fresh where not exists (select from known)
@@ -58,10 +58,16 @@ _ADMIT = sa.text(
         returning customer_id
     ), owner as (
         select customer_id as id from known union all select customer_id from added
+    ), joined as (
+        select o.key, o.name, o.tier, o.account_manager
+        from organisation_domain d join organisation o on o.key = d.organisation where d.domain = :domain
     ), born as (
-        insert into customer (id, name, language, numbers, created_time)
-        select id, :name, :language, cast(:numbers as text[]), :now
-        from owner where id = cast(:new_id as uuid)
+        insert into customer (
+            id, name, language, numbers, created_time, organisation_key, organisation, tier, account_manager
+        )
+        select id, :name, :language, cast(:numbers as text[]), :now,
+            coalesce(j.key, ''), coalesce(j.name, ''), coalesce(j.tier, 1), coalesce(j.account_manager, '')
+        from owner left join joined j on true where id = cast(:new_id as uuid)
     )
     select queue.*, owner.id as customer_id, to_jsonb(customer) as customer,
         (select array_agg(a.address order by a.position) from queue_address a where a.queue = queue.key)
@@ -73,12 +79,13 @@ _ADMIT = sa.text(
             where t.customer_id = owner.id and t.queue = queue.key and t.created_time >= :since
             order by t.created_time desc limit 10
         ) before) as earlier,
+        (select to_jsonb(joined) from joined) as joined,
         case when queue.key is not null
             then nextval(cast('ticket_number_' || lower(queue.key) as regclass)) end as number
     from fresh left join queue on queue.key = :queue
         left join owner on true left join customer on customer.id = owner.id
     """
-).columns(customer=JSONB, contacts=JSONB, earlier=JSONB, customer_id=sa.Uuid(as_uuid=False))
+).columns(customer=JSONB, contacts=JSONB, joined=JSONB, earlier=JSONB, customer_id=sa.Uuid(as_uuid=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,7 @@ async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> Admi
         "name": newcomer.name,
         "language": newcomer.language,
         "numbers": newcomer.numbers,
+        "domain": customers.domain_of(sender),
         "now": newcomer.created_time,
         "since": newcomer.created_time - EARLIER,
     }
@@ -119,6 +127,10 @@ async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> Admi
         raise NotFound(f"no queue {queue}", reason="QUEUE_NOT_FOUND", metadata={"queue": queue})
     if row.customer_id == newcomer.id:
         found = newcomer
+        if row.joined:
+            customers.settle(
+                found, customers.Organisation(**{**row.joined, "tier": Tier(row.joined["tier"])})
+            )
     elif row.customer is None:
         found = await load_customer(tx, row.customer_id)
     else:
@@ -226,7 +238,26 @@ async def put_agent(tx: Tx, agent: Agent) -> Agent:
 
 
 async def load_customer(tx: Tx, customer_id: str, *, lock: bool = False) -> Customer:
-    """One customer with contacts. Raises NotFound (CUSTOMER_NOT_FOUND)."""
+    """One customer with contacts. Raises NotFound (CUSTOMER_NOT_FOUND), Refused (CUSTOMER_MERGED)."""
+    found = await _load_customer(tx, customer_id, lock=lock)
+    if found.merged_into:
+        text = f"{found.name or 'the customer'} was merged into another one"
+        raise Refused(text, reason="CUSTOMER_MERGED", metadata={"customer": found.merged_into})
+    return found
+
+
+async def lock_pair(
+    tx: Tx, source_id: str, target_id: str, *, merged: bool = False
+) -> tuple[Customer, Customer]:
+    """Two customers, locked in one order for everybody; the source may be `merged`."""
+    found: dict[str, Customer] = {}
+    for each in sorted((source_id, target_id)):
+        load = _load_customer if merged and each == source_id else load_customer
+        found[each] = await load(tx, each, lock=True)
+    return found[source_id], found[target_id]
+
+
+async def _load_customer(tx: Tx, customer_id: str, *, lock: bool = False) -> Customer:
     query = sa.select(_c, CONTACTS).where(_c.c.id == customer_id)
     found = await tx.execute(query.with_for_update(of=_c, key_share=True) if lock else query)
     row = found.mappings().one_or_none()
@@ -245,7 +276,7 @@ async def save_customer(tx: Tx, customer: Customer) -> None:
 
 async def add_number(tx: Tx, customer_id: str, number: str) -> None:
     """One more customer number, unless it is known or there are a hundred."""
-    room = sa.func.cardinality(_c.c.numbers) < _MAX_NUMBERS
+    room = sa.func.cardinality(_c.c.numbers) < customers.MAX_NUMBERS
     change = sa.update(_c).where(_c.c.id == customer_id, ~_c.c.numbers.contains([number]), room)
     await tx.execute(change.values(numbers=sa.func.array_append(_c.c.numbers, number)))
 

@@ -61,6 +61,7 @@ class Filter:
     customer_id: str = ""
     created_after: datetime | None = None
     updated_after: datetime | None = None
+    account_manager: str = ""
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """As SQL, with bound parameters."""
@@ -75,6 +76,10 @@ class Filter:
         conditions += [column >= value for column, value in since if value]
         if self.status_kinds:
             conditions.append(_t.c.status_kind.in_(self.status_kinds))
+        if self.account_manager:
+            kept = sa.select(tables.customer.c.id)
+            kept = kept.where(tables.customer.c.account_manager == self.account_manager)
+            conditions.append(_t.c.customer_id.in_(kept))
         if self.unassigned:
             conditions.append(_t.c.assignee == "")
         return conditions

@@ -97,6 +97,15 @@ customer = sa.Table(
     _text("organisation"),
     _text("account_manager"),
     sa.Column("created_time", _TIME, nullable=False),
+    sa.Column("own_tier", sa.SmallInteger, nullable=False, server_default="0"),
+    _text("own_account_manager"),
+    _text("organisation_key"),
+    sa.Column("merged_into", _ID),
+    sa.Index(
+        "customer_numbers", "numbers", postgresql_using="gin", postgresql_where=sa.text("numbers <> '{}'")
+    ),
+    sa.Index("customer_member", "organisation_key", "id", postgresql_where=sa.text("organisation_key <> ''")),
+    sa.Index("customer_manager", "account_manager", postgresql_where=sa.text("account_manager <> ''")),
     sa.Index("customer_name", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
     sa.Index("customer_organisation", "organisation", postgresql_where=sa.text("organisation <> ''")),
 )
@@ -108,6 +117,9 @@ contact = sa.Table(
     sa.Column("address", sa.Text, primary_key=True),
     sa.Column("customer_id", sa.ForeignKey("customer.id"), nullable=False),
     sa.Index("contact_customer", "customer_id"),
+    sa.Index(
+        "contact_address", "address", postgresql_using="gin", postgresql_ops={"address": "gin_trgm_ops"}
+    ),
 )
 
 OF_AGENT_AND_OPEN = sa.text("assignee <> '' and status_kind <= 4")

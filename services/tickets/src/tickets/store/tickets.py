@@ -155,10 +155,12 @@ async def open_of_sender(tx: Tx, sender: Contact, queue: str) -> list[Ticket]:
     return [to_ticket(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def lock_open_of_customer(tx: Tx, customer_id: str) -> list[Ticket]:
-    """All open tickets of a customer, in one order for everybody."""
+async def lock_open_of_customer(tx: Tx, customer_id: str, after: str | None, limit: int) -> list[Ticket]:
+    """Open tickets of a customer behind an id, in one order for everybody."""
     query = TO_CHANGE.where(_t.c.customer_id == customer_id, _t.c.status_kind.in_(OPEN_KINDS))
-    return await changeable(tx, query.order_by(_t.c.id).with_for_update(of=_t))
+    if after:
+        query = query.where(_t.c.id > after)
+    return await changeable(tx, query.order_by(_t.c.id).limit(limit).with_for_update(of=_t))
 
 
 async def lock_expired(tx: Tx, term: timedelta, limit: int) -> list[Ticket]:
@@ -233,6 +235,13 @@ async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
     """The changed state of a locked ticket."""
     await tx.execute(_SAVE, {f"ticket_{name}": value for name, value in ticket_row(ticket).items()})
+
+
+async def save_tickets(tx: Tx, tickets: Sequence[Ticket]) -> None:
+    """The changed state of locked tickets, without a round trip for each."""
+    rows = [{f"ticket_{name}": value for name, value in ticket_row(ticket).items()} for ticket in tickets]
+    if rows:
+        await tx.execute(_SAVE, rows)
 
 
 async def add_conversation(tx: Tx, ticket: Ticket, conversation: Conversation) -> None:
