@@ -7,7 +7,7 @@ from google.protobuf.json_format import ParseDict
 
 from services.tickets.tests.builders import Desk
 from tickdesk.common.v1 import common_pb2 as common
-from tickdesk.tickets.v1 import events_pb2, macros_pb2, setup_pb2
+from tickdesk.tickets.v1 import events_pb2, fields_pb2, macros_pb2, setup_pb2, ticket_pb2
 
 BAD, STATE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 LOG = {
@@ -92,6 +92,29 @@ async def test_a_macro_that_fails_changes_nothing(desk: Desk) -> None:
     assert stale.reason == "STALE_VERSION"
     assert await desk.ticket(ticket.id) == ticket
     assert len(await desk.messages(ticket.id)) == 1
+
+
+async def test_a_macro_fills_in_custom_fields_of_the_queue(desk: Desk) -> None:
+    """YT-18: values are of the field's type; an agent who has left is no value, and nothing is sent then."""
+    fills = {"city": {"text": "Omsk"}, "tester": {"user": "dina"}}
+    setup = await put(desk, {**LOG, "status": "", "fields": fills})
+    for key, kind in (("city", fields_pb2.FIELD_TYPE_TEXT), ("tester", fields_pb2.FIELD_TYPE_USER)):
+        setup.fields.add(key=key, type=kind).name.en = key
+    wrong = setup_pb2.Setup()
+    wrong.CopyFrom(setup)
+    wrong.macros[0].fields["city"].number = 5
+    refusal = await desk.refusal("PutSetup", "lead:olga", setup=wrong)
+    assert refusal.fields == ["setup.macros[0].fields.city"]
+    await desk.call("PutSetup", "lead:olga", setup=setup)
+    ticket, other = await desk.create(), await desk.create()
+    now = (await desk.call("ApplyMacro", ticket=ticket.id, macro="need_log")).ticket
+    assert (now.fields["city"].text, now.fields["tester"].user) == ("Omsk", "dina")
+    event = await desk.watch.next(events_pb2.TicketUpdated)
+    assert list(event.changed) == ["tags", "fields.city", "fields.tester", "priority"]
+    await desk.call("PutAgent", "admin:demo", agent=ticket_pb2.Agent(id="dina", name="Dina", active=False))
+    refusal = await desk.refusal("ApplyMacro", ticket=other.id, macro="need_log")
+    assert (refusal.code, refusal.fields) == (BAD, ["fields.tester"])
+    assert await desk.ticket(other.id) == other
 
 
 def text_of(text: str) -> dict[str, Any]:

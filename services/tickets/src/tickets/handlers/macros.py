@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from chassis.db import Tx
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Violation
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
 from tickets.domain import attributes, macros, workflow
@@ -14,6 +14,7 @@ from tickets.domain.macros import Macro
 from tickets.domain.model import Actor, Agent, Message, Queue, Ticket
 from tickets.domain.statuses import Mover, StatusKind
 from tickets.handlers import escalation, incident
+from tickets.handlers.attributes import unknown_users
 from tickets.handlers.change import Caller, Target, acting_agent, by_agent, locked, mover, publish, write_note
 from tickets.handlers.letters import send
 from tickets.handlers.setup import setup_of
@@ -93,6 +94,9 @@ async def _set(tx: Tx, ticket: Ticket, actor: Actor, macro: Macro) -> None:
     setup = await setup_of(tx, ticket.setup_id)
     change = Change(add_tags=macro.add_tags, remove_tags=macro.remove_tags, set_fields=macro.fields)
     attributes.check(ticket, change, setup)
+    # Who was named when the setup was put may have left since.
+    gone = await unknown_users(tx, macro.fields) if macro.fields else []
+    attributes.refuse([Violation(f"fields.{key}", "must be an active agent") for key in gone])
     changed = attributes.apply(ticket, change, tx.now)
     if macro.priority and workflow.prioritize(ticket, macro.priority, tx.now):
         changed.append("priority")
