@@ -63,6 +63,21 @@ async def test_an_answer_in_time_meets_the_clock_and_its_marks_never_come(desk: 
     assert not [one for one in desk.watch.of(sla.MarkReached) if one.ticket.id == case.id]
 
 
+async def test_a_merged_ticket_has_its_clocks_cancelled_and_no_marks_left(desk: Desk) -> None:
+    """What is asked of it is answered in the ticket that it was merged into, whose clocks go on."""
+    merged, into = Case(ago(4), CRITICAL), Case(ago(4), CRITICAL)
+    for case in (merged, into):
+        await desk.tell(case, ticket_events.TicketOpened)
+    merged.status("closed").add(merged=timeline_pb2.Merged(into_ticket_id=into.id))
+    await desk.tell(merged, ticket_events.TicketMerged)
+    ended = [await desk.watch.next(sla.ClockCancelled) for _ in range(2)]
+    assert {(one.ticket.id, one.clock.name) for one in ended} == {
+        (merged.id, "first_response"),
+        (merged.id, "resolution"),
+    }
+    assert {(await desk.mark(10)).ticket.id for _ in range(2)} == {into.id}
+
+
 async def test_a_paused_clock_does_not_fire_and_its_target_moves_when_it_goes_on(desk: Desk) -> None:
     """YT-27, YT-28."""
     case = Case(ago(60), CRITICAL).replied(ago(59)).status("waiting", ago(40))
