@@ -60,7 +60,7 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
         customer.numbers.append(opening.customer_number)
         await desk.add_number(tx, customer.id, opening.customer_number)
     ticket = _ticket(opening, queue, admission.number, customer)
-    ticket.workflow = setup.workflow
+    ticket.setup_id, ticket.workflow = queue.setup_id, setup.workflow
     ticket.line = first_line(ticket, setup.routing, setup.topics, queue)
     if opening.asked:
         check_filled(opening, ticket, setup)
