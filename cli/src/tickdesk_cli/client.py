@@ -11,6 +11,7 @@ from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 from tickdesk.survey.v1.survey_service_pb2_grpc import SurveyServiceStub
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import KnowledgeServiceStub
+from tickdesk.tickets.v1.query_service_pb2_grpc import QueryServiceStub
 from tickdesk.tickets.v1.setup_service_pb2_grpc import SetupServiceStub
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
 
@@ -39,6 +40,7 @@ class Client:
         self.tickets = TicketServiceStub(self._channels["tickets"])
         self.knowledge = KnowledgeServiceStub(self._channels["tickets"])
         self.setups = SetupServiceStub(self._channels["tickets"])
+        self.queries = QueryServiceStub(self._channels["tickets"])
         self.sla = SlaServiceStub(self._channels["sla-clock"])
         self.policies = PolicyServiceStub(self._channels["sla-clock"])
         self.notifier = NotifierServiceStub(self._channels["notifier"])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tickdesk_cli import commands, queues, terminal, typed, typed_kb
+from tickdesk_cli import commands, queues, terminal, typed, typed_kb, typed_tickets
 from tickdesk_cli.desk import Desk, default_folder
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ letters = typer.Typer(
     help="Dead letters: events a consumer gave up on. See why, send them back, or drop them.",
 )
 app.add_typer(letters, name="dlq")
+app.add_typer(typed_tickets.app, name="tickets")
 app.add_typer(typed.policy, name="policy")
 app.add_typer(queues.app, name="queue")
 app.add_typer(typed.calendar, name="calendar")
