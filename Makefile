@@ -45,10 +45,13 @@ docs: $(STAMP) ## Generate docs/reference from contracts, settings, metrics and 
 bench: $(STAMP) ## Measure, write bench/results
 	$(PY) -m bench
 
-.PHONY: bench-clock soak
+.PHONY: bench-clock bench-tickets soak
 bench-clock: $(STAMP) ## Measure the clock beside its peers (QUICK=1, ROUNDS=3, PARTS="burst rest")
 	$(PY) -m bench.clock $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(PARTS)
 	$(if $(QUICK),,$(PY) -m tools.docs generate)
+
+bench-tickets: $(STAMP) ## Measure lists, searches and pages over a million tickets (TICKETS=100000 for fewer)
+	$(PY) -m bench.tickets $(if $(TICKETS),--tickets $(TICKETS))
 
 soak: $(STAMP) ## The long runs: faults by the hundred, five million timers armed; hours
 	TICKDESK_SOAK=1 $(PY) -m pytest -q tests/faults
