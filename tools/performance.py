@@ -182,7 +182,7 @@ def _soak(files: Mapping[str, Any]) -> Iterator[str]:
 
 def _others(files: Mapping[str, Any]) -> Iterator[str]:
     """The benches of `make bench`."""
-    told = {name: body for name, body in files.items() if "parts" not in body}
+    told = {name: body for name, body in files.items() if "parts" not in body and not name.endswith("-quick")}
     if told:
         yield "## The rest of the desk\n"
         yield "From `make bench`; [bench/README.md](../../bench/README.md) says what each measures.\n"

@@ -21,7 +21,7 @@ from tickdesk_cli.dlq import clean
 from tickdesk_cli.policyfiles import write
 from tickdesk_cli.terminal import bad_input, console
 
-_PAGE = 200
+_PAGE, _COUNTED = 200, 1000
 _SOON = timedelta(hours=1)
 _GUIDE = "The language is told in docs/guides/query.md; `tickdesk tickets list --help` has examples."
 
@@ -54,7 +54,7 @@ async def overview(desk: Desk, asked: Asked, limit: int, *, as_json: bool) -> No
         return
     console.print(_table(tickets, utcnow()))
     if total > len(tickets):
-        at_least = "at least " if total >= 10_000 else ""
+        at_least = "at least " if total >= _COUNTED else ""
         console.print(f"{len(tickets)} of {at_least}{total}: --limit shows more", style="dim")
 
 

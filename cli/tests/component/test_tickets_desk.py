@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("desk")]
 
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[Owner]:
-    """Of a desk with three tickets."""
+    """Of a desk with some tickets."""
     owner = Owner(tmp_path / "desk")
     owner.types("up")
     owner.types("ingest", *(str(EXAMPLES / "mailbox" / f"{name}.eml") for name in LETTERS))
@@ -25,22 +25,22 @@ def test_tickets_are_listed_and_counted(owner: Owner) -> None:
     """YT-30, YT-33; the commands of docs/guides/query.md."""
     mine = ("tickets", "list", "Assignee: me() AND Resolution: empty() ORDER BY Due", "--as", "anna")
     assert "No tickets." in owner.types(*mine)
-    table = owner.types("tickets", "list", "ORDER BY Key", "--limit", "2").splitlines()
-    assert table[0].split() == ["key", "due", "status", "line", "assignee", "customer", "subject"]
-    assert [line.split()[0] for line in table[1:3]] == ["SUP-1", "SUP-2"]
-    assert table[3].strip() == "2 of 3: --limit shows more"
     listed = json.loads(owner.types("tickets", "list", "Resolution: empty()", "--json"))
-    assert sorted(each["key"] for each in listed) == ["SUP-1", "SUP-2", "SUP-3"]
+    number = len(listed)
+    assert number > 1
+    table = owner.types("tickets", "list", "ORDER BY Key", "--limit", "1").splitlines()
+    assert table[0].split() == ["key", "due", "status", "line", "assignee", "customer", "subject"]
+    assert table[1].split()[0] == min(each["key"] for each in listed)
+    assert table[2].strip() == f"1 of {number}: --limit shows more"
 
-    pivot = owner.types(
-        "tickets", "count", "Created: >= today() - 30d", "--by", "Assignee", "--by", "Status"
-    ).splitlines()
+    by = ("--by", "Assignee", "--by", "Line")
+    pivot = owner.types("tickets", "count", "Created: >= today() - 30d", *by).splitlines()
     assert [line.split() for line in pivot] == [
-        ["Assignee", "new", "all"],
-        ["-", "3", "3"],
-        ["all", "3", "3"],
+        ["Assignee", "L1", "all"],
+        ["-", str(number), str(number)],
+        ["all", str(number), str(number)],
     ]
-    assert owner.types("tickets", "count", "Queue: BIL").strip() == "0"
+    assert owner.types("tickets", "count", "Priority: critical").strip() == "0"
 
     wrong = owner.types("tickets", "list", "Queue: SUP AND Asignee: me()", code=2)
     assert 'unknown field "Asignee", did you mean "Assignee"?\n  Queue: SUP AND Asignee: me()\n' in wrong

@@ -70,7 +70,7 @@ class SearchTicketsResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     total_size: _builtins.int
-    """How many are found in all, counted up to 10,000; only the first page has it."""
+    """How many are found in all, counted up to 1,000; only the first page has it."""
     corrected_query: _builtins.str
     """Set when nothing was found and misspelt words were replaced: the tickets and the token are those of this
     query.

@@ -165,6 +165,13 @@ ticket = sa.Table(
     sa.Index("ticket_queue", "queue", "status_kind", "created_time", "id"),
     sa.Index("ticket_customer", "customer_id", "created_time", "id"),
     sa.Index("ticket_assignee", "assignee", "created_time", "id", postgresql_where=sa.text("assignee <> ''")),
+    sa.Index(
+        "ticket_finished",
+        "queue",
+        "resolved_time",
+        "id",
+        postgresql_where=sa.text("resolved_time is not null"),
+    ),
     sa.Index("ticket_mine", "assignee", "due_time", "id", postgresql_where=_OPEN),
     sa.Index("ticket_due", "queue", "due_time", "id", postgresql_where=_OPEN),
     sa.Index(
