@@ -10,11 +10,26 @@ from chassis.db import Tx
 from chassis.errors import AlreadyExists, NotFound, Violation
 from chassis.pages import page_start
 from tickets.domain.query.found import SavedFilter
-from tickets.store import tables
 from tickets.store.lists import Listed, Page, listed
 from tickets.store.search import plain
+from tickets.store.tables import metadata
 
-_f = tables.saved_filter
+saved_filter = sa.Table(
+    "saved_filter",
+    metadata,
+    sa.Column("id", sa.Uuid(as_uuid=False), primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("queue", sa.Text, nullable=False, server_default=""),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("updated_time", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("owner", "name"),
+    sa.Index("saved_filter_queue", "queue", postgresql_where=sa.text("queue <> ''")),
+)
+"""Queries with a name; those with a queue are seen by everybody who works in it."""
+
+_f = saved_filter
 
 
 async def load_filter(tx: Tx, filter_id: str) -> SavedFilter:

@@ -265,21 +265,6 @@ word = sa.Table(
 )
 """Words of subjects and of customers' names, for queries that are misspelt."""
 
-saved_filter = sa.Table(
-    "saved_filter",
-    metadata,
-    sa.Column("id", _ID, primary_key=True),
-    sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("query", sa.Text, nullable=False),
-    _text("queue"),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("updated_time", _TIME, nullable=False),
-    sa.UniqueConstraint("owner", "name"),
-    sa.Index("saved_filter_queue", "queue", postgresql_where=sa.text("queue <> ''")),
-)
-"""Queries with a name; those with a queue are seen by everybody who works in it."""
-
 incident = sa.Table(
     "incident",
     metadata,
