@@ -99,6 +99,9 @@ class Claim(NamedTuple):
     body_hash: bytes
 
 
+_NO_CLAIM = Claim("", "", "", b"")
+
+
 class Repeated(Exception):
     """The id of the call is known."""
 
@@ -118,7 +121,7 @@ class Tx:
     def __init__(self, conn: AsyncConnection, service: str, delivery: Delivery | None = None) -> None:
         self.conn = conn
         self.now = utcnow()
-        self.claim = Claim("", "", "", b"")
+        self.claim = _NO_CLAIM
         self._service = service
         self._delivery = delivery
         self._events: list[Emitted] = []
@@ -334,6 +337,8 @@ async def idempotent(
         row = {**tx.claim._asdict(), "response": b"", "at": tx.now}
         if tx.claim.id and not (await tx.execute(_CLAIM, row)).rowcount:
             raise Repeated
+        # Work that claims by itself in other calls has nothing left to claim here.
+        tx.claim = _NO_CLAIM
         return await work()
 
     return await claiming(tx, request_id, request, response_type, claimed)

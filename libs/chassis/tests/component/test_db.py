@@ -164,3 +164,19 @@ async def test_a_driver_that_lost_its_place_is_unavailable(db: Database) -> None
     translated = Exception()
     translated.__cause__ = lost
     assert passing(DBAPIError("select 1", {}, translated))
+
+
+async def test_work_that_claims_by_itself_finds_nothing_to_claim_in_a_call_that_is_claimed(
+    db: Database,
+) -> None:
+    """Else it would take its own call for a repetition, do nothing, and answer emptily."""
+
+    async def work() -> Answer:
+        claim = tx.claim
+        return await idempotent(tx, "", Ask(name="a"), Answer, lambda: told(claim.id))
+
+    async def told(claimed: str) -> Answer:
+        return Answer(text=f"claimed {claimed!r}")
+
+    async with db.tx() as tx:
+        assert (await idempotent(tx, "r1", Ask(name="a"), Answer, work)).text == "claimed ''"

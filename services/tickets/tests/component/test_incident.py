@@ -215,3 +215,16 @@ async def test_two_who_make_incidents_of_each_other_at_once_make_no_circle(desk:
     calls = (desk.call("CreateIncident", ticket=a.id, children=[b.id]) for a, b in pairs)
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert len([each for each in results if isinstance(each, grpc.aio.AioRpcError)]) == 1
+
+
+async def test_children_move_by_the_workflow_of_their_own_queue(quick: Desk) -> None:
+    """KT-16, MP-03: a child gets a status that its queue has."""
+    desk = quick
+    await desk.call("CreateQueue", "admin:demo", key="BOARD", name="Board", template="kaiten")
+    parent = await desk.create()
+    child = await desk.create(queue="BOARD", subject="Down too")
+    await desk.call("CreateIncident", ticket=parent.id, children=[child.id])
+    await desk.call("ResolveTicket", ticket=parent.id)
+    await settled(desk, parent.id)
+    now = await desk.ticket(child.id)
+    assert (now.status, now.assignee, now.parent_ticket_id) == ("done", "anna", parent.id)

@@ -7,6 +7,7 @@ import grpc
 import grpc.aio
 import sqlalchemy as sa
 
+from chassis.pages import page_token
 from services.tickets.tests.builders import Desk
 from tickdesk.tickets.v1 import events_pb2
 from tickdesk.tickets.v1 import knowledge_pb2 as kb
@@ -320,3 +321,11 @@ async def test_customers_programs_and_strangers_read_no_article(desk: Desk) -> N
         for method, fields in (("GetArticle", {"article": "fire-en"}), ("SearchArticles", {"text": "fire"})):
             refusal = await desk.refusal(method, who, **fields)
             assert refusal.reason == "ROLE_NOT_PERMITTED", (who, method)
+
+
+async def test_a_made_up_token_of_versions_is_refused(desk: Desk) -> None:
+    """Bad input: a number that no column holds."""
+    article = await create(desk)
+    token = page_token(("versions of", article.id), 10**30)
+    refusal = await desk.refusal("ListArticleVersions", article=article.key, page_token=token)
+    assert (refusal.code, refusal.reason) == (BAD, "PAGE_TOKEN_INVALID")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -11,12 +12,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.clock import utcnow
 from chassis.testing import eventually
-from services.tickets.tests.builders import Desk, a_contact
+from services.tickets.tests.builders import Desk, a_contact, set_up
 from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import clock_pb2
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.tickets.v1 import ticket_pb2
+from tickets.domain.statuses import LINES
+from tickets.store.catalog import PARTS
+from tickets.store.setup import REMEMBERED
 
 BAD, COSTLY = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -366,3 +370,19 @@ async def test_tickets_are_counted_by_two_fields_with_sums(
     assert (await desk.call("CountTickets", query="Line: L2")).total == 1
     refusal = await desk.refusal("CountTickets", group_by="Assignee", split_by="Text")
     assert (refusal.code, refusal.reason, refusal.fields) == (BAD, "FIELD_NOT_GROUPED", ["split_by"])
+
+
+async def test_queries_work_when_more_setups_are_known_than_are_remembered(desk: Desk) -> None:
+    """A queue whose setup is forgotten while another one is read is read again."""
+    await set_up(desk, fields=[{"key": "asked", "name": {"en": "Asked"}, "type": "FIELD_TYPE_TEXT"}])
+    fill(REMEMBERED)
+    assert await found(desk, "Asked: empty()") == []
+    fill(REMEMBERED - 1)
+    await desk.call("CreateQueue", "admin:demo", key="AAA", name="First", template="general")
+    assert await found(desk, "Asked: empty()") == []
+
+
+def fill(count: int) -> None:
+    """Setups of queues that are no more."""
+    for _ in range(count):
+        PARTS.keep(str(uuid4()), (LINES, ()))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.tickets.tests.unit.test_fields import a_field
 from tickets.domain.answers import read_answers
-from tickets.domain.fields import Field, FieldType, User, Value, value_faults
+from tickets.domain.fields import MAX_BYTES, Field, FieldType, User, Value, size_of, value_faults
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 ERROR_TIME = datetime(2026, 11, 20, 8, 55, tzinfo=UTC)
@@ -85,3 +85,12 @@ def test_every_answer_is_a_right_value_or_given_back(
     assert value_faults([field], values) == []
     assert not text.strip() or (("f" in values) != ("f" in left))
     assert left in ({}, {"f": text})
+
+
+def test_answers_that_would_fill_every_event_are_left_for_a_note() -> None:
+    """YT-11: a form cannot make a ticket that is too large to be told of."""
+    answers = {str(number): "я" * 10_000 for number in range(50)}
+    values, left = read_answers((), answers, None)
+    assert {**values, **left} == answers
+    assert size_of(values) <= MAX_BYTES
+    assert len(values) == 9

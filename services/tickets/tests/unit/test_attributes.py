@@ -101,3 +101,14 @@ def test_fields_are_told_exactly_when_their_values_differ(
     differing = {key for key in "abc" if before.get(key) != ticket.fields.get(key)}
     assert told == [f"fields.{key}" for key in sorted(differing)]
     assert ticket.fields == {key: value for key, value in before.items() if key not in cleared} | news
+
+
+def test_values_have_a_bound_in_all_and_a_ticket_beyond_it_may_shrink() -> None:
+    """YT-15: each event of a ticket holds them."""
+    setup = Setup(fields=tuple(a_field(FieldType.TEXT, key=f"f{number}") for number in range(30)))
+    full = {f"f{number}": "я" * 10_000 for number in range(10)}
+    with pytest.raises(InvalidInput) as caught:
+        check(some_ticket(), Change(set_fields=full), setup)
+    assert [each.field for each in caught.value.violations] == ["set_fields"]
+    ticket = a_ticket(fields=full | {"f10": "я" * 10_000})
+    check(ticket, Change(set_fields={"f1": "less"}, clear_fields=["f0"]), setup)

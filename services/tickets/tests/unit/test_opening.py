@@ -138,3 +138,14 @@ def test_a_topic_that_the_queue_does_not_know_is_given_back() -> None:
     assert (opening.category, left) == ("", {"topic": "fax machines"})
     opening, left = understand(an_opening(topic="anything"), Setup(), "Mars/Olympus")
     assert (opening.category, left) == ("anything", {})
+
+
+def test_values_have_a_bound_in_all() -> None:
+    """YT-15: each event of the ticket holds them."""
+    setup = Setup(fields=tuple(a_field(FieldType.TEXT, key=f"f{number}") for number in range(10)))
+    values = {each.key: "я" * 10_000 for each in setup.fields}
+    with pytest.raises(InvalidInput) as caught:
+        complete(an_opening(fields=values, asked=True), setup)
+    assert [each.field for each in caught.value.violations] == ["fields"]
+    del values["f0"]
+    assert complete(an_opening(fields=values, asked=True), setup).fields == values

@@ -202,3 +202,12 @@ def test_the_largest_workflow_is_checked_at_once() -> None:
         assert faults(flow) == []
         list(workflowlint.doubts(flow))
     assert looked_at <= 2 * len(flow.statuses) * len(flow.transitions)
+
+
+def test_a_workflow_without_a_beginning_is_told_so_and_looked_at_on() -> None:
+    """Bad input: the doubts of a broken workflow are told beside its faults."""
+    flow = without(SMALL, "new")
+    assert "workflow.statuses: must have a status of the kind new" in faults(flow)
+    assert ("workflow.statuses[0]", "open is never reached: no transition leads to it") in list(
+        workflowlint.doubts(replace(flow, transitions=()))
+    )

@@ -1,6 +1,7 @@
 """Every transition, allowed and refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from services.tickets.tests.unit.stories import START, a_queue, a_ticket, an_age
 from tickets.domain import escalation, timeline, workflow
 from tickets.domain.escalation import Step
 from tickets.domain.model import Line, Priority, Reason, Ticket
-from tickets.domain.statuses import LINES
+from tickets.domain.statuses import LINES, Mover
 
 ANNA, BORIS = an_agent("anna"), an_agent("boris")
 STATUSES = [each.key for each in LINES.statuses]
@@ -179,3 +180,22 @@ def test_notes_leave_no_fact() -> None:
 def test_birth_is_the_first_fact() -> None:
     ticket = a_ticket()
     assert ticket.timeline[0] == timeline.Created(START, Priority.NORMAL, Line.L1, "new", 1)
+
+
+def test_a_rule_moves_tickets_where_no_transition_leads() -> None:
+    """CA-09, YT-19: a workflow binds people; what a term or a routing does cannot be refused."""
+    ticket, done = in_status("new"), in_status("resolved")
+    ticket.workflow = done.workflow = replace(LINES, transitions=())
+    assert workflow.assign(ticket, BORIS, at(9))
+    workflow.close(done, at(9), confirmed=False)
+    assert (ticket.status, done.status) == ("in_progress", "closed")
+    with pytest.raises(Refused):
+        workflow.close(ticket, at(9), confirmed=False)
+
+
+def test_a_person_is_bound_by_the_transitions() -> None:
+    """CA-08."""
+    ticket = in_status("new")
+    ticket.workflow = replace(LINES, transitions=())
+    with pytest.raises(Refused, match="cannot become in_progress"):
+        workflow.assign(ticket, BORIS, at(9), Mover("agent"))

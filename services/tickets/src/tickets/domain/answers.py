@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 
-from tickets.domain.fields import Field, FieldType, User, Value, value_fault
+from tickets.domain.fields import Field, FieldType, User, Value, all_fault, value_fault
 
 # Thousands are written with plain, no-break and narrow spaces.
 _SPACES = str.maketrans("", "", " \u00a0\u202f")
@@ -27,7 +27,7 @@ def read_answers(
         if not text.strip():
             continue
         value = _fitting(known[key], text.strip(), zone) if key in known else text
-        if value is None:
+        if value is None or all_fault({**values, key: value}):
             left[key] = text
         else:
             values[key] = value

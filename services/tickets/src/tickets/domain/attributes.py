@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chassis.errors import InvalidInput, Violation
 from tickets.domain import timeline as facts
-from tickets.domain.fields import Value, value_faults
+from tickets.domain.fields import Value, all_fault, size_of, value_faults
 from tickets.domain.model import Ticket, TicketType
 from tickets.domain.setup import Setup
 
@@ -54,8 +54,7 @@ def apply(ticket: Ticket, change: Change, at: datetime) -> list[str]:
     if tags != ticket.tags:
         ticket.tags = tags
         changed.append("tags")
-    values = {key: value for key, value in ticket.fields.items() if key not in change.clear_fields}
-    values |= change.set_fields
+    values = _values(ticket, change)
     keys = sorted(ticket.fields.keys() | values.keys())
     changed += [f"fields.{key}" for key in keys if ticket.fields.get(key) != values.get(key)]
     ticket.fields = values
@@ -82,12 +81,19 @@ def _faults(ticket: Ticket, change: Change, setup: Setup) -> Iterator[tuple[str,
 def _list_faults(ticket: Ticket, change: Change, setup: Setup) -> Iterator[tuple[str, str]]:
     if len(_tags(ticket, change)) > max(MAX_TAGS, len(ticket.tags)):
         yield "add_tags", f"would make more than {MAX_TAGS} tags"
+    if size_of(values := _values(ticket, change)) > size_of(ticket.fields):
+        yield "set_fields", all_fault(values)
     known = {each.key for each in setup.fields} | ticket.fields.keys()
     for key in change.clear_fields:
         if key not in known:
             yield f"fields.{key}", "is no field of the queue"
         elif key in change.set_fields:
             yield f"fields.{key}", "cannot be set and cleared at once"
+
+
+def _values(ticket: Ticket, change: Change) -> dict[str, Value]:
+    kept = {key: value for key, value in ticket.fields.items() if key not in change.clear_fields}
+    return {**kept, **change.set_fields}
 
 
 def _tags(ticket: Ticket, change: Change) -> list[str]:

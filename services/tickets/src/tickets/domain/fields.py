@@ -15,6 +15,10 @@ MAX_TEXT = 10_000
 """Characters of a text when its field does not say less."""
 
 
+MAX_BYTES = 200_000
+"""Bytes of all values of a ticket: each of its events holds them, beside what is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """An agent as a value."""
@@ -100,6 +104,17 @@ def value_faults(fields: Sequence[Field], values: Mapping[str, Value]) -> list[V
         for key, value in values.items()
     }
     return [Violation(f"fields.{key}", text) for key, text in told.items() if text]
+
+
+def all_fault(values: Mapping[str, Value]) -> str:
+    """What is wrong with all values of a ticket together; empty when nothing is."""
+    size = size_of(values)
+    return f"must have at most {MAX_BYTES} bytes in all, these have {size}" if size > MAX_BYTES else ""
+
+
+def size_of(values: Mapping[str, Value]) -> int:
+    """About the bytes that values take."""
+    return sum(len(key) + len(str(value).encode()) for key, value in values.items())
 
 
 def value_fault(field: Field, value: Value) -> str:

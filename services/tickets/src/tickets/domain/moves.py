@@ -6,21 +6,24 @@ from datetime import datetime
 from chassis.errors import InvalidInput, Refused, Violation
 from tickets.domain import timeline as facts
 from tickets.domain.model import Ticket
-from tickets.domain.statuses import Mover, Status, StatusKind, Transition
+from tickets.domain.statuses import REACHABLE, Mover, Status, StatusKind, Transition
 from tickets.domain.topics import unfilled
 
 
 def choose(ticket: Ticket, kind: StatusKind, by: Mover | None, line: int = 0) -> Status:
     """The first status of a kind that the ticket may get now; `line` is where it will be, if not where it is.
 
-    Without a mover a rule asks, whom no screen and no right holds up.
+    Without a mover a rule asks, whom no screen, no right and no missing transition holds up.
     Raises Refused: TRANSITION_NOT_ALLOWED, MOVER_NOT_PERMITTED, FIELDS_MISSING.
     """
     allowed = ticket.workflow.allowed(present(ticket), line or ticket.line)
     options = [each for each in allowed if each.kind == kind] if ticket.status_kind != kind else []
-    if not options:
-        raise not_allowed(ticket, ticket.workflow.first(kind, line or ticket.line).key, allowed)
-    return _permitted(ticket, options, by)
+    if options:
+        return _permitted(ticket, options, by)
+    first = ticket.workflow.first(kind, line or ticket.line)
+    if by is None and kind in REACHABLE[ticket.status_kind] and kind != ticket.status_kind:
+        return first
+    raise not_allowed(ticket, first.key, allowed)
 
 
 def choose_by_hand(ticket: Ticket, key: str, by: Mover | None) -> Status:

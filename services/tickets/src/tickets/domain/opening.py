@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from chassis.errors import Violation
 from tickets.domain.answers import read_answers
 from tickets.domain.attributes import MAX_TAGS, refuse
-from tickets.domain.fields import Value, missing, value_faults
+from tickets.domain.fields import Value, all_fault, missing, value_faults
 from tickets.domain.model import Attachment, Contact, Participant, Priority, Ticket, TicketType
 from tickets.domain.routing import priority_by_answers
 from tickets.domain.setup import Setup
@@ -118,6 +118,7 @@ def _check(opening: Opening, setup: Setup) -> None:
         ("type", setup.type_fault(opening.type) if opening.type else ""),
         ("category", setup.topics.category_fault(opening.category)),
         ("component", setup.topics.component_fault(opening.component)),
+        ("fields", all_fault(opening.fields)),
         ("tags", "" if len(opening.tags) <= MAX_TAGS else f"must be at most {MAX_TAGS} with the template's"),
     )
     faults = [Violation(path, text) for path, text in told if text]

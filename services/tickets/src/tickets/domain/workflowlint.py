@@ -33,7 +33,8 @@ def doubts(flow: Workflow) -> Iterator[tuple[str, str]]:
     reached = {after.key for found in ways.values() for after in found}
     for index, status in enumerate(flow.statuses):
         path, kinds = f"workflow.statuses[{index}]", {each.kind for each in ways[status.key]}
-        if status.key not in reached and flow.first(StatusKind.NEW, status.line) != status:
+        born = status.kind == StatusKind.NEW and flow.first(StatusKind.NEW, status.line) == status
+        if status.key not in reached and not born:
             yield path, f"{status.key} is never reached: no transition leads to it"
         if status.kind == StatusKind.NEW and StatusKind.OPEN not in kinds:
             yield path, f"nobody can take a ticket that is {status.key}: no transition leads to the kind open"

@@ -117,7 +117,8 @@ async def _apply(tx: Tx, task: Task, child: Ticket, source: Ticket | Message) ->
                 await _reply(tx, child, task.actor, source)
             case Kind.RESOLVE, _:
                 await _resolve(tx, child, task.actor)
-    except Refused as error:
+    except (Refused, InvalidInput) as error:
+        # Raised before anything is written: the others follow all the same.
         result = "refused"
         task.failures = [*task.failures, Failure(child.key, error.reason)][:_MAX_FAILURES]
     labels = task.kind.name, result
@@ -148,9 +149,9 @@ async def _reply(tx: Tx, child: Ticket, actor: Actor, letter: Message) -> None:
         address=conversation.address,
         delivery_state="queued",
     )
-    await messages.add_message(tx, copy)
     event = events.TicketReplied(actor=convert.to_actor(actor), message=convert.event_message(copy))
     publish(tx, child, event)
+    await messages.add_message(tx, copy)
     await tickets_store.save_ticket(tx, child)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from chassis.db import Tx
+from chassis.errors import InvalidInput, Refused
+from chassis.telemetry import logger
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
@@ -31,6 +33,7 @@ from tickets.handlers.uploads import usable
 from tickets.store import desk, drafts
 from tickets.store import tickets as store
 
+log = logger(__name__)
 _TERM = Actor(ActorKind.ROBOT, "confirmation-term")
 
 
@@ -135,11 +138,16 @@ async def close(tx: Tx, caller: Caller, target: Target, *, confirmed: bool) -> T
 
 
 async def close_expired(tx: Tx, term: timedelta, limit: int) -> int:
-    """Close tickets whose confirmation term ran out (CA-09); returns how many were found."""
-    tickets = await store.lock_expired(tx, term, limit)
-    for ticket in tickets:
-        await _close(tx, ticket, _TERM, None, confirmed=False)
-    return len(tickets)
+    """Close tickets whose confirmation term ran out (CA-09); returns how many were closed."""
+    closed = 0
+    for ticket in await store.lock_expired(tx, term, limit):
+        try:
+            await _close(tx, ticket, _TERM, None, confirmed=False)
+            closed += 1
+        except (Refused, InvalidInput) as error:
+            # Raised before anything is written: the others close all the same.
+            log.error("a ticket cannot be closed", ticket=ticket.key, reason=error.reason)
+    return closed
 
 
 async def reopen(tx: Tx, caller: Caller, target: Target) -> Ticket:

@@ -1,5 +1,6 @@
 """What queries may name now."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -14,21 +15,23 @@ from tickets.store.setup import Memory
 
 _q, _s = tables.queue, tables.queue_setup
 Parts: TypeAlias = tuple[Workflow, tuple[Field, ...]]
-_parts = Memory[Parts]()
+PARTS = Memory[Parts]()
+"""What queries may name of the setups that were read."""
 
 
 async def catalog_in_force(tx: Tx) -> Catalog:
     """The desk's fields, with the statuses and custom fields of its queues. One statement."""
-    news = sa.case((_s.c.id.not_in(_parts.ids()), _s.c.document)).label("news")
+    # As of now: while the statement runs, another one may make the memory forget.
+    known = PARTS.all()
+    news = sa.case((_s.c.id.not_in(list(known)), _s.c.document)).label("news")
     query = sa.select(_s.c.id, news).select_from(_q).outerjoin(_s, _q.c.setup_id == _s.c.id)
-    parts = [_read(row) for row in await tx.execute(query.order_by(_q.c.key))]
+    parts = [_read(row, known) for row in await tx.execute(query.order_by(_q.c.key))]
     return catalog([workflow for workflow, _ in parts], [each for _, fields in parts for each in fields])
 
 
-def _read(row: sa.Row[Any]) -> Parts:
+def _read(row: sa.Row[Any], known: Mapping[str, Parts]) -> Parts:
     if not row.id:
         return LINES, ()
-    known = _parts.get(row.id)
-    return known or _parts.keep(
-        row.id, (read_workflow(row.news["workflow"]), read_fields(row.news.get("fields", ())))
-    )
+    if row.id in known:
+        return known[row.id]
+    return PARTS.keep(row.id, (read_workflow(row.news["workflow"]), read_fields(row.news.get("fields", ()))))

@@ -17,7 +17,7 @@ from tickets.domain.model import Actor, ActorKind, Ticket
 from tickets.domain.statuses import OPEN_KINDS
 from tickets.store import body, tables
 from tickets.store.lists import Listed, Page, listed
-from tickets.store.tickets import TICKETS, to_ticket
+from tickets.store.tickets import TICKETS, TO_CHANGE, changeable, to_ticket
 
 _i, _c, _k, _t = tables.incident, tables.incident_child, tables.incident_task, tables.ticket
 _TASKS = 20
@@ -170,8 +170,8 @@ async def lock_batch(tx: Tx, task: Task, limit: int) -> list[tuple[int, Ticket]]
         .limit(limit)
     )
     positions = {row.ticket_id: row.position for row in places}
-    query = TICKETS.where(_t.c.id.in_(list(positions))).order_by(_t.c.id).with_for_update(of=_t)
-    tickets = [to_ticket(row) for row in (await tx.execute(query)).mappings()]
+    query = TO_CHANGE.where(_t.c.id.in_(list(positions))).order_by(_t.c.id)
+    tickets = await changeable(tx, query.with_for_update(of=_t))
     return sorted(((positions[each.id], each) for each in tickets), key=lambda each: each[0])
 
 

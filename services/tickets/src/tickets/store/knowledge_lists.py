@@ -29,7 +29,7 @@ from tickets.store.knowledge import (
     to_article,
 )
 from tickets.store.knowledge_search import for_queue
-from tickets.store.lists import Listed, Page, listed
+from tickets.store.lists import Listed, Page, listed, number
 
 _a, _u, _v, _m, _t = article, article_use, article_version, article_missing, tables.ticket
 _NEVER = date.max
@@ -75,7 +75,7 @@ async def list_versions(tx: Tx, article_id: str, page: Page) -> Listed[Version]:
     scope = ("versions of", article_id)
     query = sa.select(_v, _v.c.content["title"].astext.label("title")).where(_v.c.article_id == article_id)
     if page.token:
-        query = query.where(_v.c.version < page_start(page.token, scope, int))
+        query = query.where(_v.c.version < page_start(page.token, scope, number))
     rows = await tx.execute(query.order_by(_v.c.version.desc()).limit(page.limit + 1))
     versions = [Version(row.version, row.title, row.state, row.author, row.comment, row.time) for row in rows]
     return listed(versions, page, scope, lambda each: [each.version])

@@ -145,7 +145,7 @@ async def list_setups(tx: Tx, queue: str, page: Page) -> Listed[Kept]:
     scope = ("setups", queue)
     query = sa.select(*(each for each in _s.c if each.name != "document")).where(_s.c.queue == queue)
     if page.token:
-        query = query.where(_s.c.version < page_start(page.token, scope, _number))
+        query = query.where(_s.c.version < page_start(page.token, scope, number))
     rows = await tx.execute(query.order_by(_s.c.version.desc()).limit(page.limit + 1))
     return listed([to_kept(row, {}) for row in rows], page, scope, lambda each: [each.version])
 
@@ -181,7 +181,8 @@ def _identity(identity: str) -> str:
     return str(UUID(identity))
 
 
-def _number(number: int) -> int:
+def number(number: int) -> int:
+    """A number out of a token. Raises ValueError for one that no column holds."""
     if not 0 <= number <= _MAX_NUMBER:
         raise ValueError(number)
     return number

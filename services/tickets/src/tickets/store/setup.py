@@ -16,7 +16,7 @@ from tickets.store import tables
 
 T = TypeVar("T")
 _s, _q, _t = tables.queue_setup, tables.queue, tables.ticket
-_REMEMBERED = 500
+REMEMBERED = 500
 
 
 class Memory(Generic[T]):
@@ -29,13 +29,13 @@ class Memory(Generic[T]):
         """What is remembered."""
         return self._known.get(setup_id)
 
-    def ids(self) -> list[str]:
-        """Of which setups something is remembered."""
-        return list(self._known)
+    def all(self) -> dict[str, T]:
+        """What is remembered of every setup, as of now."""
+        return dict(self._known)
 
     def keep(self, setup_id: str, value: T) -> T:
         """Remember it, and forget the oldest when there are many."""
-        while len(self._known) >= _REMEMBERED:
+        while len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[setup_id] = value
         return value
