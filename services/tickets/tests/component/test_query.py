@@ -1,6 +1,5 @@
 """Searching: what is found, in which order, page by page, and what is refused."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.clock import utcnow
 from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, a_contact, set_up
+from services.tickets.tests.component.test_flow import of_calls, statements
 from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import clock_pb2
@@ -23,23 +23,6 @@ from tickets.store.catalog import PARTS
 from tickets.store.setup import REMEMBERED
 
 BAD, COSTLY = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-@pytest.fixture
-def statements() -> Iterator[Callable[[], list[str]]]:
-    """What was sent to databases since it was asked last; begins and ends of transactions are none."""
-    sent: list[str] = []
-
-    def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        sent.append(statement)
-
-    def take() -> list[str]:
-        taken, sent[:] = list(sent), []
-        return taken
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    yield take
-    sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 async def found(desk: Desk, query: str, who: str = "agent:anna", **fields: Any) -> list[str]:
@@ -322,13 +305,13 @@ async def test_a_search_that_takes_too_long_is_ended(start: Start) -> None:
 
 
 async def test_a_list_takes_at_most_four_statements(
-    desk: Desk, tickets: dict[str, ticket_pb2.Ticket], statements: Callable[[], list[str]]
+    desk: Desk, tickets: dict[str, ticket_pb2.Ticket]
 ) -> None:
     """A page of a list: at most four statements, whatever is asked."""
     for query, size in (("", 1), ("Queue: SUP ORDER BY Due", 2), ('"принтир"', 1), ('"nowhere"', 50)):
-        statements()
-        await found(desk, query, page_size=size)
-        assert 1 <= len(statements()) <= 4, query
+        with statements() as seen:
+            await found(desk, query, page_size=size)
+        assert 1 <= len(of_calls(seen)) <= 4, query
 
 
 async def test_a_query_is_checked_and_completed(desk: Desk) -> None:
