@@ -19,6 +19,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 
+from tickdesk.common.v1 import access_pb2
 from tools import performance, proto, shape
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,12 +118,18 @@ def api(files: list[descriptor_pb2.FileDescriptorProto]) -> str:
     for file in files:
         for number, service in enumerate(file.service):
             text += f"\n## {file.package}.{service.name}\n{comment(file, 6, number)}\n\n"
-            text += "| call | takes | gives | what it does |\n|---|---|---|---|\n"
+            text += "| call | takes | gives | who may | what it does |\n|---|---|---|---|---|\n"
             for index, method in enumerate(service.method):
                 gives = ("stream of " if method.server_streaming else "") + short(method.output_type)
-                row = (method.name, short(method.input_type), gives, comment(file, 6, number, 2, index))
-                text += table_row(*row)
+                what = comment(file, 6, number, 2, index)
+                text += table_row(method.name, short(method.input_type), gives, roles(method), what)
     return text
+
+
+def roles(method: descriptor_pb2.MethodDescriptorProto) -> str:
+    """Who may call a method, as principals are named."""
+    numbers = method.options.Extensions[access_pb2.access].roles
+    return ", ".join(access_pb2.Role.Name(each).removeprefix("ROLE_").lower() for each in numbers)
 
 
 def events(files: list[descriptor_pb2.FileDescriptorProto], described: dict[str, dict[str, Any]]) -> str:

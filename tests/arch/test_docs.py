@@ -17,9 +17,8 @@ def test_pages_hold_calls_events_settings_and_metrics() -> None:
         for package in docs.PACKAGES
     }
     files = docs.contracts()
-    assert "| SubmitRequest | SubmitRequestRequest | SubmitRequestResponse | Takes a message" in docs.api(
-        files
-    )
+    row = "| SubmitRequest | SubmitRequestRequest | SubmitRequestResponse |"
+    assert f"{row} agent, lead, admin, adapter, service | Takes a message" in docs.api(files)
     assert f"| `{opened}` | intake, tickets, sla_clock, notifier, survey | " in docs.events(files, described)
     assert "| `TICKDESK_A_B` | int | 1 | One \\| two. |" in docs.settings(described)
     assert "| `tickdesk_a_total` | counter | b | How many. |" in docs.metrics(described)

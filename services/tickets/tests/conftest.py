@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import cast
 
 import grpc.aio
 import pytest
@@ -25,10 +26,11 @@ async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[St
 
         async def begin(**fields: object) -> Desk:
             url = str(fields.pop("url", "") or database("tickets.migrations"))
+            callers = cast("tuple[str, ...]", fields.pop("callers", ROLES))
             settings = Settings(
                 database_url=SecretStr(url),
                 nats_url=nats_url,
-                tokens={who: SecretStr(f"token-of-{who}") for who in ROLES},
+                tokens={who: SecretStr(f"token-of-{who}") for who in callers},
                 drain_pause_seconds=0,
                 drain_seconds=2,
                 **fields,  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from chassis.clock import utcnow
 from chassis.db import Database, Delivery
 from chassis.errors import DeskError, Unavailable
 from chassis.going import going
-from chassis.principal import Principal, current
+from chassis.principal import Principal, asked, current
 
 log = telemetry.logger(__name__)
 
@@ -239,6 +239,7 @@ class Consumer:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(event=msg.subject, event_id=_event_id(msg), key=_key(msg))
         current.set(Principal.of(f"service:{self._bus.service}"))
+        asked.set(msg.subject)
         span = telemetry.tracer.start_as_current_span(
             msg.subject, context=telemetry.extract(headers), kind=SpanKind.CONSUMER
         )

@@ -28,11 +28,11 @@ from chassis.schema import (
     asyncpg_url,
     chassis_tables,
     create_chassis_tables,
+    create_database,
     drop_chassis_tables,
     expected_head,
     lagging_revision,
     migrate,
-    plain_engine,
     run_migrations,
 )
 
@@ -116,12 +116,14 @@ class Delivery:
 
 
 class Tx:
-    """One unit of work: a transaction, one instant, and the events that will commit with it."""
+    """One unit of work: a transaction, one instant, the events that commit with it, and what was `read`."""
 
     def __init__(self, conn: AsyncConnection, service: str, delivery: Delivery | None = None) -> None:
         self.conn = conn
         self.now = utcnow()
         self.claim = _NO_CLAIM
+        self.request_id = delivery.event_id if delivery else ""
+        self.read: dict[str, Any] = {}
         self._service = service
         self._delivery = delivery
         self._events: list[Emitted] = []
@@ -256,6 +258,7 @@ class Database:
                 yield tx
                 await tx.flush()
         except (DBAPIError, *_DRIVER_ERRORS) as error:
+            telemetry.hide_row(error)
             if not (passing(error) if isinstance(error, DBAPIError) else _passes(error)):
                 raise
             raise _unavailable(error) from error
@@ -353,6 +356,7 @@ async def claiming(
     """
     if not request_id:
         return await work()
+    tx.request_id = request_id
     tx.claim = claim = _claim(request_id, request)
     try:
         response = await work()
@@ -378,21 +382,6 @@ async def _stored(tx: Tx, claim: Claim, response_type: type[R]) -> R:
             violations=[Violation("request_id", "must be new for a new request")],
         )
     return response_type.FromString(stored.response)
-
-
-async def create_database(url: str | SecretStr, name: str) -> str:
-    """Create a database on the server of `url` unless it is there, and return its URL."""
-    if not name.isidentifier():
-        raise ValueError(f"{name!r} is not a plain database name")
-    engine = plain_engine(url, autocommit=True)
-    try:
-        async with engine.connect() as conn:
-            found = await conn.execute(sa.text("select 1 from pg_database where datname = :n"), {"n": name})
-            if found.first() is None:
-                await conn.execute(sa.text(f'create database "{name}"'))
-    finally:
-        await engine.dispose()
-    return asyncpg_url(url).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -1,8 +1,6 @@
 """The server interceptor: who calls, is the request sound, how long may it run, what went wrong."""
 
 import asyncio
-import hashlib
-import hmac
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -21,11 +19,11 @@ from grpc_status import rpc_status
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 from protovalidate import Validator
-from pydantic import SecretStr
 
 from chassis import telemetry
-from chassis.errors import Denied, DeskError, InvalidInput, Unauthenticated, Unavailable, Violation
-from chassis.principal import Principal, current
+from chassis.errors import Denied, DeskError, InvalidInput, Unavailable, Violation
+from chassis.identity import Caller, Identity
+from chassis.principal import Principal, asked, current
 
 log = telemetry.logger(__name__)
 
@@ -42,7 +40,7 @@ SECONDS = Histogram(
 Roles = Mapping[str, frozenset[str]]
 """Which roles may call each method of a service."""
 
-_ROLE = "ROLE_"
+_ROLE, _READER = "ROLE_", "auditor"
 _OPEN = "/grpc.health."
 _DOMAIN = "tickdesk"
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -67,61 +65,49 @@ def roles_of(service: ServiceDescriptor, rule: Any) -> Roles:
 
 
 class Guard(grpc.aio.ServerInterceptor):
-    """Wraps every method but health; tokens are compared as digests, in constant time.
+    """Wraps every method but health.
 
     `permitted` holds the roles by method of each service that has such a table; a method that its table
     leaves out is refused to everybody.
     """
 
-    def __init__(self, tokens: Mapping[str, SecretStr], call_seconds: float) -> None:
+    def __init__(self, identity: Identity, call_seconds: float) -> None:
+        self._identity = identity
         self._call_seconds = call_seconds
         self.permitted: dict[str, Roles] = {}
-        self._digests = [
-            (_digest(token.strip()), Principal.of(name))
-            for name, secret in tokens.items()
-            for token in secret.get_secret_value().split(",")
-            if token.strip()
-        ]
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """Check the token before the request is even parsed, then wrap the method."""
+        """Check who calls before the request is even parsed, then wrap the method."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or method.startswith(_OPEN):
             return handler
         metadata = dict(handler_call_details.invocation_metadata or ())
-        caller = self._authenticate(metadata.get("authorization", ""))
-        if caller is None:
-            return _refusal(method)
-        call = _Call(method, caller, metadata, self._call_seconds, permitted=self._permits(method, caller))
-        return _wrap(handler, call)
+        try:
+            caller = await self._identity.caller(metadata.get("authorization", ""))
+            self._check(method, caller)
+        except DeskError as error:
+            return _refusal(method, error)
+        return _wrap(handler, _Call(method, caller.principal, metadata, self._call_seconds))
 
-    def _permits(self, method: str, caller: Principal) -> bool:
+    def _check(self, method: str, caller: Caller) -> None:
         _, service, name = method.split("/")
         roles = self.permitted.get(service)
-        return roles is None or caller.role in roles.get(name, ())
-
-    def _authenticate(self, header: str | bytes) -> Principal | None:
-        scheme, _, token = (header if isinstance(header, str) else "").partition(" ")
-        given = _digest(token.strip())
-        found = [who for digest, who in self._digests if hmac.compare_digest(digest, given)]
-        return found[0] if found and scheme.lower() == "bearer" else None
+        role = caller.principal.role
+        if roles is not None and role not in roles.get(name, ()):
+            raise Denied(f"{role or 'nobody'} may not call {name}", reason="ROLE_NOT_PERMITTED")
+        # What only looks is what an auditor may do.
+        if not caller.may(service, name, reads=roles is not None and _READER in roles.get(name, ())):
+            raise Denied(f"the key has no scope for {service}/{name}", reason="SCOPE_NOT_GRANTED")
 
 
 class _Call:
     """One call: its context for logs and traces, its deadline, its outcome."""
 
     def __init__(
-        self,
-        method: str,
-        caller: Principal,
-        metadata: Mapping[str, Any],
-        call_seconds: float,
-        *,
-        permitted: bool,
+        self, method: str, caller: Principal, metadata: Mapping[str, Any], call_seconds: float
     ) -> None:
         self.method = method
-        self._permitted = permitted
         self._caller = caller
         self._metadata = metadata
         self._call_seconds = call_seconds
@@ -131,13 +117,13 @@ class _Call:
         """Prepare the call, time it, and turn what its handler raises into a status."""
         structlog.contextvars.bind_contextvars(method=self.method, principal=self._caller.name)
         current.set(self._caller)
+        asked.set(self.method.lstrip("/"))
         headers = {key: value for key, value in self._metadata.items() if isinstance(value, str)}
         started, code = time.monotonic(), "OK"
         with telemetry.tracer.start_as_current_span(
             self.method.lstrip("/"), context=telemetry.extract(headers), kind=SpanKind.SERVER
         ):
             try:
-                self._check_role()
                 async with self._deadline(context, bounded=bounded):
                     yield
             except grpc.aio.AbortError:
@@ -152,11 +138,6 @@ class _Call:
                 await context.abort_with_status(rpc_status.to_status(status))
             finally:
                 _measure(self.method, code, time.monotonic() - started)
-
-    def _check_role(self) -> None:
-        if not self._permitted:
-            role, name = self._caller.role or "nobody", self.method.rpartition("/")[2]
-            raise Denied(f"{role} may not call {name}", reason="ROLE_NOT_PERMITTED")
 
     @asynccontextmanager
     async def _deadline(self, context: Any, *, bounded: bool) -> AsyncIterator[None]:
@@ -292,7 +273,7 @@ def _wrap(handler: Any, call: _Call) -> Any:
                     yield response
 
         return grpc.unary_stream_rpc_method_handler(stream, None, handler.response_serializer)
-    # Streams from the client: only reflection has them, and its token has been checked.
+    # Streams from the client: only reflection has them, and who calls has been checked.
     return handler
 
 
@@ -306,9 +287,7 @@ def _read(handler: Any, raw: bytes) -> Any:
     return request
 
 
-def _refusal(method: str) -> Any:
-    error = Unauthenticated("send a valid token as 'authorization: Bearer <token>'", reason="BAD_TOKEN")
-
+def _refusal(method: str, error: DeskError) -> Any:
     async def refuse(_: bytes, context: Any) -> None:
         _measure(method, error.code, 0.0)
         await context.abort_with_status(rpc_status.to_status(to_status(error)))
@@ -342,7 +321,3 @@ def _path(field_path: Any) -> str:
 def _first(violations: list[Violation]) -> str:
     more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
     return f"{violations[0].field}: {violations[0].description}{more}"
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

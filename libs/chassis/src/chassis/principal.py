@@ -18,6 +18,8 @@ class Principal:
 
 
 current: ContextVar[Principal] = ContextVar("principal")
+asked: ContextVar[str] = ContextVar("asked", default="")
+"""For what: the full name of the method that was called or of the event that was heard."""
 
 
 def principal() -> Principal:

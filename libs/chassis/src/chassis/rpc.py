@@ -17,12 +17,12 @@ from pydantic import SecretStr
 
 from chassis import telemetry
 from chassis.guard import Guard, Roles
+from chassis.identity import Identity
 from chassis.principal import Principal, principal
-from chassis.settings import ChassisSettings
+from chassis.settings import LOOPBACK, ChassisSettings
 
 __all__ = ["Principal", "Server", "channel", "principal"]
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -54,7 +54,7 @@ class Server:
     """The service's gRPC server: servicers, health, reflection behind the token."""
 
     def __init__(self, settings: ChassisSettings) -> None:
-        self._guard = Guard(settings.tokens, settings.call_seconds)
+        self._guard = Guard(Identity(settings), settings.call_seconds)
         self._server = grpc.aio.server(
             interceptors=[self._guard],
             options=(
@@ -111,7 +111,7 @@ class Server:
         target = f"{address}:{settings.grpc_port}"
         if settings.tls_cert and settings.tls_key:
             return self._server.add_secure_port(target, _server_credentials(settings))
-        if settings.host not in _LOOPBACK and not settings.insecure:
+        if settings.host not in LOOPBACK and not settings.insecure:
             raise RuntimeError(
                 f"not listening on {settings.host} without TLS: set tls_cert and tls_key, or insecure=true"
             )

@@ -102,6 +102,21 @@ def plain_engine(url: str | SecretStr, *, autocommit: bool = False) -> AsyncEngi
     )
 
 
+async def create_database(url: str | SecretStr, name: str) -> str:
+    """Create a database on the server of `url` unless it is there, and return its URL."""
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is not a plain database name")
+    engine = plain_engine(url, autocommit=True)
+    try:
+        async with engine.connect() as conn:
+            found = await conn.execute(sa.text("select 1 from pg_database where datname = :n"), {"n": name})
+            if found.first() is None:
+                await conn.execute(sa.text(f'create database "{name}"'))
+    finally:
+        await engine.dispose()
+    return asyncpg_url(url).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+
+
 async def migrate(url: str | SecretStr, package: str) -> None:
     """Bring the database to the newest revision; replicas that start together wait for each other."""
     engine = plain_engine(url)

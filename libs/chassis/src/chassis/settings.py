@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 S = TypeVar("S", bound="ChassisSettings")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class ChassisSettings(BaseSettings):
@@ -41,6 +43,17 @@ class ChassisSettings(BaseSettings):
         default_factory=dict, description="JSON: principal name to token; 'new,old' while a token is rotated."
     )
     tokens_file: Path | None = Field(default=None, description="File that holds the JSON of tokens.")
+    keys_file: Path | None = Field(default=None, description="File of API keys; read again when it changes.")
+    oidc_issuer: str = Field(default="", description="Issuer (`iss`) whose JWTs are taken; empty: none are.")
+    oidc_audience: str = Field(default="", description="Audience (`aud`) that its tokens must name.")
+    oidc_jwks_url: str = Field(default="", description="Where the issuer publishes its signing keys.")
+    oidc_leeway_seconds: float = Field(default=30, ge=0, le=300, description="How far its clock may be off.")
+    oidc_name_claim: str = Field(default="sub", description="Claim that names the principal: the agent's id.")
+    oidc_roles_claim: str = Field(default="roles", description="Claim that holds groups; a.b is b inside a.")
+    oidc_roles: dict[str, Literal["agent", "lead", "admin", "auditor"]] = Field(
+        default_factory=dict,
+        description="JSON: value of that claim to role; the first that a token has wins.",
+    )
     tls_cert: Path | None = Field(default=None, description="Certificate chain of the gRPC server, PEM.")
     tls_key: Path | None = Field(default=None, description="Private key of tls_cert, PEM.")
     tls_client_ca: Path | None = Field(
@@ -84,6 +97,15 @@ class ChassisSettings(BaseSettings):
             except OSError as error:
                 raise ValueError(f"{name}: cannot read {path}: {error.strerror}") from error
         return values
+
+    @model_validator(mode="after")
+    def _check_issuer(self) -> Self:
+        if self.oidc_issuer and not (self.oidc_audience and self.oidc_jwks_url and self.oidc_roles):
+            raise ValueError("oidc_issuer needs oidc_audience, oidc_jwks_url and oidc_roles")
+        url = urlsplit(self.oidc_jwks_url)
+        if url.scheme not in ("", "https") and not (url.scheme == "http" and url.hostname in LOOPBACK):
+            raise ValueError("oidc_jwks_url must begin with https: whoever answers it signs in as anybody")
+        return self
 
     @field_validator("tokens", mode="before")
     @classmethod

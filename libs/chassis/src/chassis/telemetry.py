@@ -73,6 +73,16 @@ class _StderrFactory:
         return structlog.PrintLogger(sys.stderr)
 
 
+def hide_row(error: BaseException | None) -> None:
+    """Take out of a database error what it tells of the row that was refused: customers wrote it."""
+    while error is not None:
+        texts = (each.partition("\nDETAIL:")[0] if isinstance(each, str) else each for each in error.args)
+        error.args = tuple(texts)
+        if isinstance(getattr(error, "detail", None), str):
+            error.detail = None  # type: ignore[attr-defined]
+        error = error.__cause__ or error.__context__
+
+
 def setup_traces(service: str, endpoint: str | None) -> TracerProvider | None:
     """Send spans to an OTLP/HTTP collector; without an endpoint spans cost nothing."""
     if not endpoint:

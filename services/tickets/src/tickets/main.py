@@ -6,6 +6,7 @@ from chassis.guard import roles_of
 from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
+from tickdesk.tickets.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from tickdesk.tickets.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from tickdesk.tickets.v1.customers_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from tickdesk.tickets.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
@@ -17,6 +18,7 @@ from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickets.consumers import subscriptions
 from tickets.grpc_api import (
+    audit,
     conversation,
     customers,
     escalation,
@@ -46,6 +48,7 @@ async def build(app: App, settings: Settings) -> None:
         (add_IncidentServiceServicer_to_server, incident.IncidentApi(db), incident.SERVICE),
         (add_LinkServiceServicer_to_server, links.LinkApi(db), links.SERVICE),
         (add_ConversationServiceServicer_to_server, conversation.ConversationApi(db), conversation.SERVICE),
+        (add_AuditServiceServicer_to_server, audit.AuditApi(db), audit.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))

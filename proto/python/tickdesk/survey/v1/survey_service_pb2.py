@@ -27,7 +27,7 @@ from tickdesk.common.v1 import access_pb2 as tickdesk_dot_common_dot_v1_dot_acce
 from tickdesk.survey.v1 import survey_pb2 as tickdesk_dot_survey_dot_v1_dot_survey__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tickdesk/survey/v1/survey_service.proto\x12\x12tickdesk.survey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a\x1ftickdesk/survey/v1/survey.proto\"/\n\x10GetSurveyRequest\x12\x1b\n\tsurvey_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"?\n\x11GetSurveyResponse\x12*\n\x06survey\x18\x01 \x01(\x0b\x32\x1a.tickdesk.survey.v1.Survey\"\xa7\x01\n\x12ListSurveysRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x38\n\x05state\x18\x04 \x01(\x0e\x32\x1f.tickdesk.survey.v1.SurveyStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x85\x01\n\x13ListSurveysResponse\x12+\n\x07surveys\x18\x01 \x03(\x0b\x32\x1a.tickdesk.survey.v1.Survey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x14\n\x0c\x63sat_percent\x18\x04 \x01(\x05\x32\xe1\x01\n\rSurveyService\x12\x64\n\tGetSurvey\x12$.tickdesk.survey.v1.GetSurveyRequest\x1a%.tickdesk.survey.v1.GetSurveyResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x12j\n\x0bListSurveys\x12&.tickdesk.survey.v1.ListSurveysRequest\x1a\'.tickdesk.survey.v1.ListSurveysResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tickdesk/survey/v1/survey_service.proto\x12\x12tickdesk.survey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a\x1ftickdesk/survey/v1/survey.proto\"/\n\x10GetSurveyRequest\x12\x1b\n\tsurvey_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"?\n\x11GetSurveyResponse\x12*\n\x06survey\x18\x01 \x01(\x0b\x32\x1a.tickdesk.survey.v1.Survey\"\xa7\x01\n\x12ListSurveysRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1a\n\tticket_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x38\n\x05state\x18\x04 \x01(\x0e\x32\x1f.tickdesk.survey.v1.SurveyStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x85\x01\n\x13ListSurveysResponse\x12+\n\x07surveys\x18\x01 \x03(\x0b\x32\x1a.tickdesk.survey.v1.Survey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x14\n\x0c\x63sat_percent\x18\x04 \x01(\x05\x32\xe3\x01\n\rSurveyService\x12\x65\n\tGetSurvey\x12$.tickdesk.survey.v1.GetSurveyRequest\x1a%.tickdesk.survey.v1.GetSurveyResponse\"\x0b\x82\xce\x18\x07\n\x05\x01\x02\x03\x04\x06\x12k\n\x0bListSurveys\x12&.tickdesk.survey.v1.ListSurveysRequest\x1a\'.tickdesk.survey.v1.ListSurveysResponse\"\x0b\x82\xce\x18\x07\n\x05\x01\x02\x03\x04\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,9 +45,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSURVEYSREQUEST'].fields_by_name['state']._loaded_options = None
   _globals['_LISTSURVEYSREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_SURVEYSERVICE'].methods_by_name['GetSurvey']._loaded_options = None
-  _globals['_SURVEYSERVICE'].methods_by_name['GetSurvey']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_SURVEYSERVICE'].methods_by_name['GetSurvey']._serialized_options = b'\202\316\030\007\n\005\001\002\003\004\006'
   _globals['_SURVEYSERVICE'].methods_by_name['ListSurveys']._loaded_options = None
-  _globals['_SURVEYSERVICE'].methods_by_name['ListSurveys']._serialized_options = b'\202\316\030\006\n\004\001\002\003\006'
+  _globals['_SURVEYSERVICE'].methods_by_name['ListSurveys']._serialized_options = b'\202\316\030\007\n\005\001\002\003\004\006'
   _globals['_GETSURVEYREQUEST']._serialized_start=158
   _globals['_GETSURVEYREQUEST']._serialized_end=205
   _globals['_GETSURVEYRESPONSE']._serialized_start=207
@@ -57,5 +57,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSURVEYSRESPONSE']._serialized_start=443
   _globals['_LISTSURVEYSRESPONSE']._serialized_end=576
   _globals['_SURVEYSERVICE']._serialized_start=579
-  _globals['_SURVEYSERVICE']._serialized_end=804
+  _globals['_SURVEYSERVICE']._serialized_end=806
 # @@protoc_insertion_point(module_scope)

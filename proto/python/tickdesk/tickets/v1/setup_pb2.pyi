@@ -14,6 +14,7 @@ from tickdesk.tickets.v1 import escalation_pb2 as _escalation_pb2
 from tickdesk.tickets.v1 import fields_pb2 as _fields_pb2
 from tickdesk.tickets.v1 import label_pb2 as _label_pb2
 from tickdesk.tickets.v1 import macros_pb2 as _macros_pb2
+from tickdesk.tickets.v1 import rights_pb2 as _rights_pb2
 from tickdesk.tickets.v1 import routing_pb2 as _routing_pb2
 from tickdesk.tickets.v1 import ticket_pb2 as _ticket_pb2
 from tickdesk.tickets.v1 import topics_pb2 as _topics_pb2
@@ -34,7 +35,7 @@ class Setup(_message.Message):
     """How the tickets of a queue live: one document, one version at a time, every version kept for ever. The YAML
     of `tickdesk queue export` and `apply` is this message as JSON.
 
-    Numbers that are promised to parts: 11 triggers, 13 rights, 14 escalations.
+    Numbers that are promised to parts: 11 triggers, 14 escalations.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -51,6 +52,7 @@ class Setup(_message.Message):
     MACROS_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     ESCALATIONS_FIELD_NUMBER: _builtins.int
+    RIGHTS_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Key of the queue."""
@@ -97,6 +99,10 @@ class Setup(_message.Message):
         """Guards of the lines, the escalation form, automatic escalations, bursts."""
 
     @_builtins.property
+    def rights(self) -> _rights_pb2.Rights:
+        """What groups of people may do with its tickets."""
+
+    @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketType.ValueType]:
         """Types that its tickets may have; the first is what new tickets have when nothing is said. Empty means all."""
 
@@ -115,11 +121,12 @@ class Setup(_message.Message):
         macros: _abc.Iterable[_macros_pb2.Macro] | None = ...,
         routing: _routing_pb2.Routing | None = ...,
         escalations: _escalation_pb2.Escalations | None = ...,
+        rights: _rights_pb2.Rights | None = ...,
         types: _abc.Iterable[_ticket_pb2.TicketType.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "escalations", b"escalations", "routing", b"routing", "workflow", b"workflow"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "escalations", b"escalations", "rights", b"rights", "routing", b"routing", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "escalations", b"escalations", "fields", b"fields", "macros", b"macros", "queue", b"queue", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "escalations", b"escalations", "fields", b"fields", "macros", b"macros", "queue", b"queue", "rights", b"rights", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from tickdesk.tickets.v1 import setup_pb2
 from tickets.convert.macros import from_macro
+from tickets.convert.rights import from_rights
 from tickets.convert.tickets import to_actor
 from tickets.convert.values import timestamp
 from tickets.domain.fields import read_fields
@@ -66,6 +67,7 @@ def from_document(document: Document) -> Setup:
         routing=read_routing(document.get("routing", {})),
         escalations=read_escalations(document.get("escalations", {})),
         macros=tuple(from_macro(each) for each in setup.macros),
+        grants=tuple(from_rights(setup.rights)),
     )
 
 

@@ -3,13 +3,18 @@
 Numbers of the enums are those of the contract, so converting them is a cast.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 from tickets.domain.fields import Value
 from tickets.domain.statuses import LINES, StatusKind, Workflow
 from tickets.domain.timeline import Fact
+
+if TYPE_CHECKING:
+    from tickets.domain.audit import Entry
 
 
 class Channel(IntEnum):
@@ -292,6 +297,10 @@ class Ticket:
     merged_into_key: str = ""
     setup_id: str = field(default="", compare=False)
     workflow: Workflow = field(default=LINES, repr=False, compare=False)
+    stored: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Its state by name as it was when it was loaded or last told of: what the audit compares with."""
+    told: list["Entry"] = field(default_factory=list, repr=False, compare=False)
+    """Entries of the audit that are written when it is saved."""
 
     @property
     def key(self) -> str:

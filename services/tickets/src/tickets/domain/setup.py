@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tickets.domain import fields, lines, macros, routing, topics, workflowlint
+from tickets.domain import fields, lines, macros, rights, routing, topics, workflowlint
 from tickets.domain.fields import Field
 from tickets.domain.label import Label
 from tickets.domain.lines import Escalations
 from tickets.domain.macros import Macro
 from tickets.domain.model import Actor, Line, TicketType
+from tickets.domain.rights import Grant
 from tickets.domain.routing import Routing
 from tickets.domain.statuses import LINES, Status, StatusKind, Transition, Workflow
 from tickets.domain.topics import Topics
@@ -43,6 +44,7 @@ class Setup:
     routing: Routing = Routing()
     escalations: Escalations = field(default_factory=Escalations)
     macros: tuple[Macro, ...] = ()
+    grants: tuple[Grant, ...] = ()
 
     @property
     def field_keys(self) -> tuple[str, ...]:
@@ -120,6 +122,7 @@ _FAULTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
         (f"escalations.{path}", text) for path, text in lines.definition_faults(setup.escalations)
     ),
     lambda setup: macros.faults(setup.macros, setup.fields, [each.key for each in setup.workflow.statuses]),
+    lambda setup: rights.faults(setup.grants, (each.key for each in setup.topics.components)),
 )
 _DOUBTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
     lambda setup: workflowlint.doubts(setup.workflow),

@@ -10,17 +10,18 @@ from chassis.clock import uuid7
 from chassis.db import Tx
 from chassis.errors import Denied, DeskError, InvalidInput, Refused, Stale, Violation
 from chassis.principal import Principal
+from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickdesk.tickets.v1 import ticket_pb2
 from tickets.convert import tickets as convert
+from tickets.domain import audit as audit_rules
 from tickets.domain import workflow
+from tickets.domain.audit import Change
 from tickets.domain.model import Actor, ActorKind, Agent, Attachment, Message, Ticket, Visibility
 from tickets.domain.statuses import Mover
-from tickets.store import desk, messages
+from tickets.store import audit, desk, messages
 from tickets.store import tickets as store
-
-PEOPLE = ("agent", "lead")
-"""Roles whose principals are agents themselves: `agent:anna` is the agent anna."""
+from tickets.store.rights import PEOPLE, person_of
 
 
 class TicketEvent(Protocol):
@@ -29,6 +30,11 @@ class TicketEvent(Protocol):
     @property
     def ticket(self) -> ticket_pb2.Ticket:
         """The ticket after the change."""
+        ...
+
+    @property
+    def actor(self) -> common_pb2.Actor:
+        """Who changed it."""
         ...
 
 
@@ -51,6 +57,9 @@ class Target:
 async def acting_agent(tx: Tx, caller: Caller) -> Agent:
     """The agent who acts. Raises InvalidInput without one, Denied for somebody else's name, NotFound."""
     wanted = agent_of(caller)
+    person = await person_of(tx)
+    if person and person.agent.id == wanted:
+        return person.agent
     if not wanted:
         text = "agent_id must name the agent on whose behalf this is done"
         raise InvalidInput(text, violations=[Violation("agent_id", text)])
@@ -83,7 +92,8 @@ def by_agent(agent: Agent) -> Actor:
 async def locked(tx: Tx, target: Target) -> Ticket:
     """The ticket, locked.
 
-    Raises NotFound, Refused (TICKET_MERGED), and Stale (STALE_VERSION) when the caller saw another version.
+    Raises what `load_ticket` does, Refused (TICKET_MERGED), and Stale (STALE_VERSION) when the caller saw
+    another version.
     """
     ticket = await store.load_ticket(tx, target.reference, lock=True)
     _require_present(ticket, target)
@@ -133,12 +143,26 @@ def _require_present(ticket: Ticket, target: Target) -> None:
 
 
 def publish(tx: Tx, ticket: Ticket, event: TicketEvent) -> None:
-    """Give the change the next version and emit its event with the whole ticket."""
+    """Give the change the next version, emit its event with the whole ticket, and note it for the audit.
+
+    The caller saves the ticket, and the audit with it.
+    """
     ticket.version += 1
     ticket.updated_time = tx.now
     event.ticket.CopyFrom(convert.to_ticket(ticket))
     assert isinstance(event, Proto)
     tx.emit(event, key=ticket.id)
+    actor = Actor(ActorKind(event.actor.kind or ActorKind.SERVICE), event.actor.id)
+    about = {"ticket_id": ticket.id, "version": ticket.version}
+    ticket.told.append(audit.entry(tx, actor, event.DESCRIPTOR.name, _changes(ticket), **about))
+
+
+def _changes(ticket: Ticket) -> tuple[Change, ...]:
+    """What became different since the ticket was loaded or this was last asked, where that is known."""
+    state = audit_rules.state(store.ticket_row(ticket))
+    found = audit_rules.changes(ticket.stored, state) if ticket.stored or ticket.version == 1 else ()
+    ticket.stored = state
+    return found
 
 
 async def write_note(

@@ -7,14 +7,15 @@ from chassis.db import Tx
 from chassis.errors import InvalidInput, Violation
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
+from tickets.domain import audit as audit_rules
 from tickets.domain import customers as rules
 from tickets.domain import workflow
 from tickets.domain.customers import Organisation
 from tickets.domain.model import Actor, Contact, Customer, Ticket, Tier
 from tickets.handlers import escalation
 from tickets.handlers.change import Caller, acting, publish
+from tickets.store import audit, desk
 from tickets.store import customers as store
-from tickets.store import desk
 from tickets.store import tickets as tickets_store
 
 
@@ -135,6 +136,8 @@ async def save_changed(tx: Tx, customer: Customer, before: dict[str, object], ac
             customer=convert.to_customer(customer), actor=convert.to_actor(actor), changed=changed
         )
         tx.emit(told, key=customer.id)
+        difference = audit_rules.changes(audit_rules.state(before), audit_rules.state(rules.told(customer)))
+        await audit.note(tx, f"customer/{customer.id}", "CustomerChanged", difference)
     watched = [name for name in changed if name in rules.WATCHED]
     if watched:
         await store.spread_customer(tx, customer.id, watched, actor)

@@ -11,13 +11,15 @@ from tickets.convert import templates
 from tickets.convert import tickets as convert_tickets
 from tickets.domain import rules
 from tickets.domain import setup as domain
+from tickets.domain.audit import Change
 from tickets.domain.fields import type_faults
 from tickets.domain.model import Actor, ActorKind, Queue
 from tickets.domain.routing import people
 from tickets.domain.setup import Document, Kept, Remark, Setup
-from tickets.handlers.change import PEOPLE, Caller
-from tickets.store import desk, routing
+from tickets.handlers.change import Caller
+from tickets.store import audit, desk, rights, routing
 from tickets.store import setup as store
+from tickets.store.rights import PEOPLE
 
 _setups = store.Memory[Setup]()
 # What the template "lines" says, without reading it.
@@ -89,8 +91,11 @@ async def create_queue(tx: Tx, caller: Caller, new: NewQueue, template: str) -> 
 
 
 async def _put(tx: Tx, queue: Queue, caller: Caller, document: Document) -> Kept:
-    term = convert.from_document(document).workflow.confirmation_seconds
-    kept = await store.put_setup(tx, queue, _actor(caller), document, term)
+    setup, before = convert.from_document(document), queue.setup_version
+    kept = await store.put_setup(tx, queue, _actor(caller), document, setup.workflow.confirmation_seconds)
+    await rights.put_grants(tx, queue.key, setup.grants)
+    change = Change("setup_version", str(before or ""), str(kept.version))
+    await audit.note(tx, f"queue/{queue.key}", "SetupPut", (change,))
     tx.emit(events.QueueChanged(queue=convert_tickets.to_queue(queue)), key=queue.key)
     return kept
 

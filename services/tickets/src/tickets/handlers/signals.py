@@ -16,6 +16,7 @@ from tickdesk.survey.v1 import survey_pb2
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import values
+from tickets.convert.tickets import to_actor
 from tickets.domain import rules
 from tickets.domain.escalation import Step
 from tickets.domain.model import (
@@ -126,7 +127,8 @@ async def survey_answered(tx: Tx, event: survey.SurveyAnswered) -> None:
         answered_time=values.instant(answer.answered_time),
         cycle=answer.cycle,
     )
-    publish(tx, ticket, events.TicketRated())
+    customer = Actor(ActorKind.CUSTOMER, ticket.customer.id, ticket.customer.name)
+    publish(tx, ticket, events.TicketRated(actor=to_actor(customer)))
     await store.save_ticket(tx, ticket)
     if answer.low:
         await _follow_up(tx, ticket, answer)

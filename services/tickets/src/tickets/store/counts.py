@@ -14,6 +14,7 @@ from tickets.domain.query.found import Cell, Counts
 from tickets.domain.query.resolve import Search
 from tickets.store import tables
 from tickets.store.query import COLUMNS, OF_CUSTOMER, clauses
+from tickets.store.rights import visible
 from tickets.store.search import bounded
 
 MOST = 1000
@@ -42,7 +43,7 @@ async def count_tickets(
     found = (
         sa.select(_t.c.id, *axes)
         .join_from(_t, _c, _t.c.customer_id == _c.c.id)
-        .where(*clauses(search, staff=staff))
+        .where(*clauses(search, staff=staff), *await visible(tx))
         .subquery()
     )
     columns = [found.c[axis.name] for axis in axes]

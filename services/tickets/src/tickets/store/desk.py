@@ -13,7 +13,8 @@ from chassis.errors import InvalidInput, NotFound, Refused, Violation
 from tickets.domain import customers
 from tickets.domain.model import Agent, Contact, Customer, Line, Priority, Queue, Tier
 from tickets.domain.statuses import OPEN_KINDS
-from tickets.store import tables
+from tickets.store import rights, tables
+from tickets.store.agents import to_agent
 from tickets.store.body import instant
 from tickets.store.tickets import CONTACTS, EARLIER, to_customer
 
@@ -165,6 +166,12 @@ async def has_queue(tx: Tx, key: str) -> bool:
     return bool((await tx.execute(sa.select(sa.exists().where(_q.c.key == key)))).scalar())
 
 
+async def find_queue(tx: Tx, key: str) -> Queue | None:
+    """One queue, if there is one of this key."""
+    row = (await tx.execute(QUEUES.where(_q.c.key == key))).one_or_none()
+    return to_queue(row) if row else None
+
+
 async def put_queue(tx: Tx, queue: Queue) -> Queue:
     """Create or replace a queue with its addresses. Raises InvalidInput for an address of another queue."""
     values = {each.name: getattr(queue, each.name) for each in _q.c if each.name not in _OF_SETUP}
@@ -196,6 +203,12 @@ async def load_agent(tx: Tx, agent_id: str) -> Agent:
         text = f"no active agent {agent_id}: add them with PutAgent"
         raise NotFound(text, reason="AGENT_NOT_FOUND", metadata={"agent": agent_id})
     return agent
+
+
+async def known_agent(tx: Tx, agent_id: str) -> Agent | None:
+    """One agent, active or not, if there is one of this id."""
+    row = (await tx.execute(sa.select(_a).where(_a.c.id == agent_id))).mappings().one_or_none()
+    return to_agent(row) if row else None
 
 
 async def leads_of(tx: Tx, queue: str, line: Line) -> list[str]:
@@ -282,10 +295,10 @@ async def add_number(tx: Tx, customer_id: str, number: str) -> None:
 
 
 async def count_tickets(tx: Tx, customer_id: str) -> tuple[int, int]:
-    """How many tickets a customer has, and how many of them are open."""
+    """How many tickets a customer has that the caller may see, and how many of them are open."""
     is_open = _t.c.status_kind.in_(OPEN_KINDS)
     query = sa.select(sa.func.count().label("total"), sa.func.count().filter(is_open).label("running")).where(
-        _t.c.customer_id == customer_id
+        _t.c.customer_id == customer_id, *await rights.visible(tx)
     )
     row = (await tx.execute(query)).one()
     return row.total, row.running
@@ -306,14 +319,6 @@ def to_queue(row: sa.Row[Any]) -> Queue:
         setup_id=str(row.setup_id or ""),
         setup_version=row.setup_version,
     )
-
-
-def to_agent(row: sa.RowMapping) -> Agent:
-    """An agent out of their row."""
-    values: dict[str, Any] = {each.name: row[each.name] for each in _a.c}
-    for name in ("lines", "leads"):
-        values[name] = [Line(each) for each in values[name]]
-    return Agent(**values)
 
 
 async def _put_addresses(tx: Tx, queue: Queue) -> None:

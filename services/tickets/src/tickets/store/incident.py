@@ -17,6 +17,7 @@ from tickets.domain.model import Actor, ActorKind, Ticket
 from tickets.domain.statuses import OPEN_KINDS
 from tickets.store import body, tables
 from tickets.store.lists import Listed, Page, listed
+from tickets.store.rights import visible
 from tickets.store.tickets import TICKETS, TO_CHANGE, changeable, to_ticket
 
 _i, _c, _k, _t = tables.incident, tables.incident_child, tables.incident_task, tables.ticket
@@ -221,6 +222,7 @@ async def list_incidents(tx: Tx, queue: str, page: Page) -> Listed[Incident]:
     """Incidents that are proposed, or open and not over, the newest first."""
     scope = ("incidents", queue)
     query = _INCIDENTS.where(_i.c.state != State.DISMISSED, _t.c.status_kind.in_(OPEN_KINDS))
+    query = query.where(*await visible(tx))
     if queue:
         query = query.where(_i.c.queue == queue)
     if page.token:
@@ -242,7 +244,7 @@ async def list_children(tx: Tx, incident_id: str, page: Page, *, follows: bool) 
     """Tickets that follow a parent, or are suggested, by id."""
     scope = ("incident", incident_id, follows)
     query = TICKETS.join(_c, _c.c.ticket_id == _t.c.id).where(
-        _c.c.incident_id == incident_id, _c.c.follows == follows
+        _c.c.incident_id == incident_id, _c.c.follows == follows, *await visible(tx)
     )
     if page.token:
         query = query.where(_t.c.id > page_start(page.token, scope, _identity))

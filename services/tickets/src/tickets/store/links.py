@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.db import Tx
 from tickets.domain.links import Edge, ExternalKind, ExternalLink, Link, LinkKind, TaskState, seen_from
 from tickets.store import tables
+from tickets.store.rights import visible
 
 _l, _e, _t = tables.ticket_link, tables.external_link, tables.ticket
 
@@ -67,7 +68,7 @@ async def links(tx: Tx, ticket_id: str) -> list[Link]:
     """All links of a ticket as it sees them, by kind, the oldest first."""
     other = sa.case((_l.c.from_id == ticket_id, _l.c.to_id), else_=_l.c.from_id)
     query = sa.select(_l, _t.c.id, _t.c.queue, _t.c.number, _t.c.subject, _t.c.status_kind)
-    rows = await tx.execute(query.join(_t, _t.c.id == other).where(_of(ticket_id)))
+    rows = await tx.execute(query.join(_t, _t.c.id == other).where(_of(ticket_id), *await visible(tx)))
     found = [_to_link(row, ticket_id) for row in rows]
     return sorted(found, key=lambda each: (each.kind, each.created_time, each.ticket_id))
 

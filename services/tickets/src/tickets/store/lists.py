@@ -13,8 +13,9 @@ from chassis.pages import page_start, page_token
 from tickets.domain.model import Agent, Message, Queue, Ticket
 from tickets.domain.setup import Kept
 from tickets.domain.statuses import StatusKind
-from tickets.store import body, tables
-from tickets.store.desk import QUEUES, to_agent, to_queue
+from tickets.store import body, rights, tables
+from tickets.store.agents import to_agent
+from tickets.store.desk import QUEUES, to_queue
 from tickets.store.messages import to_message
 from tickets.store.setup import to_kept
 from tickets.store.tickets import TICKETS, to_ticket
@@ -87,7 +88,7 @@ class Filter:
 
 async def list_tickets(tx: Tx, wanted: Filter, page: Page) -> Listed[Ticket]:
     """Tickets, newest first; with `updated_after` by change, oldest first. Two statements."""
-    conditions = wanted.conditions()
+    conditions = [*wanted.conditions(), *await rights.visible(tx)]
     by_change = wanted.updated_after is not None
     moment = _t.c.updated_time if by_change else _t.c.created_time
     query = TICKETS.where(*conditions)
@@ -107,7 +108,9 @@ async def list_tickets(tx: Tx, wanted: Filter, page: Page) -> Listed[Ticket]:
 
 async def list_versions(tx: Tx, page: Page) -> Listed[tuple[str, int]]:
     """Tickets that are not closed, by id: id and version only."""
-    query = sa.select(_t.c.id, _t.c.version).where(_t.c.status_kind != StatusKind.CLOSED)
+    query = sa.select(_t.c.id, _t.c.version).where(
+        _t.c.status_kind != StatusKind.CLOSED, *await rights.visible(tx)
+    )
     if page.token:
         query = query.where(_t.c.id > page_start(page.token, "versions", _identity))
     rows = await tx.execute(query.order_by(_t.c.id).limit(page.limit + 1))

@@ -9,7 +9,7 @@ from chassis.db import Tx
 from tickets.domain.model import Agent, Line
 from tickets.domain.routing import Load
 from tickets.store import tables
-from tickets.store.desk import to_agent
+from tickets.store.agents import to_agent
 
 _a, _t, _turn = tables.agent, tables.ticket, tables.agent_turn
 

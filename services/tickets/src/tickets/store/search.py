@@ -17,6 +17,7 @@ from tickets.domain.query.resolve import Search
 from tickets.store import body, tables
 from tickets.store.lists import Listed, Page
 from tickets.store.query import SortKey, after, clauses, ordering, sort_keys
+from tickets.store.rights import visible
 from tickets.store.tables import NEVER
 from tickets.store.tickets import CLOCKS, to_clocks
 
@@ -61,7 +62,8 @@ async def search_tickets(
     Two statements: the page, and for a first page that is full how many there are in all. Raises Exhausted
     (QUERY_TOO_COSTLY).
     """
-    keys, conditions = sort_keys(search.order), clauses(search, staff=staff)
+    keys = sort_keys(search.order)
+    conditions = [*clauses(search, staff=staff), *await visible(tx)]
     places = [key.column.label(f"{_PLACE}{index}") for index, key in enumerate(keys)]
     query = (
         sa.select(*_SHOWN, _c.c.name, _c.c.tier, CLOCKS, *places)

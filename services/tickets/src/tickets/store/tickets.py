@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Tx
 from chassis.errors import InvalidInput, NotFound, Violation
+from tickets.domain import audit as audit_rules
+from tickets.domain import rights
 from tickets.domain.model import (
     Contact,
     Conversation,
@@ -24,8 +26,9 @@ from tickets.domain.model import (
     Tier,
 )
 from tickets.domain.statuses import OPEN_KINDS, StatusKind
-from tickets.store import body, setup, tables, texts
+from tickets.store import audit, body, setup, tables, texts
 from tickets.store.messages import message_row
+from tickets.store.rights import person_of, visible
 
 _KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -90,24 +93,39 @@ _CREATE = (
         insert(tables.message).values(_parameters(tables.message)).cte("said"),
         texts.NEW.cte("indexed"),
         texts.NEW_WORDS.cte("learned"),
+        audit.WRITTEN,
     )
 )
-_SAVE = sa.update(_t).where(_t.c.id == sa.bindparam("ticket_id")).values(_parameters(_t, _KEPT))
+_SAVE = (
+    sa.update(_t)
+    .where(_t.c.id == sa.bindparam("ticket_id"))
+    .values(_parameters(_t, _KEPT))
+    .add_cte(audit.WRITTEN)
+)
 
 
 async def load_ticket(tx: Tx, reference: str, *, lock: bool = False) -> Ticket:
-    """One ticket by id or key, `lock` until the end of the transaction. Raises NotFound, InvalidInput."""
+    """One ticket by id or key that the caller may see, and change where it is locked.
+
+    A lock lasts until the end of the transaction. Raises NotFound, also for what the caller may not see;
+    Denied (RIGHTS_MISSING); InvalidInput.
+    """
+    person = await person_of(tx)
     for condition in _refers_to(reference):
         ticket = await (_locked(tx, condition) if lock else _read(tx, condition))
-        if ticket:
+        if ticket and rights.sees(person, ticket):
+            if lock:
+                rights.require_edit(person, ticket)
             return ticket
     raise _unknown(reference)
 
 
 async def find_id(tx: Tx, reference: str) -> str:
-    """The id of a ticket by id or key. Raises NotFound, InvalidInput."""
+    """The id of a ticket that the caller may see, by id or key. Raises NotFound, InvalidInput."""
+    seen = await visible(tx)
     for condition in _refers_to(reference):
-        found: str | None = (await tx.execute(sa.select(_t.c.id).where(condition))).scalar_one_or_none()
+        query = sa.select(_t.c.id).where(condition, *seen)
+        found: str | None = (await tx.execute(query)).scalar_one_or_none()
         if found:
             return found
     raise _unknown(reference)
@@ -225,23 +243,18 @@ async def ids_of(tx: Tx, references: Sequence[str]) -> dict[str, str]:
 
 
 async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
-    """A new ticket with its first message and conversation, in one statement."""
+    """A new ticket with its first message, conversation and audit, in one statement."""
     first = {"id": ticket.conversations[0].id, "ticket_id": ticket.id, "created_time": ticket.created_time}
     rows = (("ticket", ticket_row(ticket)), ("message", message_row(message)), ("conversation", first))
     values = {f"{table}_{name}": value for table, row in rows for name, value in row.items()}
-    await tx.execute(_CREATE, values | texts.of_new(ticket, message))
+    extra = {"audit": audit.take(ticket)}
+    await tx.execute(_CREATE, values | texts.of_new(ticket, message) | extra)
 
 
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
-    """The changed state of a locked ticket."""
-    await tx.execute(_SAVE, {f"ticket_{name}": value for name, value in ticket_row(ticket).items()})
-
-
-async def save_tickets(tx: Tx, tickets: Sequence[Ticket]) -> None:
-    """The changed state of locked tickets, without a round trip for each."""
-    rows = [{f"ticket_{name}": value for name, value in ticket_row(ticket).items()} for ticket in tickets]
-    if rows:
-        await tx.execute(_SAVE, rows)
+    """The changed state of a locked ticket, and the audit of how it changed, in one statement."""
+    values = {f"ticket_{name}": value for name, value in ticket_row(ticket).items()}
+    await tx.execute(_SAVE, {**values, "audit": audit.take(ticket)})
 
 
 async def add_conversation(tx: Tx, ticket: Ticket, conversation: Conversation) -> None:
@@ -262,6 +275,9 @@ async def changeable(tx: Tx, query: sa.Select[Any]) -> list[Ticket]:
         ticket = to_ticket(row)
         ticket.setup_id = str(row["setup_id"] or "")
         ticket.workflow = await setup.workflow_of(tx, ticket.setup_id)
+        ticket.stored = audit_rules.state(
+            {each.name: row[each.name] for each in _t.c if each.name not in _KEPT}
+        )
         tickets.append(ticket)
     return tickets
 

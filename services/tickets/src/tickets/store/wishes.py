@@ -12,6 +12,7 @@ from tickets.domain.model import Contact, Ticket
 from tickets.domain.wishes import Wish
 from tickets.store import body, tables
 from tickets.store.lists import Listed, Page, listed
+from tickets.store.rights import visible
 
 _t, _v, _c = tables.ticket, tables.vote, tables.contact
 # Spelt out rather than bound, so that the planner sees the partial index.
@@ -59,7 +60,7 @@ async def load_wish(tx: Tx, ticket_id: str) -> Wish:
 
 async def list_wishes(tx: Tx, queue: str, page: Page) -> Listed[Wish]:
     """Wishes that are not over, the most wanted first, then the oldest."""
-    scope, wishes = ("wishes", queue), _WISHES.where(_OPEN_WISH)
+    scope, wishes = ("wishes", queue), _WISHES.where(_OPEN_WISH, *await visible(tx))
     if queue:
         wishes = wishes.where(_t.c.queue == queue)
     found = wishes.subquery()

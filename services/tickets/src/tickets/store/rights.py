@@ -1,0 +1,106 @@
+"""Who calls, with the rights of the queues, and what of the tickets they may see."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from chassis.db import Tx
+from chassis.errors import NotFound
+from chassis.principal import Principal, current
+from tickets.domain import rights
+from tickets.domain.model import Line
+from tickets.domain.rights import Grant, Person, Right
+from tickets.store import access_tables, tables
+from tickets.store.agents import to_agent
+
+PEOPLE = ("agent", "lead")
+"""Roles whose principals are agents themselves: `agent:anna` is the agent anna."""
+
+_a, _c, _t, _r = tables.agent, tables.customer, tables.ticket, access_tables.queue_rights
+_GRANTS = sa.select(sa.func.jsonb_object_agg(_r.c.queue, _r.c.grants, type_=JSONB)).scalar_subquery()
+_PERSON = sa.select(_a, _GRANTS.label("grants")).where(_a.c.id == sa.bindparam("agent"), _a.c.active)
+
+
+async def person_of(tx: Tx) -> Person | None:
+    """The agent or lead who calls; None for whom no rights bound. Read once in a unit of work.
+
+    Raises NotFound (AGENT_NOT_FOUND) for a principal who is no agent, or none any more.
+    """
+    caller = current.get(Principal("", ""))
+    if caller.role not in PEOPLE:
+        return None
+    if caller.name not in tx.read:
+        tx.read[caller.name] = await _load(tx, caller)
+    found: Person = tx.read[caller.name]
+    return found
+
+
+async def visible(tx: Tx) -> list[sa.ColumnElement[bool]]:
+    """Conditions on `ticket` that leave what the caller may see: add them to every list of tickets.
+
+    They are made of the answers of `domain.rights`, and empty for whoever sees everything.
+    """
+    return _conditions(await person_of(tx))
+
+
+async def put_grants(tx: Tx, queue: str, grants: Sequence[Grant]) -> None:
+    """What the setup of a queue says of rights, from now on."""
+    if not grants:
+        await tx.execute(sa.delete(_r).where(_r.c.queue == queue))
+        return
+    upsert = insert(_r).values(queue=queue, grants=[_to_json(each) for each in grants])
+    await tx.execute(
+        upsert.on_conflict_do_update(index_elements=[_r.c.queue], set_={"grants": upsert.excluded.grants})
+    )
+
+
+async def _load(tx: Tx, caller: Principal) -> Person:
+    agent_id = caller.name.partition(":")[2]
+    row = (await tx.execute(_PERSON, {"agent": agent_id})).mappings().one_or_none()
+    if row is None:
+        text = f"no active agent {agent_id}: add them with PutAgent"
+        raise NotFound(text, reason="AGENT_NOT_FOUND", metadata={"agent": agent_id})
+    grants = {queue: [_from_json(each) for each in found] for queue, found in (row["grants"] or {}).items()}
+    return Person(to_agent(row), caller.role == "lead", grants)
+
+
+def _conditions(person: Person | None) -> list[sa.ColumnElement[bool]]:
+    if person is None:
+        return []
+    bounds = [~hidden for queue in person.grants for hidden in _hidden(person, queue)]
+    if person.agent.queues:
+        bounds.append(_t.c.queue.in_(person.agent.queues))
+    if not bounds:
+        return []
+    clients = sa.select(_c.c.id).where(_c.c.account_manager == person.agent.id)
+    return [sa.or_(sa.and_(*bounds), _t.c.customer_id.in_(clients))]
+
+
+def _hidden(person: Person, queue: str) -> list[sa.ColumnElement[bool]]:
+    """Which tickets of a queue with grants somebody may not see, if any."""
+    named = {grant.component for grant in person.grants[queue] if grant.component}
+    shown = {each for each in named if rights.may(person, Right.VIEW, queue, each)}
+    here = _t.c.queue == queue
+    if not rights.may(person, Right.VIEW, queue):
+        return [sa.and_(here, _t.c.component.not_in(shown)) if shown else here]
+    return [sa.and_(here, _t.c.component.in_(named - shown))] if named - shown else []
+
+
+def _to_json(grant: Grant) -> dict[str, Any]:
+    return {
+        "agents": grant.agents,
+        "lines": grant.lines,
+        "component": grant.component,
+        "gives": [right.value for right in Right if getattr(grant, right.value)],
+    }
+
+
+def _from_json(value: dict[str, Any]) -> Grant:
+    return Grant(
+        agents=tuple(value["agents"]),
+        lines=tuple(Line(each) for each in value["lines"]),
+        component=value["component"],
+        **dict.fromkeys(value["gives"], True),
+    )
