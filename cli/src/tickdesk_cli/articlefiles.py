@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from chassis.errors import InvalidInput
 from chassis.guard import check_request
@@ -21,6 +22,8 @@ _FENCE = "---\n"
 _MAX_BYTES = 1_000_000
 _SHOWN = 20
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,78}[a-z0-9]")
+_PLAIN = re.compile(r"\w(?:[\w ./-]*\w)?")
+"""Text that needs no quotes wherever it stands."""
 _KINDS = ("faq", "operator_guide", "reply_script", "known_issue", "contacts")
 _STATES = ("draft", "published", "archived")
 _VISIBILITIES = ("internal", "customers")
@@ -115,17 +118,17 @@ def write_file(article: pb.Article) -> str:
     """The file of an article; reading it gives the article back."""
     content = article.content
     facts: dict[str, Any] = {
-        "title": content.title,
+        "title": _scalar(content.title),
         "kind": _KINDS[content.kind - 1],
         "language": content.language,
-        "owner": content.owner,
+        "owner": _scalar(content.owner),
         "review_date": date.fromisoformat(content.review_date) if content.review_date else None,
         "state": _STATES[article.state - 1],
         "visibility": _VISIBILITIES[content.visibility - 1],
-        "tags": list(content.tags),
-        "queues": list(content.queues),
-        "categories": list(content.categories),
-        "components": list(content.components),
+        "tags": [_scalar(each) for each in content.tags],
+        "queues": [_scalar(each) for each in content.queues],
+        "categories": [_scalar(each) for each in content.categories],
+        "components": [_scalar(each) for each in content.components],
     }
     stream = io.StringIO()
     yaml = YAML()
@@ -142,6 +145,10 @@ def kind_name(content: pb.ArticleContent) -> str:
 def state_name(article: pb.Article) -> str:
     """How files call the state."""
     return _STATES[article.state - 1]
+
+
+def _scalar(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else DoubleQuotedScalarString(text)
 
 
 def _text(path: Path) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tickdesk.tickets.v1 import knowledge_pb2 as pb
@@ -34,6 +34,7 @@ BODY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r
 
 
 @settings(deadline=None)
+@example(title="? a: b #c", tags=["?~j", "- a", "yes", "1"], body="")
 @given(title=LINE, tags=st.lists(LINE, max_size=5, unique=True), body=BODY)
 def test_any_words_survive_the_file(
     tmp_path_factory: pytest.TempPathFactory, title: str, tags: list[str], body: str
