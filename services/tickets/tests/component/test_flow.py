@@ -144,6 +144,7 @@ def of_calls(seen: list[str]) -> list[str]:
         "typeinfo_tree",
         "current_setting('jit')",
         "incident",
+        "skip locked",
     )
     return [each for each in seen if not any(part.lower() in each.lower() for part in others)]
 
