@@ -347,6 +347,17 @@ async def test_votes_go_over_with_a_merge_and_count_once(desk: Desk) -> None:
     assert await wishes(desk) == [("SUP-1", 3)]
 
 
+async def test_customers_who_turn_out_to_be_one_want_a_wish_once(desk: Desk) -> None:
+    people = [a_contact(f"{number}@client.example") for number in range(3)]
+    wish, *others = [await desk.create(contact=one, type=ticket_pb2.TICKET_TYPE_WISH) for one in people]
+    for voter in people[1:]:
+        await desk.call("VoteForWish", ticket=wish.id, contact=voter)
+    ids = {"source_id": others[0].customer.id, "target_id": others[1].customer.id}
+    await desk.call("MergeCustomers", "lead:olga", **ids)
+    answer = await desk.call("VoteForWish", ticket=wish.id, contact=people[1])
+    assert answer.wish.votes == 2
+
+
 @pytest.mark.parametrize("method", ["VoteForWish", "UnvoteWish"])
 async def test_bad_votes_are_refused(desk: Desk, method: str) -> None:
     question, wish = await desk.create(), await desk.create(type=ticket_pb2.TICKET_TYPE_WISH)

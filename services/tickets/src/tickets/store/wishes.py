@@ -14,13 +14,16 @@ from tickets.store import body, tables
 from tickets.store.lists import Listed, Page, listed
 from tickets.store.rights import visible
 
-_t, _v, _c = tables.ticket, tables.vote, tables.contact
+_t, _v, _c, _who = tables.ticket, tables.vote, tables.contact, tables.customer
 # Spelt out rather than bound, so that the planner sees the partial index.
 _OPEN_WISH = sa.text("type = 5 and status_kind < 5")
+# Customers who turned out to be one want it once.
+_VOTER = sa.func.coalesce(_who.c.merged_into, _who.c.id)
 _VOTES = (
     (
-        sa.select(sa.func.count())
-        .where(_v.c.ticket_id == _t.c.id, _v.c.customer_id != _t.c.customer_id)
+        sa.select(sa.func.count(_VOTER.distinct()))
+        .select_from(_v.join(_who, _who.c.id == _v.c.customer_id))
+        .where(_v.c.ticket_id == _t.c.id, _t.c.customer_id != _VOTER)
         .correlate(_t)
         .scalar_subquery()
         + 1
