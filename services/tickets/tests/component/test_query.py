@@ -256,6 +256,16 @@ async def test_new_messages_are_found_and_notes_by_staff_only(
     assert sorted(others) == ["SUP-1", "SUP-2", "SUP-3"]
 
 
+async def test_another_subject_is_found_and_the_old_one_is_not(
+    desk: Desk, tickets: dict[str, ticket_pb2.Ticket]
+) -> None:
+    await desk.call("AddNote", "agent:anna", ticket="SUP-1", text="Уже ремонтировали")
+    await desk.call("UpdateTicket", "agent:anna", ticket="SUP-1", subject="Сканер гудит")
+    assert await found(desk, '"сканер ремонтировали burns"') == ["SUP-1"]
+    assert await found(desk, '"сконер"') == ["SUP-1"]
+    assert await found(desk, "Subject: принтер") == []
+
+
 async def test_me_is_the_agent_who_asks_or_is_named(
     desk: Desk, tickets: dict[str, ticket_pb2.Ticket]
 ) -> None:

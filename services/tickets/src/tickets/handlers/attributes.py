@@ -14,7 +14,7 @@ from tickets.handlers import escalation
 from tickets.handlers.change import Caller, Target, acting, locked, publish
 from tickets.handlers.routing import hand_to_owner
 from tickets.handlers.setup import setup_of
-from tickets.store import desk, routing
+from tickets.store import desk, routing, texts
 from tickets.store import tickets as store
 
 
@@ -34,6 +34,8 @@ async def update_ticket(tx: Tx, caller: Caller, target: Target, change: Change) 
         ticket.customer.numbers.append(ticket.customer_number)
         await desk.add_number(tx, ticket.customer.id, ticket.customer_number)
     publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=changed))
+    if "subject" in changed:
+        await texts.rename(tx, ticket)
     if "component" in changed:
         await hand_to_owner(tx, ticket, setup)
     await escalation.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), changed)

@@ -57,6 +57,26 @@ def more(message: Message) -> sa.Update:
     return sa.update(_x).where(_x.c.ticket_id == message.ticket_id, room).values(document=words)
 
 
+# As `searchable` cuts texts, and no more of them than a document takes.
+_RENAMED = sa.text(
+    r"""
+    update ticket_text set document = strip(to_tsvector('russian', left(
+        concat_ws(' ', cast(:subject as text), (
+            select string_agg(regexp_replace(left(text, 10000), '\S{41,}', ' ', 'g'), ' ') from message
+            where ticket_id = cast(:ticket_id as uuid)
+        )), 100000
+    )))
+    where ticket_id = cast(:ticket_id as uuid)
+    """
+)
+
+
+async def rename(tx: Tx, ticket: Ticket) -> None:
+    """Make a document anew whose ticket has another subject."""
+    await tx.execute(_RENAMED, {"ticket_id": ticket.id, "subject": searchable(ticket.subject)})
+    await tx.execute(NEW_WORDS, {"document_words": spelled(ticket.subject)})
+
+
 def says(phrase: str, *, staff: bool) -> sa.ColumnElement[bool]:
     """Tickets that have all words of a phrase; for those who are not staff, outside of internal notes."""
     found = _t.c.id.in_(sa.select(_x.c.ticket_id).where(_matches(_x.c.document, phrase)))
