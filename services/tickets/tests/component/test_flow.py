@@ -51,6 +51,12 @@ async def _propose_an_incident(desk: Desk) -> None:
     await desk.watch.next(events_pb2.IncidentProposed)
 
 
+async def _rename_a_customer(desk: Desk) -> None:
+    other = await desk.create(contact=a_contact("other@client.example"))
+    await desk.call("UpdateCustomer", customer_id=other.customer.id, name="Kim")
+    await desk.watch.next(events_pb2.CustomerChanged)
+
+
 async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: Desk) -> None:
     """The contract of stream TICKETS: each of its events is made here, none leaves a version out."""
     ticket = await desk.receive(conversation_id="conv")
@@ -80,6 +86,7 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
     await desk.watch.next(events_pb2.TicketRated)
     answers[16] = await desk.ticket(ticket.id)
     await _propose_an_incident(desk)
+    await _rename_a_customer(desk)
     merged = await desk.call("MergeTickets", ticket=ticket.id, into=(await desk.create()).id)
     await desk.watch.next(events_pb2.TicketMerged)
     answers[17] = merged.merged
