@@ -43,7 +43,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "note": "look",
         "clock": "first_response",
         "mark": "80%",
-        "form": dict.fromkeys(("done", "missing", "ask", "urgency", "promises"), "words"),
+        "form": dict.fromkeys(("done", "checked", "missing", "ask", "urgency", "promises"), "words"),
         "queue": "SUP",
         "line": "L2",
         "priority": "high",

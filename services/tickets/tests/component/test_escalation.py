@@ -224,3 +224,116 @@ async def test_the_last_line_is_told_how_its_answer_reaches_the_customer(desk: D
     assert (form.to_line, form.may_reply, form.may_resolve) == (0, False, True)
     form = await desk.call("GetEscalationForm", ticket=(await desk.create(subject="b")).id)
     assert (form.to_line, form.may_reply, list(form.required)) == (L2, True, [])
+
+
+async def put_rules(desk: Desk, **fields: Any) -> None:
+    setup = (await desk.call("GetSetup", queue="SUP")).setup
+    setup.escalations.CopyFrom(escalation_pb2.Escalations(**fields))
+    await desk.call("PutSetup", "lead:olga", setup=setup)
+
+
+async def crmai(desk: Desk) -> None:
+    """A queue CRM out of the template that has the playbook's criteria, form and guards."""
+    await desk.call("CreateQueue", "lead:olga", key="CRM", name="CrmAI", template="crmai")
+
+
+async def test_handing_on_takes_the_form_and_the_criterion_of_the_step(desk: Desk) -> None:
+    """CA-18, CA-19, CA-22: what is offered is what is required; every missing part is named."""
+    await crmai(desk)
+    ticket = await desk.create(queue="CRM")
+    offered = await desk.call("GetEscalationForm", ticket=ticket.id)
+    assert [each.key for each in offered.criteria] == [
+        "no_answer",
+        "access",
+        "compensation",
+        "unhappy",
+    ]
+    assert offered.criteria[0].name.ru == "В базе знаний нет ответа"
+    assert [escalation_pb2.FormPart.Name(each) for each in offered.required] == [
+        f"FORM_PART_{part}" for part in ("DONE", "ASK", "URGENCY", "PROMISES")
+    ]
+    form = ticket_pb2.EscalationForm(done="Looked", missing="Log", urgency="today")
+    refusal = await desk.refusal("EscalateTicket", ticket=ticket.id, reason=1, form=form)
+    assert (refusal.code, refusal.reason) == (BAD, "FORM_INCOMPLETE")
+    assert refusal.fields == ["form.ask", "form.promises"]
+    form.ask, form.promises = "Pay back", "An answer today"
+    for criterion, reason in (("", "CRITERION_REQUIRED"), ("bug", "UNKNOWN_CRITERION")):
+        refusal = await desk.refusal(
+            "EscalateTicket", ticket=ticket.id, reason=1, form=form, criterion=criterion
+        )
+        assert (refusal.code, refusal.reason, refusal.fields) == (BAD, reason, ["criterion"])
+    assert (await desk.ticket(ticket.id)).version == 1
+    answer = await desk.call(
+        "EscalateTicket", ticket=ticket.id, reason=1, form=form, criterion="compensation"
+    )
+    escalation = answer.ticket.escalation
+    assert list(escalation.reasons) == [Reason.ESCALATION_REASON_COMPENSATION]
+    assert escalation.criterion == "compensation"
+    told = await desk.call("EscalateTicket", ticket=ticket.id, reason=1, management=True, stay=True)
+    assert told.ticket.escalation.management
+
+
+async def test_what_the_first_line_must_not_do_is_refused_with_the_remedy(desk: Desk) -> None:
+    """CA-02: the verb is refused and the way out named; the next line may."""
+    await crmai(desk)
+    ticket = await desk.create(queue="CRM", category="consultation", tags=["discount"])
+    for method, fields in (("ReplyToTicket", {"text": "Here you are"}), ("ResolveTicket", {"text": "Done"})):
+        refusal = await desk.refusal(method, ticket=ticket.id, **fields)
+        assert (refusal.code, refusal.reason) == (STATE, "LINE_GUARDED")
+        assert refusal.metadata == {"guard": "refunds", "line": "L1", "remedy": "EscalateTicket"}
+    form = await desk.call("GetEscalationForm", ticket=ticket.id)
+    assert ([each.key for each in form.guards], form.may_reply, form.may_resolve) == (
+        ["refunds"],
+        False,
+        False,
+    )
+    assert len(await desk.messages(ticket.id)) == 1
+    whole = ticket_pb2.EscalationForm(done="a", missing="b", ask="c", urgency="d", promises="e")
+    await desk.call("EscalateTicket", ticket=ticket.id, reason=9, form=whole)
+    await desk.call("TakeTicket", "agent:dina", ticket=ticket.id)
+    await desk.call("ReplyToTicket", "agent:dina", ticket=ticket.id, text="Paid back.")
+    await desk.call("ResolveTicket", "agent:dina", ticket=ticket.id)
+
+
+async def test_rules_of_the_setup_replace_the_usual_ones(desk: Desk) -> None:
+    """CA-20, CA-21: keywords, contacts, VIPs and compensations are the lead's to set."""
+    rule = escalation_pb2.KeywordRule(key="chief", phrases=["your chief"], target=2)  # type: ignore[arg-type]
+    await put_rules(
+        desk,
+        keywords=escalation_pb2.Keywords(rules=[rule]),
+        vip_critical=escalation_pb2.ESCALATION_TARGET_NOBODY,
+    )
+    calm = await desk.create(text="I will see you in court", subject="a")
+    assert not calm.HasField("escalation")
+    told = await desk.create(text="Let me talk to your chief", subject="b")
+    assert (told.line, told.escalation.management) == (L1, False)
+    assert list(told.escalation.reasons) == [Reason.ESCALATION_REASON_KEYWORD]
+    await desk.call("UpdateCustomer", customer_id=calm.customer.id, tier=common.CUSTOMER_TIER_VIP)
+    born = await desk.create(subject="c", priority=common.PRIORITY_CRITICAL)
+    assert not born.HasField("escalation")
+
+
+async def test_a_compensation_above_the_limit_is_told_to_management(desk: Desk) -> None:
+    """CA-20."""
+    setup = (await desk.call("GetSetup", queue="SUP")).setup
+    field = setup.fields.add(key="amount", type=2)
+    field.name.en = "Amount"
+    rule = escalation_pb2.CompensationRule(field="amount", limit=500)
+    setup.escalations.CopyFrom(escalation_pb2.Escalations(compensation=rule))
+    await desk.call("PutSetup", "lead:olga", setup=setup)
+    ticket = await desk.create()
+    for amount, told in ((500, False), (501, True)):
+        fields = {"amount": ticket_pb2.FieldValue(number=amount)}
+        answer = await desk.call("UpdateTicket", ticket=ticket.id, set_fields=fields)
+        assert answer.ticket.escalation.management is told
+    now = await desk.ticket(ticket.id)
+    assert list(now.escalation.reasons) == [Reason.ESCALATION_REASON_COMPENSATION]
+
+
+async def test_a_setup_with_wrong_escalations_is_refused_with_their_paths(desk: Desk) -> None:
+    setup = (await desk.call("GetSetup", queue="SUP")).setup
+    setup.escalations.guards.add(key="g").name.en = "Guard"
+    setup.escalations.keywords.rules.add(key="k", phrases=["!!"])
+    refusal = await desk.refusal("PutSetup", "lead:olga", setup=setup)
+    assert (refusal.code, refusal.reason) == (BAD, "SETUP_INVALID")
+    assert refusal.fields == ["setup.escalations.guards[0]", "setup.escalations.keywords.rules[0].phrases[0]"]

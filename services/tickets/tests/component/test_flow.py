@@ -157,10 +157,10 @@ def of_calls(seen: list[str]) -> list[str]:
 
 
 async def test_opening_a_ticket_takes_three_statements(desk: Desk) -> None:
-    """T2; the customer exists or not, the size of the tables does not matter."""
-    for address in ("new@client.example", "new@client.example"):
+    """T2; the customer exists or not, words escalate it or not, the size of the tables does not matter."""
+    for text in ("It burns.", "It burns.", "I will file a complaint and see you in court."):
         with statements() as seen:
-            await desk.create(contact=a_contact(address))
+            await desk.create(text=text, contact=a_contact("new@client.example"))
         assert len(of_calls(seen)) == 3, [each[:60] for each in of_calls(seen)]
         assert any("insert into outbox" in each for each in seen)
 

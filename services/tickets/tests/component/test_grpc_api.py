@@ -167,7 +167,7 @@ async def test_a_line_without_permission_cannot_write_but_can_note(desk: Desk) -
     await desk.call("EscalateTicket", ticket=ticket.id, **step)
     refusal = await desk.refusal("ReplyToTicket", "agent:dina", ticket=ticket.id, text="Hello")
     assert (refusal.code, refusal.reason) == (STATE, "LINE_MAY_NOT_REPLY")
-    assert refusal.metadata == {"line": "L3", "public_lines": "L1, L2"}
+    assert refusal.metadata == {"line": "L3", "public_lines": "L1, L2", "remedy": "ReturnTicket"}
     await desk.call("AddNote", "agent:dina", ticket=ticket.id, text="Fixed")
 
 

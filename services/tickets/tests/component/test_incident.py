@@ -228,3 +228,39 @@ async def test_children_move_by_the_workflow_of_their_own_queue(quick: Desk) -> 
     await settled(desk, parent.id)
     now = await desk.ticket(child.id)
     assert (now.status, now.assignee, now.parent_ticket_id) == ("done", "anna", parent.id)
+
+
+# What each command of lines and incidents needs beside the ticket.
+COMMANDS: dict[str, dict[str, Any]] = {
+    "ReturnTicket": {"reason": 1, "answer": "Done"},
+    "CreateIncident": {},
+    "AddToIncident": {},
+    "RemoveFromIncident": {"children": ["SUP-1"]},
+    "DismissIncident": {},
+}
+
+
+async def test_commands_refuse_unknown_and_stale_tickets_strangers_and_other_roles(desk: Desk) -> None:
+    ticket = await desk.create()
+    await desk.call("AddNote", ticket=ticket.id, text="now it is version 2")
+    for method, fields in COMMANDS.items():
+        refusal = await desk.refusal(method, ticket="SUP-99", **fields)
+        assert (refusal.code, refusal.reason) == (MISSING, "TICKET_NOT_FOUND"), method
+        stale = await desk.refusal(method, ticket=ticket.id, version=1, **fields)
+        assert (stale.code, stale.reason) == (grpc.StatusCode.ABORTED, "STALE_VERSION"), method
+        other = await desk.refusal(method, ticket=ticket.id, agent_id="boris", **fields)
+        assert (other.code, other.reason) == (grpc.StatusCode.PERMISSION_DENIED, "AGENT_ID_NOT_YOURS")
+        for who in ("adapter:crm", "auditor:eve", "nobody"):
+            refusal = await desk.refusal(method, who, ticket=ticket.id, **fields)
+            assert refusal.reason == "ROLE_NOT_PERMITTED", (who, method)
+    assert (await desk.ticket(ticket.id)).version == 2
+
+
+async def test_the_same_call_again_gives_the_first_answer(desk: Desk) -> None:
+    parent, child = [await desk.create(subject=name) for name in "ab"]
+    call: dict[str, Any] = {"ticket": parent.id, "children": [child.id], "request_id": "request-1"}
+    first = await desk.call("CreateIncident", **call)
+    assert await desk.call("CreateIncident", **call) == first
+    refusal = await desk.refusal("CreateIncident", **{**call, "children": []})
+    assert refusal.reason == "REQUEST_ID_REUSED"
+    assert len((await settled(desk, parent.id)).tasks) == 1

@@ -1,6 +1,8 @@
 """What lines may do, what handing on takes, and what escalates by itself."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import EnumDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from chassis.errors import InvalidInput, Refused
 from services.tickets.tests.unit.stories import START, a_customer, a_queue, a_ticket, at
@@ -214,6 +217,24 @@ def told_by(enum: EnumDescriptor, prefix: str) -> list[str]:
     """Names of a contract's enum after the first, which says nothing; the numbers run from one."""
     assert [each.number for each in enum.values] == list(range(len(enum.values)))
     return [each.name.removeprefix(prefix) for each in enum.values[1:]]
+
+
+GUIDE = Path(__file__).resolve().parents[4] / "docs" / "guides" / "lines.md"
+BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_setups_of_the_guide_are_right(block: str) -> None:
+    """Each is the part `escalations` of a setup as `GetSetup` and `PutSetup` write it."""
+    document = YAML(typ="safe", pure=True).load(block)["escalations"]
+    message = json_format.ParseDict(document, pb.Escalations())
+    told = read_escalations(json_format.MessageToDict(message, preserving_proto_field_name=True))
+    assert list(lines.definition_faults(told)) == []
+    assert told != Escalations() or told.matcher.rules != Escalations().matcher.rules
+
+
+def test_the_guide_has_a_block_for_each_part_that_people_write() -> None:
+    assert len(BLOCKS) == 3
 
 
 def test_what_is_wrong_in_a_setup_is_named_by_its_path() -> None:

@@ -398,7 +398,7 @@ class IncidentProposed(_message.Message):
     TOPIC_FIELD_NUMBER: _builtins.int
     TICKET_COUNT_FIELD_NUMBER: _builtins.int
     topic: _builtins.str
-    """What they have in common, such as "category:payment/card" or "words:оплата карта"."""
+    """What they have in common, such as "category:payment/card", or "words:" and the stems of two words."""
     ticket_count: _builtins.int
     """How many there are, the proposed parent among them."""
     @_builtins.property

@@ -28,7 +28,7 @@ from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 
 _MINUTE = timedelta(minutes=1)
 Person = tuple[Audience, Agent]
-_FORM = ("done", "missing", "ask", "urgency", "promises")
+_FORM = ("done", "checked", "missing", "ask", "urgency", "promises")
 _BY_CLOCK = (
     timeline_pb2.ESCALATION_REASON_SLA_MARK,
     timeline_pb2.ESCALATION_REASON_SLA_BREACH,

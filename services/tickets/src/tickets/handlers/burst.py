@@ -65,8 +65,9 @@ async def _propose(tx: Tx, burst: Burst, rule: BurstRule) -> bool:
     await store.put(tx, ticket, State.PROPOSED, burst.topic)
     await store.add_children(tx, ticket.id, others, follows=False)
     text = _PROPOSED.get(ticket.language, _PROPOSED["en"])
+    about = burst.topic.partition(":")[2]
     minutes, count = max(1, round(rule.window.total_seconds() / 60)), len(burst.ticket_ids)
-    await write_note(tx, ticket, _BURST, text.format(count=count, minutes=minutes, topic=burst.topic))
+    await write_note(tx, ticket, _BURST, text.format(count=count, minutes=minutes, topic=about))
     event = events.IncidentProposed(actor=convert.to_actor(_BURST), topic=burst.topic, ticket_count=count)
     publish(tx, ticket, event)
     await tickets_store.save_ticket(tx, ticket)
