@@ -7,6 +7,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.clock import utcnow
+from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, a_contact, an_inbound, kinds
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
@@ -186,7 +187,11 @@ async def test_a_vip_with_a_critical_problem_is_told_to_management_once(desk: De
     assert list(born.escalation.reasons) == [Reason.ESCALATION_REASON_VIP_CRITICAL]
     plain = await desk.create(contact=a_contact("b@client.example"), priority=common.PRIORITY_CRITICAL)
     await desk.call("UpdateCustomer", customer_id=plain.customer.id, tier=common.CUSTOMER_TIER_VIP)
-    assert (await desk.ticket(plain.id)).escalation.management
+
+    async def told_management() -> bool:
+        return bool((await desk.ticket(plain.id)).escalation.management)
+
+    await eventually(told_management)
     told = desk.watch.of(events_pb2.TicketEscalated)
     assert len([each for each in told if each.ticket.id == ticket.id]) <= 1
 
