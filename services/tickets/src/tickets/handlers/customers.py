@@ -122,7 +122,7 @@ async def spread_customer(tx: Tx, limit: int) -> bool:
         event = events.TicketUpdated(actor=convert.to_actor(spread.actor), changed=spread.names)
         publish(tx, ticket, event)
         await escalation.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), spread.names)
-    await tickets_store.save_tickets(tx, tickets)
+        await tickets_store.save_ticket(tx, ticket)
     await store.move_customer_spread(tx, spread.id, tickets[-1].id if len(tickets) == limit else None)
     return True
 
