@@ -32,9 +32,10 @@ _NUMBERS = (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64)
 
 @dataclass(frozen=True)
 class Scene:
-    """What requests are about: a ticket and its queue."""
+    """What requests are about: a ticket, its queue, and another ticket of it."""
 
     ticket: ticket_pb2.Ticket
+    other: ticket_pb2.Ticket
 
     @property
     def known(self) -> Mapping[str, str]:
@@ -42,6 +43,8 @@ class Scene:
         return {
             "request_id": uuid4().hex,
             "ticket": self.ticket.id,
+            "other": self.other.id,
+            "into": self.other.id,
             "queue": self.ticket.queue,
             "customer_id": self.ticket.customer.id,
         }
@@ -52,12 +55,14 @@ ARGUMENTS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     **{name: lambda _, fields=fields: fields for name, fields in COMMANDS.items()},  # type: ignore[misc]
     "CreateTicket": lambda _: {"contact": a_contact()},
     "PutExternalLink": lambda _: {"url": "http://127.0.0.1/task"},
+    "VoteForWish": lambda _: {"contact": a_contact()},
+    "UnvoteWish": lambda _: {"contact": a_contact()},
     "PutQueue": lambda scene: {"queue": ticket_pb2.Queue(key=scene.ticket.queue, name="Support")},
     "PutAgent": lambda _: {"agent": ticket_pb2.Agent(id="newcomer", name="New", active=True)},
 }
 
 
-ELSEWHERE = ("ReportMissingArticle",)
+ELSEWHERE = ("ReportMissingArticle", "SaveDraft", "DeleteDraft")
 """Methods that name a ticket and change something else: whoever sees the ticket may call them."""
 
 

@@ -54,7 +54,7 @@ async def a_scene(desk: Desk) -> tuple[Scene, list[bytes]]:
     marks = [f"{word}-{uuid4().hex}" for word in ("subject", "text", "note")]
     ticket = await desk.create(subject=marks[0], text=marks[1])
     await desk.call("AddNote", ticket=ticket.id, text=marks[2])
-    return Scene(ticket), [each.encode() for each in (*marks, ticket.id, ticket.key)]
+    return Scene(ticket, await desk.create()), [each.encode() for each in (*marks, ticket.id, ticket.key)]
 
 
 def refusal_of(method: Any, who: str, request: Any) -> tuple[str, str] | None:

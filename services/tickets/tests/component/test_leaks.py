@@ -21,8 +21,8 @@ from tickdesk.tickets.v1 import ticket_pb2
 
 STRANGERS = ("adapter:crm", "nobody")
 """Callers who are not of the desk. A new role that is not either belongs here."""
-INSIDE = ("message", "request")
-"""Tables that hold notes for the desk: the conversation, and answers that were given for a request_id."""
+INSIDE = ("message", "request", "ticket_text")
+"""Tables that hold notes for the desk: the conversation, answers to a request_id, and the words to search."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def noted(logs: Any, desk: Desk) -> tuple[Scene, str]:
         return len(found) == 2
 
     await eventually(both)
-    return Scene(await desk.ticket(ticket.id)), word
+    return Scene(await desk.ticket(ticket.id), await desk.create()), word
 
 
 async def test_no_event_holds_a_note(desk: Desk, noted: tuple[Scene, str]) -> None:
