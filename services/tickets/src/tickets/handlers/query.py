@@ -16,7 +16,7 @@ from tickets.domain.query.tree import to_text
 from tickets.domain.query.words import respelt, sought
 from tickets.handlers.change import Caller, agent_of
 from tickets.store import counts, desk, filters, texts
-from tickets.store.catalog import catalog_in_force
+from tickets.store.catalog import catalog_for, catalog_in_force
 from tickets.store.lists import Listed, Page
 from tickets.store.search import search_tickets
 
@@ -62,11 +62,11 @@ async def search(tx: Tx, asked: Asked, page: Page) -> Found:
 
     Raises BadQuery, Exhausted (QUERY_TOO_COSTLY).
     """
-    known = await catalog_in_force(tx)
+    query = parse(asked.query)
+    known = await catalog_for(tx, query)
     found = await _page(tx, asked, asked.query, known, page)
     if found.items or page.token:
         return Found(found)
-    query = parse(asked.query)
     meant = await texts.meant(tx, sought(query, known))
     corrected = to_text(respelt(query, known, meant))
     if not meant or corrected == to_text(query):

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from chassis.db import Tx
 from tickets.domain.fields import Field, read_fields
 from tickets.domain.query.catalog import Catalog, catalog
+from tickets.domain.query.tree import Query, conditions
 from tickets.domain.setup import read_workflow
 from tickets.domain.statuses import LINES, Workflow
 from tickets.store import tables
@@ -17,6 +18,16 @@ _q, _s = tables.queue, tables.queue_setup
 Parts: TypeAlias = tuple[Workflow, tuple[Field, ...]]
 PARTS = Memory[Parts]()
 """What queries may name of the setups that were read."""
+
+
+async def catalog_for(tx: Tx, query: Query) -> Catalog:
+    """What a query may name; no statement where it names nothing that queues have of their own."""
+    desk = catalog()
+    names = [each.name for each in (*conditions(query.where), *query.order)]
+    fields = [desk.find(name) for name in names]
+    if all(field and field.key != "status" for field in fields):
+        return desk
+    return await catalog_in_force(tx)
 
 
 async def catalog_in_force(tx: Tx) -> Catalog:
