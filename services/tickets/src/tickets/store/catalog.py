@@ -23,7 +23,7 @@ PARTS = Memory[Parts]()
 async def catalog_for(tx: Tx, query: Query) -> Catalog:
     """What a query may name; no statement where it names nothing that queues have of their own."""
     desk = catalog()
-    names = [each.name for each in (*conditions(query.where), *query.order)]
+    names = [each.name for each in conditions(query.where)] + [each.name for each in query.order]
     fields = [desk.find(name) for name in names]
     if all(field and field.key != "status" for field in fields):
         return desk
