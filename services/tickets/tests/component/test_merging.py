@@ -301,3 +301,15 @@ async def test_two_who_move_a_ticket_at_once_leave_it_with_one_key(desk: Desk) -
 
 def _party(address: str, name: str) -> Any:
     return an_inbound().sender.__class__(address=address, name=name)
+
+
+async def test_a_ticket_that_is_split_off_begins_by_the_workflow_of_its_queue(desk: Desk) -> None:
+    """MP-03: with a status that its queue has."""
+    await desk.call("CreateQueue", "admin:demo", key="BOARD", name="Board", template="kaiten")
+    ticket = await desk.create(queue="BOARD")
+    await desk.call("TakeTicket", ticket=ticket.id)
+    await desk.call("ReplyToTicket", ticket=ticket.id, text="Which one?")
+    first, _ = await desk.messages(ticket.id)
+    new = (await desk.call("SplitTicket", ticket=ticket.id, message_ids=[first.id])).created
+    assert (new.queue, new.status) == ("BOARD", "queue")
+    assert (await desk.call("TakeTicket", ticket=new.id)).ticket.status == "doing"

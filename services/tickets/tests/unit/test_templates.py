@@ -124,3 +124,20 @@ def test_checking_a_long_text_takes_no_longer_than_reading_it() -> None:
     for piece in ("{{ '", "{{", "{% ", "{#", "'\\", '{{ "'):
         faults(piece * (20_000 // len(piece)), NAMES)
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ " + "-" * 19_000 + "due }}",
+        "{{ due" + "+due" * 4_000 + " }}",
+        "{{ due" + "~due" * 4_000 + " }}",
+        "{{ " + "not " * 4_000 + "due }}",
+        "{{ [{'a':{}}, " + "-" * 19_000 + "due] }}",
+        "{% raw %}" + "{{" * 9_000 + "'{% endraw %}",
+        "".join(f"{{{{v{number}}}}}" for number in range(1_900)),
+    ],
+)
+def test_a_text_that_would_take_the_parser_down_is_refused_before_it_is_parsed(text: str) -> None:
+    """Template bombs: a long row of signs ends the whole process where it is parsed."""
+    assert faults(text[:20_000], NAMES)

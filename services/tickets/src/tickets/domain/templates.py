@@ -23,7 +23,13 @@ _GLOBALS = ("debug", "dict", "namespace", "range")
 # A comment, or a tag whose strings are taken as a whole: what stands in them is no code.
 _QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 _STRING = re.compile(_QUOTED, re.DOTALL)
-_TAG = re.compile(rf"""\{{#.*?#\}}|\{{([{{%])[-+]?((?:{_QUOTED}|[^'"])*?)[-+]?[}}%]\}}""", re.DOTALL)
+_TAG = re.compile(
+    rf"""\{{#.*?#\}}|\{{([{{%])[-+]?((?:{_QUOTED}|[^'"])*?)[-+]?[}}%]\}}|(\{{[{{%#]).*""", re.DOTALL
+)
+_MAX_TAG = 500
+# Text that is added to itself, and what the parser follows as deep as it goes.
+_OPERATOR = re.compile(r"[-+*~{]")
+_WORD = re.compile(r"(?<![\w.])[^\W\d]\w*(?:\.\w+)*")
 _FILTER = re.compile(r"\|\s*([A-Za-z_]\w*)")
 
 
@@ -49,13 +55,14 @@ class TemplateFailed(Exception):
 
 def faults(template: str, variables: Iterable[str]) -> list[Fault]:
     """What is wrong with a template: its syntax, what is not let in, variables that nobody knows."""
+    if found := list(_forbidden(template)):
+        # Not parsed at all: the parser has no bound for how deep it goes.
+        return found
     try:
         used = _environment().undeclared_variables_in_str(template, nested=True)
     except minijinja.TemplateError as error:
         return [Fault(error.line or 1, _one_line(error.detail or error.message))]
-    return sorted(
-        [*_forbidden(template), *_unknown(template, used, set(variables))], key=lambda each: each.line
-    )
+    return sorted(_unknown(template, used, set(variables)), key=lambda each: each.line)
 
 
 def render(template: str, values: Values) -> str:
@@ -83,29 +90,33 @@ def _forbidden(template: str) -> Iterable[Fault]:
     for found in _TAG.finditer(template):
         opener, code = found[1], _STRING.sub("''", found[2] or "")
         line = template.count("\n", 0, found.start()) + 1
-        if opener == "%" and (word := code.split(maxsplit=1)[0]) not in STATEMENTS:
+        if found[3]:
+            yield Fault(line, f"unexpected end: {found[3]} has none")
+        if len(found[2] or "") > _MAX_TAG:
+            yield Fault(line, f"what stands in braces has at most {_MAX_TAG} characters")
+        if opener == "%" and (word := "".join(code.split()[:1])) not in STATEMENTS:
             yield Fault(line, f"{word} is not known here; there are {', '.join(STATEMENTS)}")
-        if "*" in code:
-            yield Fault(line, "* is not known here")
+        if operator := _OPERATOR.search(code):
+            yield Fault(line, f"{operator[0]} is not known here")
         for name in _FILTER.findall(code):
             if name not in FILTERS:
                 yield Fault(line, f"there is no filter {name}; there are {', '.join(FILTERS)}")
 
 
 def _unknown(template: str, used: Iterable[str], variables: set[str]) -> Iterable[Fault]:
-    groups = {each.partition(".")[0] for each in variables}
+    groups, lines = {each.partition(".")[0] for each in variables}, _lines(template)
     for name in sorted(used):
         if name not in variables and name not in groups:
-            yield Fault(_line_of(template, name), f"there is no variable {name}")
+            yield Fault(lines.get(name, 1), f"there is no variable {name}")
 
 
-def _line_of(template: str, name: str) -> int:
-    word = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)")
+def _lines(template: str) -> dict[str, int]:
+    """The line on which each name stands first."""
+    lines: dict[str, int] = {}
     for found in _TAG.finditer(template):
-        inside = word.search(found[0])
-        if inside:
-            return template.count("\n", 0, found.start() + inside.start()) + 1
-    return 1
+        for word in _WORD.finditer(found[0]):
+            lines.setdefault(word[0], template.count("\n", 0, found.start() + word.start()) + 1)
+    return lines
 
 
 def _cut(value: Mapping[str, str] | str) -> dict[str, str] | str:

@@ -76,7 +76,7 @@ async def _task_changed(tx: Tx, ticket: Ticket, actor: Actor) -> bool:
     publish(tx, ticket, _updated(actor, "external_links"))
     done = not workflow.is_over(ticket) and links.all_done(await store.externals(tx, ticket.id))
     if done:
-        done = await outcome.tell_and_resolve(tx, ticket)
+        await outcome.tell_and_resolve(tx, ticket)
     await tickets_store.save_ticket(tx, ticket)
     return done
 

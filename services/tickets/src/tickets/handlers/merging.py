@@ -118,4 +118,6 @@ def _split_off(ticket: Ticket, question: Message, number: int, going: list[Conve
         fields=dict(ticket.fields),
         origin="split",
         participants=list(ticket.participants),
+        setup_id=ticket.setup_id,
+        workflow=ticket.workflow,
     )

@@ -4,43 +4,28 @@ from chassis.db import Tx
 from chassis.errors import Refused
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
-from tickets.domain import macros, moves, workflow
+from tickets.domain import macros, workflow
 from tickets.domain.incident import Kind
 from tickets.domain.letters import Letter
 from tickets.domain.macros import ERROR_FIXED, WISH_DELIVERED, Macro
 from tickets.domain.model import Actor, ActorKind, Ticket, TicketType
-from tickets.domain.statuses import StatusKind
 from tickets.domain.templates import Values
 from tickets.handlers import incident
-from tickets.handlers.change import publish, write_note
+from tickets.handlers.change import publish
 from tickets.handlers.letters import send
 from tickets.handlers.macros import of_queue
 from tickets.store import desk
 
 _TASKS = Actor(ActorKind.ROBOT, "tasks")
-_STUCK = {
-    "ru": "Все задачи разработки и тестирования выполнены, но решить обращение сейчас нельзя: {why}",
-    "en": "All development and test tasks are done, but the ticket cannot be resolved now: {why}",
-}
 
 
-async def tell_and_resolve(tx: Tx, ticket: Ticket) -> bool:
-    """Resolve a locked ticket and tell its customer why (MP-02, MP-20); the caller saves it.
-
-    False when its workflow does not let it: a note tells the agents, and nobody else hears of it.
-    """
-    try:
-        moves.choose(ticket, StatusKind.RESOLVED, None)
-    except Refused as error:
-        why = _STUCK.get(ticket.language, _STUCK["en"]).format(why=error.message)
-        await write_note(tx, ticket, _TASKS, why)
-        return False
+async def tell_and_resolve(tx: Tx, ticket: Ticket) -> None:
+    """Resolve a locked ticket and tell its customer why (MP-02, MP-20); the caller saves it."""
     message = await send(tx, ticket, _TASKS, Letter(await _text(tx, ticket)))
     await incident.follow(tx, ticket, Kind.REPLY, _TASKS, message.id)
     workflow.resolve(ticket, "", tx.now)
     publish(tx, ticket, events.TicketResolved(actor=convert.to_actor(_TASKS)))
     await incident.follow(tx, ticket, Kind.RESOLVE, _TASKS)
-    return True
 
 
 async def _text(tx: Tx, ticket: Ticket) -> str:
