@@ -1,10 +1,11 @@
 """The background of the service: closing what nobody confirmed, incidents, counting what is open."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from chassis.db import Database
-from chassis.errors import Unavailable
+from chassis.db import Database, Tx
+from chassis.errors import DeskError, Unavailable
 from chassis.going import going
 from chassis.telemetry import logger
 from tickets import metrics
@@ -18,55 +19,68 @@ log = logger(__name__)
 async def close_expired(db: Database, settings: Settings) -> None:
     """Close resolved tickets after the confirmation term; any number of replicas may do this at once."""
     term = timedelta(seconds=settings.confirmation_seconds)
-    while going():
-        try:
-            async with db.tx() as tx:
-                closed = await work.close_expired(tx, term, settings.close_batch)
-        except Unavailable as error:
-            log.warning("closing waits", error=error.message)
-            closed = 0
+
+    async def step(tx: Tx) -> bool:
         # A full batch means that more are waiting.
-        if closed < settings.close_batch:
-            await asyncio.sleep(settings.close_poll_seconds)
+        return await work.close_expired(tx, term, settings.close_batch) == settings.close_batch
+
+    await _again(db, "closing", step, settings.close_poll_seconds)
 
 
 async def follow_incidents(db: Database, settings: Settings) -> None:
     """Let children of mass incidents follow, a batch at a time; any number of replicas may do this."""
-    while going():
-        try:
-            async with db.tx() as tx:
-                worked = await incident.advance(tx, settings.incident_batch)
-        except Unavailable as error:
-            log.warning("incidents wait", error=error.message)
-            worked = False
-        if not worked:
-            await asyncio.sleep(settings.incident_poll_seconds)
+
+    async def step(tx: Tx) -> bool:
+        return await incident.advance(tx, settings.incident_batch)
+
+    await _again(db, "incidents", step, settings.incident_poll_seconds)
 
 
 async def watch_bursts(db: Database, settings: Settings) -> None:
     """Propose a mass incident when many tickets come about one thing."""
-    while going():
-        try:
-            async with db.tx() as tx:
-                await burst.propose_incidents(tx)
-        except Unavailable as error:
-            log.warning("looking for bursts waits", error=error.message)
-        await asyncio.sleep(settings.burst_poll_seconds)
+
+    async def step(tx: Tx) -> bool:
+        await burst.propose_incidents(tx)
+        return False
+
+    await _again(db, "bursts", step, settings.burst_poll_seconds)
 
 
-async def spread_changes(db: Database, settings: Settings) -> None:
-    """Let customers follow their organisations and open tickets their customers, some at a time."""
+async def spread_organisations(db: Database, settings: Settings) -> None:
+    """Let customers follow their organisations, some at a time."""
+
+    async def step(tx: Tx) -> bool:
+        return await customers.spread_organisation(tx, settings.spread_batch)
+
+    await _again(db, "organisations", step, settings.spread_poll_seconds)
+
+
+async def spread_customers(db: Database, settings: Settings) -> None:
+    """Let open tickets follow their customers, some at a time."""
+
+    async def step(tx: Tx) -> bool:
+        return await customers.spread_customer(tx, settings.spread_batch)
+
+    await _again(db, "customers", step, settings.spread_poll_seconds)
+
+
+async def _again(db: Database, what: str, step: Callable[[Tx], Awaitable[bool]], seconds: float) -> None:
+    """Do a step for ever, at once again while it says that more is waiting.
+
+    One that the rules refuse is told and tried again: it must not take the service down with it.
+    """
     while going():
+        more = False
         try:
             async with db.tx() as tx:
-                busy = await customers.spread_organisation(tx, settings.spread_batch)
-            async with db.tx() as tx:
-                busy = await customers.spread_customer(tx, settings.spread_batch) or busy
+                more = await step(tx)
         except Unavailable as error:
-            log.warning("changes of customers wait", error=error.message)
-            busy = False
-        if not busy:
-            await asyncio.sleep(settings.spread_poll_seconds)
+            log.warning("background work waits", work=what, error=error.message)
+        except DeskError as error:
+            metrics.REFUSED_STEPS.labels(what).inc()
+            log.error("background work refused", work=what, reason=error.reason, error=error.message)
+        if not more:
+            await asyncio.sleep(seconds)
 
 
 async def count_open(db: Database, settings: Settings) -> None:

@@ -29,7 +29,14 @@ from tickets.grpc_api import (
     setup,
     tickets,
 )
-from tickets.loop import close_expired, count_open, follow_incidents, spread_changes, watch_bursts
+from tickets.loop import (
+    close_expired,
+    count_open,
+    follow_incidents,
+    spread_customers,
+    spread_organisations,
+    watch_bursts,
+)
 from tickets.settings import Settings
 
 
@@ -56,7 +63,8 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("close", close_expired(db, settings))
     app.spawn("incidents", follow_incidents(db, settings))
     app.spawn("bursts", watch_bursts(db, settings))
-    app.spawn("spread", spread_changes(db, settings))
+    app.spawn("organisations", spread_organisations(db, settings))
+    app.spawn("customers", spread_customers(db, settings))
     app.spawn("count", count_open(db, settings))
 
 

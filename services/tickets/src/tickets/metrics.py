@@ -18,6 +18,11 @@ INCIDENT_STEPS = Counter(
     "Children of mass incidents that followed their parent, or refused to.",
     ["kind", "result"],
 )
+REFUSED_STEPS = Counter(
+    "tickdesk_tickets_refused_steps_total",
+    "Steps of the background that the rules refused; the log says which and why.",
+    ["work"],
+)
 OPEN = Gauge("tickdesk_tickets_open", "Tickets that are not resolved, by status.", ["queue", "status"])
 OLDEST_UNASSIGNED = Gauge(
     "tickdesk_ticket_oldest_unassigned_age_seconds", "Age of the oldest ticket nobody has taken.", ["queue"]
@@ -54,3 +59,5 @@ for _line in _LINES:
 for _from, _to in _STEPS:
     for _reason in _REASONS:
         ESCALATIONS.labels(_from, _to, _reason)
+for _work in ("closing", "incidents", "bursts", "organisations", "customers"):
+    REFUSED_STEPS.labels(_work)

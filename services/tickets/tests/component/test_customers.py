@@ -183,6 +183,24 @@ async def test_ten_thousand_open_tickets_follow_in_batches(start: Start) -> None
         assert (await tx.execute(sa.text("select count(*) from customer_spread"))).scalar_one() == 0
 
 
+async def test_a_ticket_that_cannot_follow_holds_up_neither_the_others_nor_the_service(desk: Desk) -> None:
+    """Its event would be larger than any stream takes; faults: one bad row is not an outage."""
+    heavy, light = await desk.create(), await desk.create()
+    swell = sa.text("update ticket set subject = repeat('x', 1000000) where id = :id")
+    async with desk.db.tx() as tx:
+        await tx.execute(swell, {"id": heavy.id})
+    await desk.call("UpdateCustomer", customer_id=heavy.customer.id, tier=VIP)
+
+    async def followed() -> bool:
+        return (await desk.ticket(light.id)).version == light.version + 1
+
+    await eventually(followed)
+    async with desk.db.tx() as tx:
+        left = await tx.execute(sa.text("select count(*) from customer_spread"))
+        assert left.scalar_one() == 0
+    assert (await desk.ticket(heavy.id)).version == heavy.version
+
+
 async def test_a_change_during_a_change_reaches_all_tickets_with_both(desk: Desk) -> None:
     ticket = await desk.create()
     who = ticket.customer.id

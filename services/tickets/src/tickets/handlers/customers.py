@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chassis.db import Tx
-from chassis.errors import InvalidInput, Violation
+from chassis.errors import InvalidInput, Refused, Violation
+from chassis.telemetry import logger
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
 from tickets.domain import audit as audit_rules
@@ -17,6 +18,8 @@ from tickets.handlers.change import Caller, acting, publish
 from tickets.store import audit, desk
 from tickets.store import customers as store
 from tickets.store import tickets as tickets_store
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +120,21 @@ async def spread_customer(tx: Tx, limit: int) -> bool:
         await store.hold_arrivals(tx, spread.id)
     tickets = await tickets_store.lock_open_of_customer(tx, spread.id, spread.after, limit)
     for ticket in tickets:
-        _observe(ticket)
-        workflow.change_attributes(ticket, spread.names, tx.now)
-        event = events.TicketUpdated(actor=convert.to_actor(spread.actor), changed=spread.names)
-        publish(tx, ticket, event)
-        await escalation.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), spread.names)
-        await tickets_store.save_ticket(tx, ticket)
+        try:
+            await _follow(tx, ticket, spread)
+        except (Refused, InvalidInput) as error:
+            # The others follow all the same.
+            log.error("a ticket cannot follow its customer", ticket=ticket.key, reason=error.reason)
     await store.move_customer_spread(tx, spread.id, tickets[-1].id if len(tickets) == limit else None)
     return True
+
+
+async def _follow(tx: Tx, ticket: Ticket, spread: store.Spread) -> None:
+    _observe(ticket)
+    workflow.change_attributes(ticket, spread.names, tx.now)
+    publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(spread.actor), changed=spread.names))
+    await escalation.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), spread.names)
+    await tickets_store.save_ticket(tx, ticket)
 
 
 async def save_changed(tx: Tx, customer: Customer, before: dict[str, object], actor: Actor) -> None:
