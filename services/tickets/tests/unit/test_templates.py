@@ -1,6 +1,5 @@
 """Templates that people write: what they may say, and what they never do."""
 
-import time
 from contextlib import suppress
 
 import pytest
@@ -118,12 +117,12 @@ def test_whatever_is_taken_can_be_rendered_and_holds_no_sign_to_grow_by(text: st
             assert len(render(text, VALUES)) <= 20 * len(text) + 20
 
 
-def test_checking_a_long_text_takes_no_longer_than_reading_it() -> None:
-    """Braces and quotes that close nothing are where a careless pattern would try everything."""
-    started = time.process_time()
-    for piece in ("{{ '", "{{", "{% ", "{#", "'\\", '{{ "'):
-        faults(piece * (20_000 // len(piece)), NAMES)
-    assert time.process_time() - started < 5
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("piece", ["{{ '", "{{", "{% ", "{#", "'\\", '{{ "'])
+def test_checking_a_long_text_ends(piece: str) -> None:
+    """Braces and quotes that close nothing are where a careless pattern would try everything, for minutes."""
+    found = faults(piece * (60_000 // len(piece)), NAMES)
+    assert bool(found) == (piece != "'\\")
 
 
 @pytest.mark.parametrize(
