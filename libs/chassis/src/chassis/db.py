@@ -183,8 +183,7 @@ class Tx:
         """Write the events and the answer; the unit of work does this by itself right before its commit."""
         if self._events or self._answer[0]:
             columns = list(zip(*self._events, strict=True)) or [()] * len(Emitted._fields)
-            driver = await driver_of(self.conn)
-            await driver.execute(_FLUSH, *columns, self.now, *self._answer)
+            await self.conn.exec_driver_sql(_FLUSH, (*columns, self.now, *self._answer))
 
     def committed(self) -> bool:
         """Run the callbacks and tell whether events were written."""
