@@ -85,7 +85,9 @@ def test_articles_grow_stale_and_are_archived_by_their_files(owner: Keeper, tmp_
     mine.write_text(mine.read_text().replace("state: published", "state: archived"))
     assert "1 updated" in owner.keeps("import", str(out))
     listed = owner.keeps("list", "--state", "archived")
-    assert [line.split()[0] for line in listed.splitlines()[1:]] == ["contacts-en"]
+    # A narrow terminal wraps long titles into lines of their own.
+    keys = {path.stem for path in out.glob("*.md")}
+    assert [word for line in listed.splitlines()[1:] if (word := line.split()[0]) in keys] == ["contacts-en"]
     mine.write_text(mine.read_text().replace("9:00", "8:00"))
     assert "1 updated" in owner.keeps("import", str(out))
     assert "no articles here" in owner.keeps("import", str(tmp_path / "desk" / "logs"), code=2)

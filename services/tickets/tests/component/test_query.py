@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.clock import utcnow
 from chassis.testing import eventually
-from services.tickets.tests.builders import Desk, a_contact, set_up
+from services.tickets.tests.builders import Desk, a_contact, furnish, set_up
 from services.tickets.tests.component.test_flow import of_calls, statements
 from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import common_pb2 as common
@@ -306,6 +306,7 @@ async def test_a_bad_query_is_refused_with_a_caret(desk: Desk) -> None:
 
 async def test_a_search_that_takes_too_long_is_ended(start: Start) -> None:
     desk = await start(search_seconds=0.3)
+    await furnish(desk)
     async with desk.db.tx() as tx:
         # A table that answers slowly: whoever reads it waits for what this transaction holds.
         await tx.execute(sa.text("lock table ticket in access exclusive mode"))

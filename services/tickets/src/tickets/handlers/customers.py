@@ -12,7 +12,7 @@ from tickets.domain import audit as audit_rules
 from tickets.domain import customers as rules
 from tickets.domain import workflow
 from tickets.domain.customers import Organisation
-from tickets.domain.model import Actor, Contact, Customer, Ticket, Tier
+from tickets.domain.model import Actor, Contact, Customer, Queue, Ticket, Tier
 from tickets.handlers import escalation
 from tickets.handlers.change import Caller, acting, publish
 from tickets.store import audit, desk
@@ -119,9 +119,10 @@ async def spread_customer(tx: Tx, limit: int) -> bool:
     if spread.after is None:
         await store.hold_arrivals(tx, spread.id)
     tickets = await tickets_store.lock_open_of_customer(tx, spread.id, spread.after, limit)
+    queues = {key: await desk.load_queue(tx, key) for key in {each.queue for each in tickets}}
     for ticket in tickets:
         try:
-            await _follow(tx, ticket, spread)
+            await _follow(tx, ticket, queues[ticket.queue], spread)
         except (Refused, InvalidInput) as error:
             # The others follow all the same.
             log.error("a ticket cannot follow its customer", ticket=ticket.key, reason=error.reason)
@@ -129,11 +130,11 @@ async def spread_customer(tx: Tx, limit: int) -> bool:
     return True
 
 
-async def _follow(tx: Tx, ticket: Ticket, spread: store.Spread) -> None:
+async def _follow(tx: Tx, ticket: Ticket, queue: Queue, spread: store.Spread) -> None:
     _observe(ticket)
     workflow.change_attributes(ticket, spread.names, tx.now)
     publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(spread.actor), changed=spread.names))
-    await escalation.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), spread.names)
+    await escalation.after_change(tx, ticket, queue, spread.names)
     await tickets_store.save_ticket(tx, ticket)
 
 
