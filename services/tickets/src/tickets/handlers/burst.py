@@ -47,12 +47,16 @@ async def propose_incidents(tx: Tx) -> int:
 async def _suggest_known(tx: Tx, queue: str, fresh: Sequence[Recent]) -> list[Recent]:
     """Suggest tickets about a known incident for it; returns the others."""
     active = await store.active_topics(tx, queue, tx.now - _TOPIC_DRAWS)
+    known: dict[str, list[str]] = {}
     others: list[Recent] = []
     for ticket in fresh:
         if topic := incident.known_topic(ticket, active):
-            await store.add_children(tx, active[topic], [ticket.id], follows=False)
+            known.setdefault(active[topic], []).append(ticket.id)
         else:
             others.append(ticket)
+    # One statement an incident: a burst is when there are a thousand of them.
+    for incident_id, ticket_ids in known.items():
+        await store.add_children(tx, incident_id, ticket_ids, follows=False)
     return others
 
 
