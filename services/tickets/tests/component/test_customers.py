@@ -152,10 +152,11 @@ async def test_customers_refuse_bad_changes_and_nothing_is_kept(desk: Desk) -> N
     assert not desk.watch.of(events_pb2.CustomerChanged)[1:]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 async def test_ten_thousand_open_tickets_follow_in_batches(start: Start) -> None:
     """CA-34: a change of a large client is one short transaction, and reaches all of them."""
-    desk = await start(spread_batch=1000, spread_poll_seconds=0.05)
+    # So many alike look like a mass incident, whose proposal would change one of them once more.
+    desk = await start(spread_batch=1000, spread_poll_seconds=0.05, burst_poll_seconds=300)
     await desk.call(
         "PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="SUP", name="S", addresses=["a@b.example"])
     )
@@ -178,7 +179,7 @@ async def test_ten_thousand_open_tickets_follow_in_batches(start: Start) -> None
         async with desk.db.tx() as tx:
             return bool((await tx.execute(reached)).scalar_one() == 10_000)
 
-    await eventually(all_followed, timeout=500)
+    await eventually(all_followed, timeout=200)
     async with desk.db.tx() as tx:
         assert (await tx.execute(sa.text("select count(*) from customer_spread"))).scalar_one() == 0
 
