@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sla_clock.domain import Clock
-from sla_clock.standing import Firing, Standings, fire, restand
+from sla_clock.standing import NEW, Firing, Record, Standings, fire, restand
 
 
 class Kind(StrEnum):
@@ -57,16 +57,15 @@ def compare(
     after: Sequence[Clock],
     standings: Standings,
     now: int,
-    pruned_until: int | None = None,
+    record: Record = NEW,
 ) -> list[Change]:
     """The clocks of a ticket that would change if `after` were put in force now.
 
-    `standings` is what is remembered of the ticket: a warning that was given is not given again, nor one at
-    or before `pruned_until`.
+    A warning that was given, as `standings` and `record` remember the ticket, is not given again.
     """
     old = {clock.name: clock for clock in before}
     new = {clock.name: clock for clock in after}
-    fires = _fires(standings, restand(after, standings, now, pruned_until), now)
+    fires = _fires(standings, restand(after, standings, now, record), now)
     return [
         change
         for name in dict.fromkeys((*old, *new))

@@ -77,14 +77,32 @@ class Standing:
 
 Standings = tuple[Standing, ...]
 
+Told = Mapping[tuple[str, int], Mapping[str, int]]
+"""Marks by clock and cycle that have fired, each with the last instant that it fired for."""
 
-def restand(
-    clocks: Sequence[Clock], before: Standings, now: int, pruned_until: int | None = None
-) -> Standings:
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is on record of a ticket beside its standings, which forget cycles.
+
+    `generation` is one that no cycle of it has had. `told` is what the ledger knows, where another policy
+    may count cycles anew. Marks at or before `pruned_until` were deleted from it.
+    """
+
+    generation: int = 1
+    told: Told = field(default_factory=dict)
+    pruned_until: int | None = None
+
+
+NEW = Record()
+"""Nothing is on record of a ticket that was never seen."""
+
+
+def restand(clocks: Sequence[Clock], before: Standings, now: int, record: Record = NEW) -> Standings:
     """The newest cycle of every clock, and earlier cycles that still owe a mark.
 
     A mark that has fired fires again only when its instant was moved and lies ahead of `now`. One at or
-    before `pruned_until` does not fire: whether it has is not known any more.
+    before `record.pruned_until` does not fire: whether it has is not known any more.
     """
     known = {(one.name, one.cycle): one for one in before}
     newest = {one.name: one.cycle for one in sorted(before, key=lambda one: one.cycle)}
@@ -94,19 +112,19 @@ def restand(
             old = known.get((clock.name, past.cycle))
             # An earlier cycle that was not remembered owes nothing, unless it was never seen at all.
             if old is not None or past.cycle > newest.get(clock.name, 0):
-                stood = _stand(past, old, now, pruned_until)
+                stood = _stand(past, old, now, record)
                 told += [stood] if any(point.waits() for point in stood.points) else []
-        told.append(_stand(clock, known.get((clock.name, clock.cycle)), now, pruned_until))
+        told.append(_stand(clock, known.get((clock.name, clock.cycle)), now, record))
     kept = {clock.name for clock in clocks}
     last = [one for one in before if one.name not in kept and one.cycle == newest[one.name]]
     # What was told of earlier cycles is known only by this one's having come after them.
     return (*told, *(one.dropped() for one in last if one.told or one.cycle > 1))
 
 
-def _stand(clock: Clock, old: Standing | None, now: int, pruned_until: int | None) -> Standing:
-    told = old.told if old else {}
+def _stand(clock: Clock, old: Standing | None, now: int, record: Record) -> Standing:
+    told = old.told if old else record.told.get((clock.name, clock.cycle), {})
     points = [
-        Point(mark.name, mark.action, mark.offset, mark.at, _done(mark, told, now, pruned_until))
+        Point(mark.name, mark.action, mark.offset, mark.at, _done(mark, told, now, record.pruned_until))
         for mark in clock.marks
     ]
     stood = Standing(
@@ -116,7 +134,7 @@ def _stand(clock: Clock, old: Standing | None, now: int, pruned_until: int | Non
         clock.target,
         clock.due,
         clock.terms.calendar.name,
-        1 if old is None else old.generation,
+        record.generation if old is None else old.generation,
         tuple(points),
         told,
     )
@@ -219,6 +237,9 @@ def _changes(
     found: list[Change] = []
     for clock in clocks:
         old = newest.pop(clock.name, None)
+        if old and clock.cycle < old.cycle:
+            # Another policy may count fewer cycles: who follows the last one has to hear where it stands.
+            old = replace(old, cycle=clock.cycle)
         for one in (*clock.past, clock):
             if one.cycle >= (old.cycle if old else 0):
                 same = old if old and old.cycle == one.cycle else None

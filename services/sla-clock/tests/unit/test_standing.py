@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sla_clock.domain import Fact, State, Timeline
 from sla_clock.hours import ALWAYS
 from sla_clock.policy import RULES, Policy, Row, clocks, default_marks
-from sla_clock.standing import Standing, Standings, Turn, changes, fire, next_wake, restand
+from sla_clock.standing import Record, Standing, Standings, Turn, changes, fire, next_wake, restand
 
 from .stories import MERGED, MESSAGE, REOPENED, REPLY, RESOLVED, created, status, story
 from .test_domain import timelines
@@ -185,7 +185,7 @@ def test_a_clock_that_loses_its_target_and_gets_it_back_remembers_what_was_told(
 def test_marks_at_or_before_the_instant_of_pruning_are_taken_for_told() -> None:
     """Standings may not know of a cycle whose rows are gone from the ledger."""
     told = clocks(story(START), a_policy())
-    standings = restand(told, (), at("2026-11-20 18:30"), at("2026-11-20 18:00"))
+    standings = restand(told, (), at("2026-11-20 18:30"), Record(pruned_until=at("2026-11-20 18:00")))
     assert fired_names(standings, "2026-11-20 18:30")[0] == []
     assert next_wake(standings) == at("2026-11-20 19:00")
 

@@ -18,7 +18,7 @@ from sla_clock.metrics import CLOCKS, STALE
 from sla_clock.policy import Policy, clocks
 from sla_clock.serving import counted
 from sla_clock.standing import Change, Turn, changes, restand
-from sla_clock.store import tickets
+from sla_clock.store import ledger, tickets
 from sla_clock.store.tickets import Facets, Running, TicketRow
 from sla_clock.timers import Wake
 from tickdesk.sla.v1.clock_pb2 import TicketRef
@@ -54,6 +54,8 @@ async def follow(works: Works, tx: Tx, ticket: Ticket) -> None:
         data=works.data,
         pruned_until=known.pruned_until if known else None,
     )
+    if known and known.policy_version != policy.version:
+        [row] = await ledger.with_told(tx, [row])
     await recompute(works, tx, row, policy, now)
 
 
@@ -76,7 +78,7 @@ def compute(row: TicketRow, policy: Policy, now: int, edit: str = "") -> Compute
     told = clocks(timeline, policy)
     ref = TicketRef.FromString(row.ref)
     as_of = now if edit else max((fact.at for fact in facts), default=now)
-    standings = restand(told, row.standings, now, row.pruned_until)
+    standings = restand(told, row.standings, now, row.record)
     cause = edit or (facts[-1].kind if facts else "")
     # The first news of a ticket finds its marks overdue; it did not make them so.
     moved = moved_into_past(standings, row.standings, as_of) if edit or row.standings else ()

@@ -18,7 +18,7 @@ from sla_clock.handlers.works import Works
 from sla_clock.metrics import RECALCULATED
 from sla_clock.policy import Policy
 from sla_clock.standing import Change, Turn
-from sla_clock.store import policies, tickets
+from sla_clock.store import ledger, policies, tickets
 from sla_clock.store import recalculations as store
 from sla_clock.store.recalculations import Recalculation, Written
 from sla_clock.store.tickets import TicketRow
@@ -85,7 +85,7 @@ async def _rewrite(
         edit = f"policy {policy.name} {policy.version}"
     found: list[tuple[int, Computed]] = []
     now = await tickets.instant(tx)
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(await ledger.with_told(tx, rows), 1):
         anew = replace(row, policy_version=policy.version, data=works.data, revision=row.revision + 1)
         found.append((row.revision, compute(anew, policy, now, edit)))
         if number % _AT_ONCE == 0:

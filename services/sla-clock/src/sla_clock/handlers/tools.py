@@ -21,7 +21,7 @@ from sla_clock.plan import Change, Summary, compare
 from sla_clock.policy import Policy, clocks
 from sla_clock.replay import Life, Order
 from sla_clock.simulate import Report
-from sla_clock.store import policies, tickets
+from sla_clock.store import ledger, policies, tickets
 from sla_clock.store.lives import count_tickets, read_lives
 from sla_clock.store.tickets import TicketRow
 
@@ -94,7 +94,7 @@ async def plan(
             told = timeline_of(row)
             before = clocks(told, policy)
             await turns.give()
-            changes = compare(before, clocks(told, candidate), row.standings, now, row.pruned_until)
+            changes = compare(before, clocks(told, candidate), row.standings, now, row.record)
             room = max(0, most - sum(summary.kinds.values()))
             summary.add(changes)
             summary.left_out += len(changes[room:])
@@ -111,7 +111,7 @@ async def _open_tickets(
 ) -> tuple[int, list[tuple[TicketRow, Policy]]]:
     """The instant, and the next open tickets with the policies they are counted by."""
     async with works.db.tx() as tx:
-        rows = await tickets.open_tickets(tx, after, _PAGE, queue)
+        rows = await ledger.with_told(tx, await tickets.open_tickets(tx, after, _PAGE, queue))
         return micros(tx.now), [(row, await works.book.version(tx, row.policy_version)) for row in rows]
 
 

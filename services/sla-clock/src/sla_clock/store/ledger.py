@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from chassis.db import Tx
 from sla_clock.calendar import micros
 from sla_clock.store.tables import batch_table, ledger_table
+from sla_clock.store.tickets import TicketRow
 
 COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
@@ -100,6 +101,17 @@ async def list_marks(tx: Tx, wanted: MarkFilter, limit: int) -> tuple[list[Ledge
         query = query.where(sa.tuple_(*place) < sa.tuple_(*wanted.after))
     query = query.order_by(*(column.desc() for column in place)).limit(limit)
     return [LedgerRow(**found) for found in (await tx.execute(query)).mappings()], total
+
+
+async def with_told(tx: Tx, rows: Sequence[TicketRow]) -> list[TicketRow]:
+    """The tickets with all marks that the ledger knows of them, those of forgotten cycles too."""
+    c = ledger_table.c
+    query = sa.select(c.ticket_id, c.clock, c.cycle, c.mark, c.due_at)
+    wanted = c.ticket_id == sa.any_(sa.literal([one.ticket_id for one in rows], sa.ARRAY(sa.Uuid)))
+    told: dict[UUID, dict[tuple[str, int], dict[str, int]]] = {one.ticket_id: {} for one in rows}
+    for one in await tx.execute(query.where(wanted).order_by(c.generation)):
+        told[one.ticket_id].setdefault((one.clock, one.cycle), {})[one.mark] = micros(one.due_at)
+    return [replace(one, told=told[one.ticket_id]) for one in rows]
 
 
 async def batch_marks(tx: Tx, batch: int) -> list[Mark]:

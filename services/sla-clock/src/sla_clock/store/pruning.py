@@ -7,8 +7,8 @@ The ledger lets a mark take effect once, so a row goes only when its key cannot 
 - Reopened, the ticket remembers in its standings what the newest cycle of each clock has told, and in which
   generation, which only grows; earlier cycles owe nothing.
 - Standings forget a cycle that one policy does not count and another counts again. Its marks would wait anew
-  in generation 1, so the ticket keeps `pruned_until`: a mark at or before that instant does not fire. One
-  beyond it was moved there since, and is told like any other that is moved ahead.
+  in a generation of their own, so the ticket keeps `pruned_until`: a mark at or before that instant does not
+  fire. One beyond it was moved there since, and is told like any other that is moved ahead.
 
 A ticket of which nothing is known keeps its rows: should its first event come again, only they know.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chassis.db import Tx
 from chassis.errors import NotFound, Stale
 from sla_clock.calendar import micros, moment
-from sla_clock.standing import Standing, Standings, fired_by
+from sla_clock.standing import Record, Standing, Standings, Told, fired_by
 from sla_clock.store.tables import INSTANT, policy_table, ticket_table, wake_table
 
 
@@ -33,7 +33,8 @@ class TicketRow:
     """What is known of a ticket. `revision` grows with every write; instants are microseconds.
 
     `standings` are told as of the last firing. `ahead` is None when it is to be computed anew. Marks at or
-    before `pruned_until` do not fire: the rows that would say which of them did were deleted.
+    before `pruned_until` do not fire: the rows that would say which of them did were deleted. `told` is read
+    from the ledger only where another policy may count cycles anew.
     """
 
     ticket_id: UUID
@@ -51,6 +52,15 @@ class TicketRow:
     next_wake: int | None = None
     data: str = ""
     pruned_until: int | None = None
+    told: Told = field(default_factory=dict)
+
+    @property
+    def record(self) -> Record:
+        """What a computation looks at beside the standings.
+
+        No generation has ever reached the revision: it grows by one at most where the revision grows.
+        """
+        return Record(self.revision, self.told, self.pruned_until)
 
 
 @dataclass(frozen=True, slots=True)
