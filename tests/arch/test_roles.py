@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = sorted((ROOT / "proto" / "tickdesk").rglob("*_service.proto"))
 BRINGS = {"SubmitRequest", "CreateTicket", "SetTaskState"}
 """What an adapter may call: its token lies with another system, which must not read what customers wrote."""
+READS = ("Get", "List", "Search", "Count", "Watch", "Forecast", "ExplainClock", "CheckQuery")
+"""How the names of methods begin that only show what is there."""
 
 
 def services_of(path: Path) -> list[ServiceDescriptor]:
@@ -39,6 +41,14 @@ def test_every_method_names_its_roles(name: str) -> None:
 def test_an_adapter_only_brings_things_in(name: str) -> None:
     table: Roles = roles_of(SERVICES[name], access_pb2.access)
     assert {method for method, roles in table.items() if "adapter" in roles} <= BRINGS
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_auditor_reads_everything_and_changes_nothing(name: str) -> None:
+    """What is a secret is in no answer."""
+    table = roles_of(SERVICES[name], access_pb2.access)
+    reads = {method for method in table if method.startswith(READS)}
+    assert {method for method, roles in table.items() if "auditor" in roles} == reads
 
 
 def test_a_service_with_a_method_without_a_rule_does_not_start() -> None:

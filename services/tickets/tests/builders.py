@@ -25,7 +25,7 @@ from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.intake.v1 import message_pb2 as intake
 from tickdesk.tickets import v1 as contracts
-from tickdesk.tickets.v1 import events_pb2, setup_pb2, ticket_pb2, timeline_pb2
+from tickdesk.tickets.v1 import events_pb2, setup_pb2, stale_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 
 ROLES = (
@@ -65,6 +65,7 @@ class Refusal:
     message: str
     metadata: dict[str, str]
     fields: list[str]
+    present: stale_pb2.PresentState
 
 
 @dataclass
@@ -96,14 +97,16 @@ class Desk:
             await self.call(method, who, **fields)
         status = rpc_status.from_call(caught.value)
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        present = stale_pb2.PresentState()
         for detail in status.details if status else ():
-            detail.Unpack(info if detail.Is(info.DESCRIPTOR) else bad)
+            assert any(detail.Unpack(each) for each in (info, bad, present)), detail.type_url
         return Refusal(
             code=caught.value.code(),
             reason=info.reason,
             message=caught.value.details() or "",
             metadata=dict(info.metadata),
             fields=[each.field for each in bad.field_violations],
+            present=present,
         )
 
     async def tell(self, *told: Message, key: str = "k", event_id: str = "") -> None:

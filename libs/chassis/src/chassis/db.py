@@ -27,13 +27,8 @@ from chassis.principal import Principal, current
 from chassis.schema import (
     asyncpg_url,
     chassis_tables,
-    create_chassis_tables,
-    create_database,
-    drop_chassis_tables,
-    expected_head,
     lagging_revision,
     migrate,
-    run_migrations,
 )
 
 __all__ = [
@@ -45,14 +40,9 @@ __all__ = [
     "Tx",
     "chassis_tables",
     "claiming",
-    "create_chassis_tables",
-    "create_database",
-    "drop_chassis_tables",
-    "expected_head",
     "idempotent",
     "lagging_revision",
     "migrate",
-    "run_migrations",
 ]
 
 R = TypeVar("R", bound=Message)

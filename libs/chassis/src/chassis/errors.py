@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from google.protobuf.message import Message
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -14,7 +16,10 @@ class Violation:
 
 
 class DeskError(Exception):
-    """An expected failure. `message` is shown to the caller, so it names the field and the remedy."""
+    """An expected failure. `message` is shown to the caller, so it names the field and the remedy.
+
+    `present` is what the caller should have known; it travels in headers, so it must be small.
+    """
 
     code: ClassVar[str] = "INTERNAL"
     default_reason: ClassVar[str] = ""
@@ -26,12 +31,14 @@ class DeskError(Exception):
         reason: str | None = None,
         violations: Iterable[Violation] = (),
         metadata: Mapping[str, str] | None = None,
+        present: Message | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason or self.default_reason or self.code
         self.violations = tuple(violations)
         self.metadata = dict(metadata or {})
+        self.present = present
 
 
 class InvalidInput(DeskError):

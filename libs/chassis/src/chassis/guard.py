@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import grpc
@@ -22,7 +23,7 @@ from protovalidate import Validator
 
 from chassis import telemetry
 from chassis.errors import Denied, DeskError, InvalidInput, Unavailable, Violation
-from chassis.identity import Caller, Identity
+from chassis.identity import Identity
 from chassis.principal import Principal, asked, current
 
 log = telemetry.logger(__name__)
@@ -83,14 +84,15 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler is None or method.startswith(_OPEN):
             return handler
         metadata = dict(handler_call_details.invocation_metadata or ())
+        admit = partial(self._admit, method, metadata.get("authorization", ""))
         try:
-            caller = await self._identity.caller(metadata.get("authorization", ""))
-            self._check(method, caller)
+            caller = await admit()
         except DeskError as error:
             return _refusal(method, error)
-        return _wrap(handler, _Call(method, caller.principal, metadata, self._call_seconds))
+        return _wrap(handler, _Call(method, caller, metadata, self._call_seconds), admit)
 
-    def _check(self, method: str, caller: Caller) -> None:
+    async def _admit(self, method: str, header: str | bytes) -> Principal:
+        caller = await self._identity.caller(header)
         _, service, name = method.split("/")
         roles = self.permitted.get(service)
         role = caller.principal.role
@@ -99,6 +101,7 @@ class Guard(grpc.aio.ServerInterceptor):
         # What only looks is what an auditor may do.
         if not caller.may(service, name, reads=roles is not None and _READER in roles.get(name, ())):
             raise Denied(f"the key has no scope for {service}/{name}", reason="SCOPE_NOT_GRANTED")
+        return caller.principal
 
 
 class _Call:
@@ -228,13 +231,13 @@ def to_status(error: Exception) -> status_pb2.Status:
         error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN, metadata=error.metadata)
     ]
     if error.violations:
-        fields = [
-            error_details_pb2.BadRequest.FieldViolation(
-                field=_short(one.field, _FIELD_BYTES), description=_short(one.description, _FIELD_BYTES)
-            )
-            for one in error.violations[:_FIELDS]
-        ]
-        details.append(error_details_pb2.BadRequest(field_violations=fields))
+        bad = error_details_pb2.BadRequest()
+        for one in error.violations[:_FIELDS]:
+            text = _short(one.description, _FIELD_BYTES)
+            bad.field_violations.add(field=_short(one.field, _FIELD_BYTES), description=text)
+        details.append(bad)
+    if error.present is not None:
+        details.append(error.present)
     return _status(error.code, _short(error.message, _MESSAGE_BYTES), details)
 
 
@@ -257,7 +260,7 @@ def _status(code: str, message: str, details: list[Message]) -> status_pb2.Statu
     return status
 
 
-def _wrap(handler: Any, call: _Call) -> Any:
+def _wrap(handler: Any, call: _Call, admit: Callable[[], Awaitable[Principal]]) -> Any:
     if handler.unary_unary:
 
         async def unary(raw: bytes, context: Any) -> Any:
@@ -268,8 +271,13 @@ def _wrap(handler: Any, call: _Call) -> Any:
     if handler.unary_stream:
 
         async def stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
-            async with call.run(context, bounded=False):
-                async for response in handler.unary_stream(_read(handler, raw), context):
+            async with (
+                call.run(context, bounded=False),
+                aclosing(handler.unary_stream(_read(handler, raw), context)) as responses,
+            ):
+                async for response in responses:
+                    # A stream may outlive the key that opened it.
+                    await admit()
                     yield response
 
         return grpc.unary_stream_rpc_method_handler(stream, None, handler.response_serializer)

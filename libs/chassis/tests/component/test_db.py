@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from asyncpg import InternalClientError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from chassis.db import Database, Tx, create_database, idempotent, passing
+from chassis.db import Database, Tx, idempotent, passing
 from chassis.errors import AlreadyExists, Unavailable
 from chassis.principal import Principal, current
+from chassis.schema import create_database
 from libs.chassis.tests.probe import Answer, Ask, create_tables, effect, rows
 
 

@@ -1,4 +1,4 @@
-from chassis.db import run_migrations
+from chassis.schema import run_migrations
 from libs.chassis.tests.probe import effect
 
 run_migrations(effect.metadata)

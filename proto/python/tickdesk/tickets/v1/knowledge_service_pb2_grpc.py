@@ -137,7 +137,7 @@ class KnowledgeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateArticle(self, request, context):
-        """Replaces what an article says. Errors: ABORTED (STALE_VERSION), whose metadata holds the present version;
+        """Replaces what an article says. Errors: ABORTED (STALE_VERSION) with PresentState;
         FAILED_PRECONDITION (ARTICLE_ARCHIVED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

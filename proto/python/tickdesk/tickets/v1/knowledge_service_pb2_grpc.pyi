@@ -41,7 +41,7 @@ class KnowledgeServiceStub:
     CreateArticle: _grpc.UnaryUnaryMultiCallable[_knowledge_service_pb2.CreateArticleRequest, _knowledge_service_pb2.CreateArticleResponse]
     """Adds a draft. Errors: ALREADY_EXISTS (ARTICLE_EXISTS); INVALID_ARGUMENT for an owner who is no active agent."""
     UpdateArticle: _grpc.UnaryUnaryMultiCallable[_knowledge_service_pb2.UpdateArticleRequest, _knowledge_service_pb2.UpdateArticleResponse]
-    """Replaces what an article says. Errors: ABORTED (STALE_VERSION), whose metadata holds the present version;
+    """Replaces what an article says. Errors: ABORTED (STALE_VERSION) with PresentState;
     FAILED_PRECONDITION (ARTICLE_ARCHIVED).
     """
     ChangeArticleState: _grpc.UnaryUnaryMultiCallable[_knowledge_service_pb2.ChangeArticleStateRequest, _knowledge_service_pb2.ChangeArticleStateResponse]
@@ -97,7 +97,7 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     CreateArticle: _aio.UnaryUnaryMultiCallable[_knowledge_service_pb2.CreateArticleRequest, _knowledge_service_pb2.CreateArticleResponse]  # type: ignore[assignment]
     """Adds a draft. Errors: ALREADY_EXISTS (ARTICLE_EXISTS); INVALID_ARGUMENT for an owner who is no active agent."""
     UpdateArticle: _aio.UnaryUnaryMultiCallable[_knowledge_service_pb2.UpdateArticleRequest, _knowledge_service_pb2.UpdateArticleResponse]  # type: ignore[assignment]
-    """Replaces what an article says. Errors: ABORTED (STALE_VERSION), whose metadata holds the present version;
+    """Replaces what an article says. Errors: ABORTED (STALE_VERSION) with PresentState;
     FAILED_PRECONDITION (ARTICLE_ARCHIVED).
     """
     ChangeArticleState: _aio.UnaryUnaryMultiCallable[_knowledge_service_pb2.ChangeArticleStateRequest, _knowledge_service_pb2.ChangeArticleStateResponse]  # type: ignore[assignment]
@@ -162,7 +162,7 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _knowledge_service_pb2.UpdateArticleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_knowledge_service_pb2.UpdateArticleResponse, _abc.Awaitable[_knowledge_service_pb2.UpdateArticleResponse]]:
-        """Replaces what an article says. Errors: ABORTED (STALE_VERSION), whose metadata holds the present version;
+        """Replaces what an article says. Errors: ABORTED (STALE_VERSION) with PresentState;
         FAILED_PRECONDITION (ARTICLE_ARCHIVED).
         """
 

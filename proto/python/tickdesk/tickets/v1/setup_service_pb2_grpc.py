@@ -85,7 +85,7 @@ class SetupServiceServicer:
     def PutSetup(self, request, context):
         """Puts a setup in force as the next version; an old one is put back by putting it again. It names the version
         that it was made from. The same setup as the present one changes nothing.
-        Errors: ABORTED (STALE_VERSION) when another version is in force by now, which the metadata names;
+        Errors: ABORTED (STALE_VERSION) when another version is in force by now, which PresentState tells;
         INVALID_ARGUMENT (SETUP_INVALID) with one field violation per fault; nothing is changed then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -41,7 +41,7 @@ class SetupServiceStub:
     PutSetup: _grpc.UnaryUnaryMultiCallable[_setup_service_pb2.PutSetupRequest, _setup_service_pb2.PutSetupResponse]
     """Puts a setup in force as the next version; an old one is put back by putting it again. It names the version
     that it was made from. The same setup as the present one changes nothing.
-    Errors: ABORTED (STALE_VERSION) when another version is in force by now, which the metadata names;
+    Errors: ABORTED (STALE_VERSION) when another version is in force by now, which PresentState tells;
     INVALID_ARGUMENT (SETUP_INVALID) with one field violation per fault; nothing is changed then.
     """
     CheckSetup: _grpc.UnaryUnaryMultiCallable[_setup_service_pb2.CheckSetupRequest, _setup_service_pb2.CheckSetupResponse]
@@ -71,7 +71,7 @@ class SetupServiceAsyncStub(SetupServiceStub):
     PutSetup: _aio.UnaryUnaryMultiCallable[_setup_service_pb2.PutSetupRequest, _setup_service_pb2.PutSetupResponse]  # type: ignore[assignment]
     """Puts a setup in force as the next version; an old one is put back by putting it again. It names the version
     that it was made from. The same setup as the present one changes nothing.
-    Errors: ABORTED (STALE_VERSION) when another version is in force by now, which the metadata names;
+    Errors: ABORTED (STALE_VERSION) when another version is in force by now, which PresentState tells;
     INVALID_ARGUMENT (SETUP_INVALID) with one field violation per fault; nothing is changed then.
     """
     CheckSetup: _aio.UnaryUnaryMultiCallable[_setup_service_pb2.CheckSetupRequest, _setup_service_pb2.CheckSetupResponse]  # type: ignore[assignment]
@@ -110,7 +110,7 @@ class SetupServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_setup_service_pb2.PutSetupResponse, _abc.Awaitable[_setup_service_pb2.PutSetupResponse]]:
         """Puts a setup in force as the next version; an old one is put back by putting it again. It names the version
         that it was made from. The same setup as the present one changes nothing.
-        Errors: ABORTED (STALE_VERSION) when another version is in force by now, which the metadata names;
+        Errors: ABORTED (STALE_VERSION) when another version is in force by now, which PresentState tells;
         INVALID_ARGUMENT (SETUP_INVALID) with one field violation per fault; nothing is changed then.
         """
 

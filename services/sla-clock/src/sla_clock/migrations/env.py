@@ -1,6 +1,6 @@
 """Run by `python -m sla_clock migrate`."""
 
-from chassis.db import run_migrations
+from chassis.schema import run_migrations
 from sla_clock.store.tables import metadata
 
 run_migrations(metadata)

@@ -1,6 +1,6 @@
 """Run by `python -m survey migrate`."""
 
-from chassis.db import run_migrations
+from chassis.schema import run_migrations
 from survey.store import metadata
 
 run_migrations(metadata)

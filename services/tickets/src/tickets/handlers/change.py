@@ -8,18 +8,20 @@ from google.protobuf.message import Message as Proto
 
 from chassis.clock import uuid7
 from chassis.db import Tx
-from chassis.errors import Denied, DeskError, InvalidInput, Refused, Stale, Violation
+from chassis.errors import Denied, DeskError, InvalidInput, Refused, Violation
 from chassis.principal import Principal
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickdesk.tickets.v1 import ticket_pb2
+from tickets.convert import stale as stale_states
 from tickets.convert import tickets as convert
 from tickets.domain import audit as audit_rules
 from tickets.domain import workflow
 from tickets.domain.audit import Change
 from tickets.domain.model import Actor, ActorKind, Agent, Attachment, Message, Ticket, Visibility
 from tickets.domain.statuses import Mover
-from tickets.store import audit, desk, messages
+from tickets.handlers.stale import stale
+from tickets.store import audit, audit_lists, desk, messages
 from tickets.store import tickets as store
 from tickets.store.rights import PEOPLE, person_of
 
@@ -96,7 +98,7 @@ async def locked(tx: Tx, target: Target) -> Ticket:
     another version.
     """
     ticket = await store.load_ticket(tx, target.reference, lock=True)
-    _require_present(ticket, target)
+    await _require_present(tx, ticket, target)
     return ticket
 
 
@@ -117,8 +119,8 @@ async def locked_with(tx: Tx, target: Target, reference: str, field: str) -> tup
         text = f"{field} must be another ticket"
         raise InvalidInput(text, violations=[Violation(field, text)])
     both = {each: await store.load_ticket(tx, each, lock=True) for each in sorted((first, second))}
-    _require_present(both[first], target)
-    _require_present(both[second], Target(reference))
+    await _require_present(tx, both[first], target)
+    await _require_present(tx, both[second], Target(reference))
     return both[first], both[second]
 
 
@@ -132,14 +134,11 @@ def require_unmerged(ticket: Ticket) -> None:
         )
 
 
-def _require_present(ticket: Ticket, target: Target) -> None:
+async def _require_present(tx: Tx, ticket: Ticket, target: Target) -> None:
     require_unmerged(ticket)
     if target.version not in (0, ticket.version):
-        raise Stale(
-            f"{ticket.key} has changed: read version {ticket.version} and decide again",
-            reason="STALE_VERSION",
-            metadata={"version": str(ticket.version)},
-        )
+        entries = await audit_lists.since(tx, ticket.id, min(target.version, ticket.version - 1))
+        raise stale(ticket.key, stale_states.of_ticket(ticket, entries))
 
 
 def publish(tx: Tx, ticket: Ticket, event: TicketEvent) -> None:

@@ -3,10 +3,12 @@
 from chassis.clock import uuid7
 from chassis.db import Tx
 from chassis.errors import InvalidInput, NotFound, Violation
+from tickets.convert.stale import of_article
 from tickets.domain import knowledge
 from tickets.domain.knowledge import Article, ArticleState, Content, Revision, Writer
 from tickets.domain.model import Actor, ActorKind, Ticket
 from tickets.handlers.change import Caller, Target, acting, acting_agent, locked, write_note
+from tickets.handlers.stale import stale
 from tickets.store import desk
 from tickets.store import knowledge as store
 from tickets.store import tickets as tickets_store
@@ -36,7 +38,7 @@ async def create_article(tx: Tx, caller: Caller, key: str, content: Content, com
 async def update_article(tx: Tx, caller: Caller, target: Target, content: Content, comment: str) -> Article:
     """What an article says now. Raises NotFound, Stale, Denied, Refused, InvalidInput."""
     actor = await acting(tx, caller)
-    article = await store.locked(tx, target.reference, target.version)
+    article = await _locked(tx, target)
     knowledge.check_writer(article, _writer(caller, actor), article.state)
     knowledge.edit(article, await _checked(tx, content, actor), Revision(actor.id, comment, tx.now))
     await store.save(tx, article)
@@ -46,7 +48,7 @@ async def update_article(tx: Tx, caller: Caller, target: Target, content: Conten
 async def change_state(tx: Tx, caller: Caller, target: Target, state: ArticleState, comment: str) -> Article:
     """Publish, archive, or take back to a draft. Raises NotFound, Stale, Denied, InvalidInput."""
     actor = await acting(tx, caller)
-    article = await store.locked(tx, target.reference, target.version)
+    article = await _locked(tx, target)
     knowledge.check_writer(article, _writer(caller, actor), state)
     knowledge.move(article, state, Revision(actor.id, comment, tx.now))
     await store.save(tx, article)
@@ -82,6 +84,14 @@ async def rate_article(tx: Tx, caller: Caller, reference: str, *, helpful: bool)
     article = await store.load(tx, reference, lock=True)
     await store.vote(tx, article, agent.id, helpful=helpful)
     return article
+
+
+async def _locked(tx: Tx, target: Target) -> Article:
+    """An article to be changed. Raises NotFound, and Stale when the caller saw another version."""
+    found = await store.load(tx, target.reference, lock=True)
+    if found.version != target.version:
+        raise stale(found.key, of_article(found))
+    return found
 
 
 def _writer(caller: Caller, actor: Actor) -> Writer:

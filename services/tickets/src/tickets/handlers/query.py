@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 from chassis.clock import uuid7
 from chassis.db import Tx
-from chassis.errors import Denied, InvalidInput, Stale, Violation
+from chassis.errors import Denied, InvalidInput, Violation
+from tickets.convert.stale import of_filter
 from tickets.domain.query.catalog import Catalog, Field, Kind
 from tickets.domain.query.faults import BadQuery, Fault, nearest
 from tickets.domain.query.found import Counts, SavedFilter, TicketSummary
@@ -15,6 +16,7 @@ from tickets.domain.query.suggest import Place, Suggestion, SuggestionKind, sugg
 from tickets.domain.query.tree import to_text
 from tickets.domain.query.words import respelt, sought
 from tickets.handlers.change import Caller, agent_of
+from tickets.handlers.stale import stale
 from tickets.store import counts, desk, filters, texts
 from tickets.store.catalog import catalog_for, catalog_in_force
 from tickets.store.lists import Listed, Page
@@ -107,8 +109,7 @@ async def put_filter(tx: Tx, caller: Caller, change: FilterChange) -> SavedFilte
     if change.filter_id:
         saved = await _own(tx, caller, change.filter_id)
         if change.version not in (0, saved.version):
-            raise Stale("the filter has changed: read it and decide again", reason="STALE_VERSION",
-                        metadata={"version": str(saved.version)})  # fmt: skip
+            raise stale("the filter", of_filter(saved))
         saved.version += 1
     else:
         saved = SavedFilter(str(uuid7()), _owner(caller), "", "", "", tx.now)

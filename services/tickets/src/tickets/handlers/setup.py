@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from chassis.db import Tx
-from chassis.errors import AlreadyExists, InvalidInput, Stale, Violation
+from chassis.errors import AlreadyExists, InvalidInput, Violation
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickdesk.tickets.v1 import setup_pb2
 from tickets.convert import setup as convert
 from tickets.convert import templates
 from tickets.convert import tickets as convert_tickets
+from tickets.convert.stale import of_setup
 from tickets.domain import rules
 from tickets.domain import setup as domain
 from tickets.domain.audit import Change
@@ -17,6 +18,7 @@ from tickets.domain.model import Actor, ActorKind, Queue
 from tickets.domain.routing import people
 from tickets.domain.setup import Document, Kept, Remark, Setup
 from tickets.handlers.change import Caller
+from tickets.handlers.stale import stale
 from tickets.store import audit, desk, rights, routing
 from tickets.store import setup as store
 from tickets.store.rights import PEOPLE
@@ -56,13 +58,10 @@ async def put_setup(tx: Tx, caller: Caller, setup: setup_pb2.Setup) -> tuple[Kep
     Raises Stale (STALE_VERSION), InvalidInput (SETUP_INVALID) with all faults.
     """
     queue = await desk.load_queue(tx, setup.queue, lock=True)
+    present = await get_setup(tx, queue.key, 0)
     if setup.version != queue.setup_version:
-        raise Stale(
-            f"the setup of {queue.key} has changed: read version {queue.setup_version} and decide again",
-            reason="STALE_VERSION",
-            metadata={"version": str(queue.setup_version)},
-        )
-    present, document = await get_setup(tx, queue.key, 0), convert.to_document(setup)
+        raise stale(f"the setup of {queue.key}", of_setup(present))
+    document = convert.to_document(setup)
     faults, doubts = await _remarks(tx, queue, document)
     if faults:
         raise _invalid(faults)

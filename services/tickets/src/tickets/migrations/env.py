@@ -1,6 +1,6 @@
 """Run by `python -m tickets migrate`."""
 
-from chassis.db import run_migrations
+from chassis.schema import run_migrations
 from tickets.store.tables import metadata
 
 run_migrations(metadata)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR, insert
 from sqlalchemy.exc import IntegrityError
 
 from chassis.db import Tx
-from chassis.errors import AlreadyExists, NotFound, Stale
+from chassis.errors import AlreadyExists, NotFound
 from tickets.domain.knowledge import Article, ArticleKind, ArticleState, ArticleVisibility, Content
 from tickets.domain.model import Ticket
 from tickets.store.tables import metadata
@@ -138,18 +138,6 @@ async def load(tx: Tx, reference: str, *, lock: bool = False) -> Article:
     if row is None:
         raise NotFound(f"no article {reference}", reason="ARTICLE_NOT_FOUND", metadata={"article": reference})
     return to_article(row)
-
-
-async def locked(tx: Tx, reference: str, version: int) -> Article:
-    """An article to be changed. Raises NotFound, and Stale when the caller saw another version."""
-    found = await load(tx, reference, lock=True)
-    if found.version != version:
-        raise Stale(
-            f"{found.key} has changed: read version {found.version} and decide again",
-            reason="STALE_VERSION",
-            metadata={"version": str(found.version)},
-        )
-    return found
 
 
 async def load_version(tx: Tx, reference: str, version: int) -> Article:

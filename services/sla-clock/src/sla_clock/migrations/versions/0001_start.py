@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.db import create_chassis_tables, drop_chassis_tables
+from chassis.schema import create_chassis_tables, drop_chassis_tables
 
 revision = "0001"
 down_revision = None
