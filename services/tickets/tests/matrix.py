@@ -24,6 +24,8 @@ from buf.validate import validate_pb2
 from services.tickets.tests.builders import COMMANDS, METHODS, Desk, a_contact
 from tickdesk.common.v1 import access_pb2
 from tickdesk.tickets.v1 import ticket_pb2
+from tickdesk.tickets.v1.bulk_pb2 import BulkAction, BulkNote
+from tickdesk.tickets.v1.bulk_service_pb2 import TicketReferences
 
 _validator = Validator()
 _SAMPLES = ("sample", "SAMPLE", "a", "A1", "0", "1", "2026-11-22", "a@b.example")
@@ -57,6 +59,10 @@ ARGUMENTS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "PutExternalLink": lambda _: {"url": "http://127.0.0.1/task"},
     "VoteForWish": lambda _: {"contact": a_contact()},
     "UnvoteWish": lambda _: {"contact": a_contact()},
+    "StartBulk": lambda scene: {
+        "list": TicketReferences(tickets=[scene.ticket.key]),
+        "action": BulkAction(note=BulkNote(text="Odd")),
+    },
     "PutQueue": lambda scene: {"queue": ticket_pb2.Queue(key=scene.ticket.queue, name="Support")},
     "PutAgent": lambda _: {"agent": ticket_pb2.Agent(id="newcomer", name="New", active=True)},
 }

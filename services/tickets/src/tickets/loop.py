@@ -9,7 +9,7 @@ from chassis.errors import DeskError, Unavailable
 from chassis.going import going
 from chassis.telemetry import logger
 from tickets import metrics
-from tickets.handlers import burst, customers, incident, work
+from tickets.handlers import bulk, burst, customers, incident, work
 from tickets.settings import Settings
 from tickets.store import figures
 
@@ -64,7 +64,22 @@ async def spread_customers(db: Database, settings: Settings) -> None:
     await _again(db, "customers", step, settings.spread_poll_seconds)
 
 
+async def run_bulks(db: Database, settings: Settings) -> None:
+    """Change the tickets of bulks, one at a time; any number of replicas may do this."""
+    await _repeat("bulks", lambda: bulk.advance(db), settings.bulk_poll_seconds)
+
+
 async def _again(db: Database, what: str, step: Callable[[Tx], Awaitable[bool]], seconds: float) -> None:
+    """Do a step for ever, each in a unit of work."""
+
+    async def once() -> bool:
+        async with db.tx() as tx:
+            return await step(tx)
+
+    await _repeat(what, once, seconds)
+
+
+async def _repeat(what: str, step: Callable[[], Awaitable[bool]], seconds: float) -> None:
     """Do a step for ever, at once again while it says that more is waiting.
 
     One that the rules refuse is told and tried again: it must not take the service down with it.
@@ -72,8 +87,7 @@ async def _again(db: Database, what: str, step: Callable[[Tx], Awaitable[bool]],
     while going():
         more = False
         try:
-            async with db.tx() as tx:
-                more = await step(tx)
+            more = await step()
         except Unavailable as error:
             log.warning("background work waits", work=what, error=error.message)
         except DeskError as error:

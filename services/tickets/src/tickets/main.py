@@ -7,6 +7,7 @@ from chassis.outbox import relay_outbox
 from chassis.run import App, run
 from tickdesk.common.v1.access_pb2 import access
 from tickdesk.tickets.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
+from tickdesk.tickets.v1.bulk_service_pb2_grpc import add_BulkServiceServicer_to_server
 from tickdesk.tickets.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from tickdesk.tickets.v1.customers_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from tickdesk.tickets.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
@@ -19,6 +20,7 @@ from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServic
 from tickets.consumers import subscriptions
 from tickets.grpc_api import (
     audit,
+    bulk,
     conversation,
     customers,
     escalation,
@@ -33,6 +35,7 @@ from tickets.loop import (
     close_expired,
     count_open,
     follow_incidents,
+    run_bulks,
     spread_customers,
     spread_organisations,
     watch_bursts,
@@ -56,12 +59,14 @@ async def build(app: App, settings: Settings) -> None:
         (add_LinkServiceServicer_to_server, links.LinkApi(db), links.SERVICE),
         (add_ConversationServiceServicer_to_server, conversation.ConversationApi(db), conversation.SERVICE),
         (add_AuditServiceServicer_to_server, audit.AuditApi(db), audit.SERVICE),
+        (add_BulkServiceServicer_to_server, bulk.BulkApi(db), bulk.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))
     app.spawn("close", close_expired(db, settings))
     app.spawn("incidents", follow_incidents(db, settings))
+    app.spawn("bulks", run_bulks(db, settings))
     app.spawn("bursts", watch_bursts(db, settings))
     app.spawn("organisations", spread_organisations(db, settings))
     app.spawn("customers", spread_customers(db, settings))

@@ -18,6 +18,11 @@ INCIDENT_STEPS = Counter(
     "Children of mass incidents that followed their parent, or refused to.",
     ["kind", "result"],
 )
+BULK_STEPS = Counter(
+    "tickdesk_bulk_steps_total",
+    "Tickets that bulks came to, dry runs included, by what was done to them.",
+    ["action", "result"],
+)
 REFUSED_STEPS = Counter(
     "tickdesk_tickets_refused_steps_total",
     "Steps of the background that the rules refused; the log says which and why.",
@@ -59,5 +64,5 @@ for _line in _LINES:
 for _from, _to in _STEPS:
     for _reason in _REASONS:
         ESCALATIONS.labels(_from, _to, _reason)
-for _work in ("closing", "incidents", "bursts", "organisations", "customers"):
+for _work in ("closing", "incidents", "bursts", "organisations", "customers", "bulks"):
     REFUSED_STEPS.labels(_work)

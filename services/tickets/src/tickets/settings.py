@@ -48,3 +48,6 @@ class Settings(ChassisSettings):
     burst_poll_seconds: float = Field(
         5, gt=0, le=300, description="Seconds between looks for many new tickets about one thing."
     )
+    bulk_poll_seconds: float = Field(
+        1, gt=0, le=60, description="Seconds between looks for tickets that a bulk shall change."
+    )

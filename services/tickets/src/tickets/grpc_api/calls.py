@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -88,6 +89,14 @@ def uuid(field: str, value: str) -> str:
         return str(UUID(value)) if value else ""
     except ValueError:
         raise bad(field, "must be a UUID") from None
+
+
+def zone(name: str) -> ZoneInfo:
+    """The zone in which days begin. Raises InvalidInput."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise bad("timezone", 'must be an IANA zone such as "Europe/Moscow"') from None
 
 
 def bad(field: str, description: str) -> InvalidInput:

@@ -1,14 +1,13 @@
 """The gRPC face of searching."""
 
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chassis.db import Database, Tx
 from tickdesk.tickets.v1 import query_service_pb2 as pb
 from tickdesk.tickets.v1.query_service_pb2_grpc import QueryServiceServicer
 from tickets.convert import query as convert
 from tickets.domain.query.found import Cell
-from tickets.grpc_api.calls import bad, caller, page, uuid, write
+from tickets.grpc_api.calls import caller, page, uuid, write, zone
 from tickets.handlers import query as handlers
 from tickets.handlers.query import Asked, FilterChange
 
@@ -85,14 +84,7 @@ class QueryApi(QueryServiceServicer):
 
 
 def _asked(request: Any) -> Asked:
-    return Asked(request.query, caller(request.agent_id), _zone(request.timezone))
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise bad("timezone", 'must be an IANA zone such as "Europe/Moscow"') from None
+    return Asked(request.query, caller(request.agent_id), zone(request.timezone))
 
 
 def _change(request: pb.PutFilterRequest) -> FilterChange:

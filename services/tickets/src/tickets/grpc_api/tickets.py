@@ -8,9 +8,9 @@ from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceServicer
 from tickets.convert import tickets as convert
+from tickets.convert.attributes import from_change
 from tickets.convert.fields import from_values
 from tickets.domain import rules
-from tickets.domain.attributes import PLAIN, Change
 from tickets.domain.escalation import Step
 from tickets.domain.letters import Letter
 from tickets.domain.model import Line, Priority, Reason, Ticket, TicketType, Tier
@@ -149,7 +149,7 @@ class TicketApi(TicketServiceServicer):
         """Changes what is known of the ticket."""
 
         async def update(tx: Tx, caller: Caller, target: Target) -> Ticket:
-            return await attributes.update_ticket(tx, caller, target, _ticket_change(request))
+            return await attributes.update_ticket(tx, caller, target, from_change(request))
 
         return await calls.change(self._db, request, pb.UpdateTicketResponse, update)
 
@@ -247,22 +247,6 @@ def _opening(request: pb.CreateTicketRequest, now: datetime) -> Opening:
         fields=from_values(request.fields),
         origin=request.origin,
         asked=True,
-    )
-
-
-def _ticket_change(request: pb.UpdateTicketRequest) -> Change:
-    # Fields that are set, be it to nothing.
-    told = {each.name: value for each, value in request.ListFields() if each.name in PLAIN}
-    if "type" in told:
-        told["type"] = TicketType(told["type"])
-    if "subject" in told:
-        told["subject"] = " ".join(request.subject.split())
-    return Change(
-        **told,
-        add_tags=request.add_tags,
-        remove_tags=request.remove_tags,
-        set_fields=from_values(request.set_fields),
-        clear_fields=request.clear_fields,
     )
 
 

@@ -77,6 +77,11 @@ async def search(tx: Tx, asked: Asked, page: Page) -> Found:
     return Found(again, corrected) if again.items else Found(found)
 
 
+async def resolved(tx: Tx, asked: Asked) -> Search:
+    """What a query finds, for statements of others. Raises BadQuery."""
+    return _resolved(tx, asked, asked.query, await catalog_for(tx, parse(asked.query)))
+
+
 async def count(tx: Tx, asked: Asked, group_by: str, split_by: str) -> Counts:
     """Tickets by one field or two. Raises BadQuery, InvalidInput (FIELD_NOT_GROUPED), Exhausted."""
     known = await catalog_in_force(tx)
