@@ -42,7 +42,7 @@ class Asked:
 async def overview(desk: Desk, asked: Asked, limit: int, *, as_json: bool) -> None:
     """Print the tickets that a query finds, at most `limit` of them."""
     desk.require()
-    async with desk.client() as client, _refusing():
+    async with desk.client() as client, refusing():
         tickets, total, corrected = await _found(client, asked, limit)
     if as_json:
         write([MessageToDict(each, preserving_proto_field_name=True) for each in tickets])
@@ -65,7 +65,7 @@ async def count(desk: Desk, asked: Asked, by: list[str], *, as_json: bool) -> No
     desk.require()
     group_by, split_by = [*by, "", ""][:2]
     request = pb.CountTicketsRequest(**asked.fields(), group_by=group_by, split_by=split_by)
-    async with desk.client() as client, _refusing():
+    async with desk.client() as client, refusing():
         counts = await client.queries.CountTickets(request, timeout=SECONDS)
     if as_json:
         write(
@@ -93,7 +93,7 @@ async def _found(client: Client, asked: Asked, limit: int) -> tuple[list[query_p
 
 
 @asynccontextmanager
-async def _refusing() -> AsyncIterator[None]:
+async def refusing() -> AsyncIterator[None]:
     """What is wrong with a query is the user's to mend: exit code 2, the caret as the service drew it."""
     try:
         yield
