@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from tickets.domain.fields import Value
+from tickets.domain.history import History
 from tickets.domain.statuses import LINES, StatusKind, Workflow
 from tickets.domain.timeline import Fact
 
@@ -301,6 +302,8 @@ class Ticket:
     """Its state by name as it was when it was loaded or last told of: what the audit compares with."""
     told: list["Entry"] = field(default_factory=list, repr=False, compare=False)
     """Entries of the audit that are written when it is saved."""
+    recorded: History = field(default=History(), repr=False, compare=False)
+    """Its history as far as it is stored."""
 
     @property
     def key(self) -> str:

@@ -36,6 +36,7 @@ from tickets.handlers.change import publish, write_note
 from tickets.handlers.opening import open_ticket
 from tickets.store import clocks, desk
 from tickets.store import tickets as store
+from tickets.store.clocks import Result
 
 _CLOCK = Actor(ActorKind.SERVICE, "sla-clock")
 _SURVEY = Actor(ActorKind.SERVICE, "survey")
@@ -69,18 +70,16 @@ class ClockEvent(Protocol):
 
 async def clock_changed(tx: Tx, event: ClockEvent) -> None:
     """The ticket's summary follows the clock; no version, no event: else both would answer for ever."""
-    await clocks.put_clock(tx, event.ticket.id, _clock(event), values.instant(event.clock.as_of_time))
+    await _note(tx, event)
 
 
 async def clock_met(tx: Tx, event: sla.ClockMet) -> None:
     """A clock's goal was reached: its business time is a figure of the desk."""
-    is_news = await clocks.put_clock(
-        tx, event.ticket.id, _clock(event), values.instant(event.clock.as_of_time)
-    )
+    is_news = await _note(tx, event)
     histogram = metrics.BY_CLOCK.get(event.clock.name)
     if not is_news or histogram is None:
         return
-    seconds = event.clock.elapsed.ToNanoseconds() / 1e9
+    seconds = _elapsed(event)
     line = common_pb2.Line.Name(event.ticket.line).removeprefix("LINE_")
     priority = common_pb2.Priority.Name(event.ticket.priority).removeprefix("PRIORITY_")
     tx.after_commit(lambda: histogram.labels(line, priority).observe(seconds))
@@ -132,6 +131,17 @@ async def survey_answered(tx: Tx, event: survey.SurveyAnswered) -> None:
     await store.save_ticket(tx, ticket)
     if answer.low:
         await _follow_up(tx, ticket, answer)
+
+
+async def _note(tx: Tx, event: ClockEvent) -> bool:
+    result = Result(_elapsed(event), event.ticket.line, event.ticket.assignee)
+    as_of = values.instant(event.clock.as_of_time)
+    return await clocks.put_clock(tx, event.ticket.id, _clock(event), as_of, result)
+
+
+def _elapsed(event: ClockEvent) -> float:
+    """Business time that a clock counted, in seconds."""
+    return event.clock.elapsed.ToNanoseconds() / 1e9
 
 
 def _clock(event: ClockEvent) -> SlaClock:

@@ -1,6 +1,6 @@
 """What the clocks say of tickets. Older news never replaces newer."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,30 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from chassis.db import Tx
 from tickets.domain.model import SlaClock
 from tickets.store import tables
+from tickets.store.history_tables import clock_result
 
-_k, _t = tables.ticket_clock, tables.ticket
+_k, _t, _r = tables.ticket_clock, tables.ticket, clock_result
 _KEY = ("ticket_id", "clock")
 _CHANGING = ("cycle", "state", "due_time", "met_time", "breached", "last_mark", "version", "as_of_time")
 
 
-async def put_clock(tx: Tx, ticket_id: str, clock: SlaClock, as_of: datetime) -> bool:
-    """Note the state of a clock; False when something newer is known or there is no such ticket."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a clock counted in business time until it was met, and on which line and whose the ticket was."""
+
+    elapsed_seconds: float
+    line: int
+    assignee: str
+
+
+async def put_clock(
+    tx: Tx, ticket_id: str, clock: SlaClock, as_of: datetime, result: Result | None = None
+) -> bool:
+    """Note the state of a clock, and what it came to once it is met.
+
+    False when something newer is known of the clock or there is no such ticket; results of earlier cycles
+    are noted all the same.
+    """
     news = _news(ticket_id, clock, as_of)
     same_cycle = _k.c.cycle == news.excluded.cycle
     changed: dict[str, Any] = {name: news.excluded[name] for name in _CHANGING}
@@ -31,6 +47,8 @@ async def put_clock(tx: Tx, ticket_id: str, clock: SlaClock, as_of: datetime) ->
         _k.c.cycle, _k.c.version, _k.c.as_of_time
     )
     upsert = news.on_conflict_do_update(index_elements=_KEY, set_=changed, where=newer)
+    if result and clock.met_time:
+        upsert = upsert.add_cte(_met(ticket_id, clock, as_of, result).cte("met"))
     noted = bool((await tx.execute(upsert)).rowcount)
     if noted:
         await _note_due(tx, ticket_id)
@@ -68,7 +86,21 @@ async def _note_due(tx: Tx, ticket_id: str) -> None:
 
 def _news(ticket_id: str, clock: SlaClock, as_of: datetime) -> Insert:
     """The row as heard; none when there is no such ticket."""
-    values = {"ticket_id": ticket_id, **asdict(clock), "as_of_time": as_of}
-    row = sa.select(*(sa.cast(value, _k.c[name].type).label(name) for name, value in values.items()))
-    known = sa.exists().where(_t.c.id == ticket_id)
-    return insert(_k).from_select(list(values), row.where(known))
+    return _row(_k, {"ticket_id": ticket_id, **asdict(clock), "as_of_time": as_of})
+
+
+def _met(ticket_id: str, clock: SlaClock, as_of: datetime, result: Result) -> Insert:
+    """The result of a clock, unless something newer is known of it."""
+    told = {name: value for name, value in asdict(clock).items() if name in _r.c}
+    row = _row(_r, {"ticket_id": ticket_id, **told, **asdict(result), "as_of_time": as_of})
+    newer = sa.tuple_(row.excluded.version, row.excluded.as_of_time) >= sa.tuple_(
+        _r.c.version, _r.c.as_of_time
+    )
+    changed = {each.name: row.excluded[each.name] for each in _r.c if not each.primary_key}
+    return row.on_conflict_do_update(index_elements=list(_r.primary_key), set_=changed, where=newer)
+
+
+def _row(table: sa.Table, values: dict[str, Any]) -> Insert:
+    row = sa.select(*(sa.cast(value, table.c[name].type).label(name) for name, value in values.items()))
+    known = sa.exists().where(_t.c.id == values["ticket_id"])
+    return insert(table).from_select(list(values), row.where(known))

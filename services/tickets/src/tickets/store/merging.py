@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Tx
 from tickets.domain.model import Conversation, Message, Ticket
-from tickets.store import tables, texts
+from tickets.store import audit, history, tables, texts
 from tickets.store.messages import to_message
 from tickets.store.tickets import ticket_row
 
@@ -75,7 +75,8 @@ async def rest(tx: Tx, ticket_id: str, message_ids: Sequence[str]) -> set[str]:
 
 async def add_split(tx: Tx, ticket: Ticket, moved: Sequence[Message], going: Sequence[Conversation]) -> None:
     """A new ticket with messages and conversations of another, or a conversation of its own."""
-    await tx.execute(insert(tables.ticket), ticket_row(ticket))
+    born = insert(tables.ticket).values(ticket_row(ticket)).add_cte(audit.WRITTEN, *history.WRITTEN)
+    await tx.execute(born, {"audit": audit.take(ticket), **history.take(ticket)})
     theirs = _m.c.id.in_([each.id for each in moved])
     await tx.execute(sa.update(_m).where(theirs).values(ticket_id=ticket.id))
     await tx.execute(

@@ -26,7 +26,7 @@ from tickets.domain.model import (
     Tier,
 )
 from tickets.domain.statuses import OPEN_KINDS, StatusKind
-from tickets.store import audit, body, setup, tables, texts
+from tickets.store import audit, body, history, setup, tables, texts
 from tickets.store.messages import message_row
 from tickets.store.rights import person_of, visible
 
@@ -94,13 +94,14 @@ _CREATE = (
         texts.NEW.cte("indexed"),
         texts.NEW_WORDS.cte("learned"),
         audit.WRITTEN,
+        *history.WRITTEN,
     )
 )
 _SAVE = (
     sa.update(_t)
     .where(_t.c.id == sa.bindparam("ticket_id"))
     .values(_parameters(_t, _KEPT))
-    .add_cte(audit.WRITTEN)
+    .add_cte(audit.WRITTEN, *history.WRITTEN)
 )
 
 
@@ -243,18 +244,18 @@ async def ids_of(tx: Tx, references: Sequence[str]) -> dict[str, str]:
 
 
 async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
-    """A new ticket with its first message, conversation and audit, in one statement."""
+    """A new ticket with its first message, conversation, audit and history, in one statement."""
     first = {"id": ticket.conversations[0].id, "ticket_id": ticket.id, "created_time": ticket.created_time}
     rows = (("ticket", ticket_row(ticket)), ("message", message_row(message)), ("conversation", first))
     values = {f"{table}_{name}": value for table, row in rows for name, value in row.items()}
-    extra = {"audit": audit.take(ticket)}
+    extra = {"audit": audit.take(ticket), **history.take(ticket)}
     await tx.execute(_CREATE, values | texts.of_new(ticket, message) | extra)
 
 
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
-    """The changed state of a locked ticket, and the audit of how it changed, in one statement."""
+    """The changed state of a locked ticket with its audit and history, in one statement."""
     values = {f"ticket_{name}": value for name, value in ticket_row(ticket).items()}
-    await tx.execute(_SAVE, {**values, "audit": audit.take(ticket)})
+    await tx.execute(_SAVE, {**values, "audit": audit.take(ticket), **history.take(ticket)})
 
 
 async def add_conversation(tx: Tx, ticket: Ticket, conversation: Conversation) -> None:
@@ -278,6 +279,7 @@ async def changeable(tx: Tx, query: sa.Select[Any]) -> list[Ticket]:
         ticket.stored = audit_rules.state(
             {each.name: row[each.name] for each in _t.c if each.name not in _KEPT}
         )
+        ticket.recorded = history.of_ticket(ticket)
         tickets.append(ticket)
     return tickets
 
