@@ -87,7 +87,7 @@ async def test_the_rows_that_changes_wrote_are_those_that_a_migration_makes(desk
 
     def again(connection: sa.Connection) -> None:
         config.attributes["connection"] = connection
-        downgrade(config, "0011")
+        downgrade(config, "0012")
         upgrade(config, "head")
 
     async with engine.connect() as connection:

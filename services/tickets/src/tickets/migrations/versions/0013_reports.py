@@ -5,8 +5,8 @@ from alembic import op
 
 from tickets.store import history
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 _BATCH = 1000
 STATEMENTS = (
