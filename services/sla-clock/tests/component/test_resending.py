@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from chassis.bus import Bus
 from chassis.servers import Server
@@ -25,6 +26,7 @@ from sla_clock.handlers.publish import (
 from sla_clock.handlers.works import Works
 from sla_clock.store import ledger
 from sla_clock.store.ledger import Sent
+from sla_clock.store.tables import batch_table
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
 
@@ -178,3 +180,35 @@ async def test_a_batch_that_the_stream_refuses_keeps_no_other_waiting(works: Wor
     assert await resend(works, timedelta(0)) == 1
     assert not works.oversized.batches
     assert (await works.bus.js.stream_info("SLA")).state.messages == 4
+
+
+async def _aged(works: Works, batch: int, days: int) -> None:
+    age = timedelta(days=days)
+    values = {name: batch_table.c[name] - age for name in ("fired_at", "published_at")}
+    async with works.db.tx() as tx:
+        await tx.execute(sa.update(batch_table).where(batch_table.c.id == batch).values(values))
+
+
+async def test_of_a_stream_made_anew_what_it_would_still_keep_is_sent_again(works: Works) -> None:
+    """faults 10: it keeps seven days; what is older nobody could read any more, and is not told twice."""
+    old, young = await _sent(works, 1), await _sent(works, 1)
+    await _note(works, old, young)
+    await _aged(works, old.batch, 8)
+    await _aged(works, young.batch, 6)
+    await _emptied(works)
+    assert await check_stream(works) == 1
+    async with works.db.tx() as tx:
+        unsent = await ledger.lock_unsent(tx, tx.now, (), 10)
+    assert [number for number, _ in unsent] == [young.batch]
+
+
+async def test_a_number_that_was_given_out_long_ago_too_hides_and_loses_nothing(works: Works) -> None:
+    """faults 10: a batch of eight days ago ended with the number that a new one ends with now."""
+    old = await _sent(works, 1)
+    await _note(works, old)
+    await _aged(works, old.batch, 8)
+    await _emptied(works)
+    new = await _sent(works, 1)
+    await _note(works, new)
+    assert new.last == old.last
+    assert await check_stream(works) == 0
