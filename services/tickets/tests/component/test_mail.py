@@ -69,6 +69,20 @@ async def test_an_answer_joins_its_conversation_and_ends_the_waiting(desk: Desk)
     assert event.actor.id == ticket.customer.id
 
 
+async def test_a_mail_too_long_for_an_event_is_kept_whole_and_its_event_says_that_it_was_cut(
+    desk: Desk,
+) -> None:
+    """YT-05, YT-11: beside the answers of a form that a ticket holds as well."""
+    answers = {f"answer{number}": "x" * 9_900 for number in range(20)}
+    ticket = await desk.receive(conversation_id="conv", fields=answers)
+    assert len(ticket.fields) == 20
+    await arrive(desk, conversation_id="conv", text="", reply_text="\u0436" * 340_000)
+    event = await desk.watch.next(events_pb2.CustomerReplied)
+    assert (event.message.shortened, event.message.text[-3:]) == (True, "[…]")
+    found = await desk.messages(ticket.id)
+    assert [(len(one.text), one.shortened) for one in found] == [(9, False), (340_000, False)]
+
+
 async def test_an_answer_to_a_closed_ticket_begins_a_new_cycle(desk: Desk) -> None:
     """CP-10, CP-11: two events, each with its own version."""
     ticket = await desk.receive(conversation_id="conv")

@@ -9,7 +9,7 @@ from chassis.errors import InvalidInput
 from services.tickets.tests.unit.stories import START, a_fact, a_queue, a_ticket, an_agent, at
 from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import message_pb2
-from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
 from tickets.convert import tickets as convert
 from tickets.domain import model, rules, timeline
 from tickets.domain.statuses import StatusKind
@@ -75,17 +75,52 @@ def a_message(text: str, html: str) -> model.Message:
     return model.Message("m", "t", author, model.Visibility.PUBLIC, text, START, html=html, full_text=text)
 
 
+LARGEST = 900_000
+"""What the outbox takes."""
+
+
+def a_full_ticket() -> model.Ticket:
+    """One with all the values that fields may have, and as many facts as are kept."""
+    ticket = a_ticket()
+    ticket.fields = {f"f{number}": "x" * 9_900 for number in range(20)}
+    facts: list[timeline.Fact] = [timeline.Taken(START, "a" * 80)] * timeline.CAPACITY
+    ticket.timeline = facts
+    return ticket
+
+
+def fitted(ticket: model.Ticket, message: model.Message) -> events_pb2.CustomerReplied:
+    event = events_pb2.CustomerReplied(ticket=convert.to_ticket(ticket), message=convert.to_message(message))
+    convert.fit(event)
+    return event
+
+
+def test_a_message_that_fits_travels_whole() -> None:
+    small = a_message("hi", "<p>hi")
+    assert fitted(a_ticket(), small).message == convert.to_message(small)
+
+
 def test_a_large_message_travels_without_its_html_and_quotes() -> None:
-    small, large = a_message("hi", "<p>hi"), a_message("hi", "x" * 700_000)
-    assert convert.event_message(small) == convert.to_message(small)
-    assert (convert.event_message(large).html, convert.event_message(large).full_text) == ("", "")
-    assert convert.event_message(large).text == "hi"
+    told = fitted(a_ticket(), a_message("hi", "x" * 900_000)).message
+    assert (told.html, told.full_text, told.text, told.shortened) == ("", "", "hi", True)
 
 
-def test_a_text_that_fits_no_event_is_cut_there() -> None:
-    event = convert.event_message(a_message("\U0001f525" * 200_000, ""))
-    assert event.text.endswith(" […]")
-    assert event.ByteSize() < 600_000
+@pytest.mark.parametrize("ticket", [a_ticket(), a_full_ticket()])
+def test_a_text_that_fits_no_event_beside_its_ticket_is_cut_there(ticket: model.Ticket) -> None:
+    """By bytes, never within a character."""
+    event = fitted(ticket, a_message("\U0001f525" * 400_000, ""))
+    assert event.message.text.endswith("\U0001f525 […]")
+    assert event.message.shortened
+    assert LARGEST - 60_000 < event.ByteSize() < LARGEST
+
+
+def test_a_letter_of_the_desk_is_refused_where_it_would_be_cut() -> None:
+    letter = convert.to_message(a_message("\U0001f525" * 262_144, ""))
+    with pytest.raises(InvalidInput) as caught:
+        convert.fit(events_pb2.TicketReplied(ticket=convert.to_ticket(a_ticket()), message=letter))
+    assert (caught.value.reason, [each.field for each in caught.value.violations]) == (
+        "EVENT_TOO_LARGE",
+        ["text"],
+    )
 
 
 def test_queues_and_agents_come_back_as_they_were() -> None:

@@ -752,6 +752,7 @@ class TicketMessage(_message.Message):
     HTML_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     CC_FIELD_NUMBER: _builtins.int
+    SHORTENED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id (UUIDv7); for a customer's message the id that intake gave."""
     ticket_id: _builtins.str
@@ -774,6 +775,10 @@ class TicketMessage(_message.Message):
     """Cleaned HTML where the sender had any; may be empty."""
     subject: _builtins.str
     """Subject of a letter of the desk where it is not the ticket's; may be empty."""
+    shortened: _builtins.bool
+    """In an event: that `html` and `full_text` were left out, and `text` cut where it ends with " […]", because
+    they are too long for it. ListTicketMessages tells the whole; it is never set there.
+    """
     @_builtins.property
     def author(self) -> _common_pb2.Actor:
         """Who wrote it."""
@@ -808,10 +813,11 @@ class TicketMessage(_message.Message):
         html: _builtins.str = ...,
         subject: _builtins.str = ...,
         cc: _abc.Iterable[_builtins.str] | None = ...,
+        shortened: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created_time", b"created_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "attachments", b"attachments", "author", b"author", "cc", b"cc", "channel", b"channel", "conversation_id", b"conversation_id", "created_time", b"created_time", "delivery_state", b"delivery_state", "full_text", b"full_text", "html", b"html", "id", b"id", "subject", b"subject", "text", b"text", "ticket_id", b"ticket_id", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "attachments", b"attachments", "author", b"author", "cc", b"cc", "channel", b"channel", "conversation_id", b"conversation_id", "created_time", b"created_time", "delivery_state", b"delivery_state", "full_text", b"full_text", "html", b"html", "id", b"id", "shortened", b"shortened", "subject", b"subject", "text", b"text", "ticket_id", b"ticket_id", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

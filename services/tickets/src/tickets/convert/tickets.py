@@ -5,19 +5,22 @@ from dataclasses import fields
 from datetime import datetime
 from functools import cache
 
+from google.protobuf.message import Message
+
+from chassis.errors import InvalidInput, Violation
 from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import message_pb2
-from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
 from tickets.convert.fields import to_value
 from tickets.convert.values import instant, instant_or, known, lines, number, numbers, timestamp
 from tickets.domain import model, rules, timeline
 from tickets.domain.model import Line, Priority
 
-_EVENT_BYTES = 600_000
-"""A message larger than this travels in events without its HTML and quotes, so that the event fits.
+_EVENT_BYTES = 850_000
+"""What an event may have; beyond it its message is shortened in the event, never in the ticket.
 
-Letters of the desk are smaller. What a customer wrote beyond it is cut in the event, never in the ticket."""
-_CUT_CHARACTERS = 100_000
+The ticket itself takes less by far: its values, facts, people and tags are bounded where they are written."""
+_CUT = " […]"
 _MAX_FIELDS, _MAX_VALUE, _MAX_NAME, _MAX_COPIES = 100, 10_000, 300, 20
 
 
@@ -133,15 +136,26 @@ def to_message(message: model.Message) -> ticket_pb2.TicketMessage:
     )
 
 
-def event_message(message: model.Message) -> ticket_pb2.TicketMessage:
-    """A message for an event: without HTML and quotes, or cut, where it would make the event too large."""
-    result = to_message(message)
-    if result.ByteSize() > _EVENT_BYTES:
-        result.ClearField("html")
-        result.ClearField("full_text")
-    if result.ByteSize() > _EVENT_BYTES:
-        result.text = result.text[:_CUT_CHARACTERS] + " […]"
-    return result
+def fit(event: Message) -> None:
+    """Make an event with its ticket fit: without HTML and quotes of its message, then with less of its text.
+
+    Raises InvalidInput (EVENT_TOO_LARGE) for a letter of the desk: the customer would get a part of it.
+    """
+    message = getattr(event, "message", None)
+    if message is None or event.ByteSize() <= _EVENT_BYTES:
+        return
+    message.ClearField("html")
+    message.ClearField("full_text")
+    message.shortened = True
+    over = event.ByteSize() - _EVENT_BYTES
+    if over <= 0:
+        return
+    if isinstance(event, events_pb2.TicketReplied):
+        text = f"text is {over} bytes too long to be sent with what this ticket holds"
+        raise InvalidInput(text, reason="EVENT_TOO_LARGE", violations=[Violation("text", text)])
+    text = message.text.encode()
+    kept = text[: max(0, len(text) - over - len(_CUT.encode()))]
+    message.text = kept.decode(errors="ignore") + _CUT
 
 
 def to_queue(queue: model.Queue) -> ticket_pb2.Queue:

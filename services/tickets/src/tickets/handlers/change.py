@@ -144,12 +144,13 @@ async def _require_present(tx: Tx, ticket: Ticket, target: Target) -> None:
 def publish(tx: Tx, ticket: Ticket, event: TicketEvent) -> None:
     """Give the change the next version, emit its event with the whole ticket, and note it for the audit.
 
-    The caller saves the ticket, and the audit with it.
+    The caller saves the ticket, and the audit with it. Raises InvalidInput for a letter too long to be sent.
     """
     ticket.version += 1
     ticket.updated_time = tx.now
     event.ticket.CopyFrom(convert.to_ticket(ticket))
     assert isinstance(event, Proto)
+    convert.fit(event)
     tx.emit(event, key=ticket.id)
     actor = Actor(ActorKind(event.actor.kind or ActorKind.SERVICE), event.actor.id)
     about = {"ticket_id": ticket.id, "version": ticket.version}

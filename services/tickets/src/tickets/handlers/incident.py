@@ -149,7 +149,7 @@ async def _reply(tx: Tx, child: Ticket, actor: Actor, letter: Message) -> None:
         address=conversation.address,
         delivery_state="queued",
     )
-    event = events.TicketReplied(actor=convert.to_actor(actor), message=convert.event_message(copy))
+    event = events.TicketReplied(actor=convert.to_actor(actor), message=convert.to_message(copy))
     publish(tx, child, event)
     await messages.add_message(tx, copy)
     await tickets_store.save_ticket(tx, child)

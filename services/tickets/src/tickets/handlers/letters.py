@@ -26,7 +26,7 @@ async def send(tx: Tx, ticket: Ticket, author: Actor, letter: Letter) -> Message
     message = _message(tx, ticket, author, letter, way)
     message.attachments = await usable(tx, ticket, letter.attachment_ids)
     await messages.add_message(tx, message)
-    event = events.TicketReplied(actor=convert.to_actor(author), message=convert.event_message(message))
+    event = events.TicketReplied(actor=convert.to_actor(author), message=convert.to_message(message))
     publish(tx, ticket, event)
     return message
 

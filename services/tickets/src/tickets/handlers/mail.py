@@ -151,7 +151,7 @@ async def _append(tx: Tx, ticket: Ticket, inbound: Inbound) -> None:
     merging.join(ticket, *rules.people_of(inbound))
     await _note_conversation(tx, ticket, inbound)
     await messages.add_message(tx, message)
-    publish(tx, ticket, events.CustomerReplied(actor=actor, message=convert.event_message(message)))
+    publish(tx, ticket, events.CustomerReplied(actor=actor, message=convert.to_message(message)))
     queue = await desk.load_queue(tx, ticket.queue)
     await escalation.after_message(tx, ticket, queue, inbound.text)
     if came:

@@ -57,7 +57,7 @@ async def split(
     merging.split(ticket, moved, created)
     ticket.conversations = [each for each in ticket.conversations if each not in going]
     opened = events.TicketOpened(
-        actor=convert.to_actor(actor), message=convert.event_message(question), from_robot=True
+        actor=convert.to_actor(actor), message=convert.to_message(question), from_robot=True
     )
     publish(tx, created, opened)
     await store.add_split(tx, created, moved, going)

@@ -73,7 +73,7 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
         workflow.customer_wrote(ticket, opening.at)
     event = events.TicketOpened(
         actor=convert.to_actor(actor or message.author),
-        message=convert.event_message(message),
+        message=convert.to_message(message),
         from_robot=opening.by_robot or not opening.answered,
     )
     publish(tx, ticket, event)
