@@ -112,8 +112,10 @@ def field_value(kind: str, value: str) -> ticket_pb2.FieldValue:
     """A value of a custom field by its kind. Raises Problem."""
     try:
         match kind:
-            case "text" | "user":
-                return ticket_pb2.FieldValue(**{kind: value})
+            case "text":
+                return ticket_pb2.FieldValue(text=value)
+            case "user":
+                return ticket_pb2.FieldValue(user=value)
             case "number":
                 return ticket_pb2.FieldValue(number=float(value))
             case "choices":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tickdesk_cli import commands, keys, queues, terminal, typed, typed_kb, typed_tickets
+from tickdesk_cli import commands, keys, queues, terminal, typed, typed_kb, typed_moves, typed_tickets
 from tickdesk_cli.desk import Desk, default_folder
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.add_typer(queues.app, name="queue")
 app.add_typer(typed.calendar, name="calendar")
 app.add_typer(typed_kb.kb, name="kb")
 app.add_typer(keys.app, name="keys")
+app.command("export")(typed_moves.export)
 
 Folder = Annotated[
     Path | None,

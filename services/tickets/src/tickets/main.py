@@ -11,6 +11,7 @@ from tickdesk.tickets.v1.bulk_service_pb2_grpc import add_BulkServiceServicer_to
 from tickdesk.tickets.v1.conversation_service_pb2_grpc import add_ConversationServiceServicer_to_server
 from tickdesk.tickets.v1.customers_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from tickdesk.tickets.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
+from tickdesk.tickets.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 from tickdesk.tickets.v1.incident_service_pb2_grpc import add_IncidentServiceServicer_to_server
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import add_KnowledgeServiceServicer_to_server
 from tickdesk.tickets.v1.links_service_pb2_grpc import add_LinkServiceServicer_to_server
@@ -24,6 +25,7 @@ from tickets.grpc_api import (
     conversation,
     customers,
     escalation,
+    export,
     incident,
     knowledge,
     links,
@@ -59,6 +61,7 @@ async def build(app: App, settings: Settings) -> None:
         (add_LinkServiceServicer_to_server, links.LinkApi(db), links.SERVICE),
         (add_ConversationServiceServicer_to_server, conversation.ConversationApi(db), conversation.SERVICE),
         (add_AuditServiceServicer_to_server, audit.AuditApi(db), audit.SERVICE),
+        (add_ExportServiceServicer_to_server, export.ExportApi(db), export.SERVICE),
         (add_BulkServiceServicer_to_server, bulk.BulkApi(db), bulk.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))

@@ -16,6 +16,7 @@ from tickdesk.tickets.v1 import bulk_pb2, events_pb2, ticket_pb2
 from tickdesk.tickets.v1.bulk_pb2 import BulkAction
 from tickdesk.tickets.v1.bulk_service_pb2 import TicketReferences
 from tickets.handlers import bulk
+from tickets.store import bulk as bulk_store
 
 BAD, STATE, MISSING = (
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -201,13 +202,13 @@ async def test_a_killed_process_goes_on_and_changes_no_ticket_twice(slow: Desk, 
     tickets = await create_many(desk, 6)
     made = await begin(desk, BulkAction(note=bulk_pb2.BulkNote(text="Odd")), list=these(*tickets))
     assert [await bulk.advance(desk.db) for _ in range(2)] == [True, True]
-    real = bulk.store.finish
+    real = bulk_store.finish
 
     async def dies(*args: Any) -> None:
         await real(*args)
         raise ConnectionError
 
-    monkeypatch.setattr(bulk.store, "finish", dies)
+    monkeypatch.setattr(bulk_store, "finish", dies)
     with pytest.raises(ConnectionError):
         await bulk.advance(desk.db)
     monkeypatch.undo()

@@ -1,8 +1,7 @@
 """Agents out of their rows."""
 
+from collections.abc import Mapping
 from typing import Any
-
-import sqlalchemy as sa
 
 from tickets.domain.model import Agent, Line
 from tickets.store import tables
@@ -10,7 +9,7 @@ from tickets.store import tables
 _a = tables.agent
 
 
-def to_agent(row: sa.RowMapping) -> Agent:
+def to_agent(row: Mapping[Any, Any]) -> Agent:
     """An agent out of their row."""
     values: dict[str, Any] = {each.name: row[each.name] for each in _a.c}
     for name in ("lines", "leads"):

@@ -41,16 +41,17 @@ async def list_audit(tx: Tx, wanted: Wanted, page: Page) -> Listed[Entry]:
     if page.token:
         query = query.where(_e.c.id < page_start(page.token, wanted, _identity))
     rows = await tx.execute(query.order_by(_e.c.id.desc()).limit(page.limit + 1))
-    return listed([_to_entry(row) for row in rows], page, wanted, lambda each: [each.id])
+    return listed([to_entry(row) for row in rows], page, wanted, lambda each: [each.id])
 
 
 async def since(tx: Tx, ticket_id: str, version: int) -> list[Entry]:
     """The last entries of a ticket that tell of later versions than this one, newest first; at most 50."""
     query = sa.select(_e).where(_e.c.ticket_id == ticket_id, _e.c.version > version)
-    return [_to_entry(row) for row in await tx.execute(query.order_by(_e.c.id.desc()).limit(50))]
+    return [to_entry(row) for row in await tx.execute(query.order_by(_e.c.id.desc()).limit(50))]
 
 
-def _to_entry(row: sa.Row[Any]) -> Entry:
+def to_entry(row: sa.Row[Any]) -> Entry:
+    """An entry out of its row."""
     values = {each.name: getattr(row, each.name) for each in _e.c if not each.name.startswith("actor_")}
     changed = tuple(Change(*each) for each in values.pop("changes"))
     return Entry(**values, actor=Actor(ActorKind(row.actor_kind), row.actor_id), changes=changed)

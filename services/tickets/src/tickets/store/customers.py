@@ -99,12 +99,12 @@ async def hold_arrivals(tx: Tx, *customer_ids: str) -> None:
 
 async def load_organisation(tx: Tx, key: str) -> Organisation:
     """One organisation. Raises NotFound (ORGANISATION_NOT_FOUND)."""
-    row = (await tx.execute(_ORGANISATIONS.where(_o.c.key == key))).one_or_none()
+    row = (await tx.execute(ORGANISATIONS.where(_o.c.key == key))).one_or_none()
     if row is None:
         raise NotFound(
             f"no organisation {key}", reason="ORGANISATION_NOT_FOUND", metadata={"organisation": key}
         )
-    return _organisation(row)
+    return to_organisation(row)
 
 
 async def organisation_of(tx: Tx, customer: Customer) -> Organisation | None:
@@ -114,11 +114,11 @@ async def organisation_of(tx: Tx, customer: Customer) -> Organisation | None:
 
 async def list_organisations(tx: Tx, page: Page) -> Listed[Organisation]:
     """Organisations by key."""
-    query = _ORGANISATIONS
+    query = ORGANISATIONS
     if page.token:
         query = query.where(_o.c.key > page_start(page.token, "organisations", str))
     rows = await tx.execute(query.order_by(_o.c.key).limit(page.limit + 1))
-    return listed([_organisation(row) for row in rows], page, "organisations", lambda each: [each.key])
+    return listed([to_organisation(row) for row in rows], page, "organisations", lambda each: [each.key])
 
 
 async def count_customers(tx: Tx, key: str) -> int:
@@ -215,10 +215,12 @@ _DOMAINS = (
     .scalar_subquery()
     .label("domains")
 )
-_ORGANISATIONS = sa.select(_o, _DOMAINS)
+ORGANISATIONS = sa.select(_o, _DOMAINS)
+"""Whole organisations; add the condition."""
 
 
-def _organisation(row: sa.Row[Any]) -> Organisation:
+def to_organisation(row: sa.Row[Any]) -> Organisation:
+    """An organisation out of a row of ORGANISATIONS."""
     return Organisation(
         row.key, row.name, Tier(row.tier), row.account_manager, list(row.domains or []), row.version
     )

@@ -149,7 +149,7 @@ async def load_version(tx: Tx, reference: str, version: int) -> Article:
     if row is None:
         text = f"{found.key} has no version {version}: it has 1 to {found.version}"
         raise NotFound(text, reason="VERSION_NOT_FOUND", metadata={"version": str(found.version)})
-    found.content, found.state = _to_content(row.content), ArticleState(row.state)
+    found.content, found.state = to_content(row.content), ArticleState(row.state)
     found.version, found.author, found.comment = row.version, row.author, row.comment
     found.updated_time = row.time
     return found
@@ -214,7 +214,8 @@ def _content(values: Mapping[str, Any]) -> Content:
     return Content(**{**values, "kind": kind, "visibility": visibility})
 
 
-def _to_content(values: Mapping[str, Any]) -> Content:
+def to_content(values: Mapping[str, Any]) -> Content:
+    """What an article said, out of the row of a version."""
     due = values["review_date"]
     return _content({**values, "review_date": date.fromisoformat(due) if due else None})
 

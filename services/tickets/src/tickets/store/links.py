@@ -97,7 +97,7 @@ async def remove_external(tx: Tx, ticket_id: str, url: str) -> bool:
 async def externals(tx: Tx, ticket_id: str) -> list[ExternalLink]:
     """All pages and tasks of a ticket, the oldest first."""
     query = sa.select(_e).where(_e.c.ticket_id == ticket_id).order_by(_e.c.created_time, _e.c.url)
-    return [_to_external(row) for row in await tx.execute(query)]
+    return [to_external(row) for row in await tx.execute(query)]
 
 
 async def waiting_for(tx: Tx, url: str) -> list[str]:
@@ -128,5 +128,6 @@ def _to_link(row: sa.Row[Any], ticket_id: str) -> Link:
     return Link(seen_from(found, ticket_id), row.id, key, row.subject, row.status_kind, row.created_time)
 
 
-def _to_external(row: sa.Row[Any]) -> ExternalLink:
+def to_external(row: sa.Row[Any]) -> ExternalLink:
+    """A page or task out of its row."""
     return ExternalLink(row.url, row.title, ExternalKind(row.kind), TaskState(row.state), row.updated_time)

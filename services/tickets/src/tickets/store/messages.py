@@ -1,6 +1,6 @@
 """Messages and notes of tickets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -89,7 +89,7 @@ def message_row(message: Message) -> dict[str, Any]:
     }
 
 
-def to_message(values: sa.RowMapping) -> Message:
+def to_message(values: Mapping[Any, Any]) -> Message:
     """A message out of its row."""
     plain = {each.name: values[each.name] for each in _m.c if each.name not in (*_MAPPED, "visibility")}
     return Message(

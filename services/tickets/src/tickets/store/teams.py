@@ -1,6 +1,6 @@
 """Teams of the desk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ async def active(tx: Tx, agent_ids: Sequence[str]) -> list[str]:
 async def load(tx: Tx, keys: Sequence[str]) -> list[Team]:
     """Those of the teams that there are, by key."""
     query = sa.select(_t).where(_t.c.key.in_(list(keys))).order_by(_t.c.key)
-    return [_to_team(row) for row in (await tx.execute(query)).mappings()]
+    return [to_team(row) for row in (await tx.execute(query)).mappings()]
 
 
 async def put(tx: Tx, team: Team) -> Team:
@@ -36,7 +36,7 @@ async def put(tx: Tx, team: Team) -> Team:
         index_elements=[_t.c.key], set_={**changed, "version": _t.c.version + 1}
     )
     stored = (await tx.execute(upsert.returning(_t))).mappings().one()
-    return _to_team(stored)
+    return to_team(stored)
 
 
 async def list_teams(tx: Tx, page: Page) -> Listed[Team]:
@@ -45,9 +45,10 @@ async def list_teams(tx: Tx, page: Page) -> Listed[Team]:
     if page.token:
         query = query.where(_t.c.key > page_start(page.token, "teams", str))
     rows = await tx.execute(query.order_by(_t.c.key).limit(page.limit + 1))
-    return listed([_to_team(row) for row in rows.mappings()], page, "teams", lambda each: [each.key])
+    return listed([to_team(row) for row in rows.mappings()], page, "teams", lambda each: [each.key])
 
 
-def _to_team(row: sa.RowMapping) -> Team:
+def to_team(row: Mapping[Any, Any]) -> Team:
+    """A team out of its row."""
     values: dict[str, Any] = {each.name: row[each.name] for each in _t.c}
     return Team(**values)

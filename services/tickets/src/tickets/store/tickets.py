@@ -284,7 +284,7 @@ async def changeable(tx: Tx, query: sa.Select[Any]) -> list[Ticket]:
     return tickets
 
 
-def to_ticket(values: sa.RowMapping) -> Ticket:
+def to_ticket(values: Mapping[Any, Any]) -> Ticket:
     """A ticket out of a row of TICKETS, to look at."""
     plain = {each.name: values[each.name] for each in _t.c if each.name not in _MAPPED}
     return Ticket(

@@ -1,0 +1,188 @@
+"""Exports over RPCs: everything that is kept, as of one moment, for those who may read it."""
+
+from typing import Any
+from uuid import uuid4
+
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from services.tickets.tests.builders import Desk, a_contact, set_up
+from tickdesk.tickets.v1 import export_pb2, export_service_pb2, ticket_pb2
+from tickdesk.tickets.v1.export_pb2 import ExportKind, ExportRecord
+from tickets.domain.export import Kind
+from tickets.store import export as store
+
+_METHOD = "/tickdesk.tickets.v1.ExportService/ExportRecords"
+
+
+async def a_call(desk: Desk, who: str, kind: ExportKind.ValueType, **fields: Any) -> Any:
+    if who not in desk.channels:
+        desk.channels[who] = await desk.connect(who)
+    request = export_service_pb2.ExportRecordsRequest(kind=kind, **fields)
+    call = desk.channels[who].unary_stream(
+        _METHOD,
+        export_service_pb2.ExportRecordsRequest.SerializeToString,
+        export_service_pb2.ExportRecordsResponse.FromString,
+    )
+    return call(request, timeout=30)
+
+
+async def exported(
+    desk: Desk, kind: ExportKind.ValueType, who: str = "admin:demo", **fields: Any
+) -> list[ExportRecord]:
+    return [each.record async for each in await a_call(desk, who, kind, **fields)]
+
+
+async def refused(
+    desk: Desk, kind: ExportKind.ValueType, who: str = "admin:demo", **fields: Any
+) -> tuple[str, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await exported(desk, kind, who, **fields)
+    info, status = error_details_pb2.ErrorInfo(), rpc_status.from_call(caught.value)
+    for detail in status.details if status else ():
+        detail.Unpack(info)
+    return caught.value.code().name, info.reason
+
+
+async def test_tickets_come_whole_each_followed_by_its_messages(desk: Desk) -> None:
+    """MP-30: nothing is kept that cannot be taken along."""
+    tickets = [await desk.create(contact=a_contact(f"kim{each}@client.example")) for each in range(3)]
+    await desk.call("AddNote", ticket=tickets[1].id, text="Odd")
+    found = await exported(desk, export_pb2.EXPORT_KIND_TICKETS)
+    assert [each.WhichOneof("record") for each in found] == [
+        *("ticket", "message"),
+        *("ticket", "message", "message"),
+        *("ticket", "message"),
+    ]
+    whole = [each.ticket for each in found if each.HasField("ticket")]
+    assert whole == [await desk.ticket(each.id) for each in sorted(tickets, key=lambda each: each.id)]
+    said = [each.message for each in found if each.message.ticket_id == tickets[1].id]
+    assert said == await desk.messages(tickets[1].id)
+    assert [bool(each.page_token) for each in found] == [each.HasField("ticket") for each in found]
+
+
+async def test_a_call_goes_on_from_any_token_and_only_with_the_same_request(desk: Desk) -> None:
+    """MP-30: an export of a large desk survives a broken connection."""
+    for number in range(4):
+        await desk.create(contact=a_contact(f"kim{number}@client.example"))
+    whole = await exported(desk, export_pb2.EXPORT_KIND_TICKETS)
+    for index, each in enumerate(whole):
+        if each.page_token:
+            rest = await exported(desk, export_pb2.EXPORT_KIND_TICKETS, page_token=each.page_token)
+            assert rest == whole[index:]
+    token = whole[2].page_token
+    for kind, fields in (
+        (export_pb2.EXPORT_KIND_TICKETS, {"query": "Queue: SUP"}),
+        (export_pb2.EXPORT_KIND_TICKETS, {"public_only": True}),
+        (export_pb2.EXPORT_KIND_CUSTOMERS, {}),
+    ):
+        told = await refused(desk, kind, page_token=token, **fields)
+        assert told == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")
+
+
+async def test_every_kind_is_exported_in_the_order_of_its_tokens(desk: Desk) -> None:
+    """MP-30."""
+    await set_up(desk, types=["TICKET_TYPE_QUESTION"])
+    first, second = await desk.create(), await desk.create()
+    await desk.call("LinkTickets", ticket=first.id, other=second.id, kind="LINK_KIND_RELATES")
+    await desk.call(
+        "PutExternalLink", ticket=first.id, url="http://127.0.0.1/1", title="Task", kind="EXTERNAL_KIND_PAGE"
+    )
+    await desk.call("PutOrganisation", "admin:demo", organisation={"key": "acme", "name": "Acme"})
+    await desk.call("PutTeam", "admin:demo", team={"key": "billing", "name": "Billing", "members": ["anna"]})
+    await desk.call("PutFilter", name="Mine", query="Assignee: me()")
+    await desk.call(
+        "CreateArticle",
+        key="reset",
+        content={"kind": "ARTICLE_KIND_FAQ", "language": "en", "title": "Reset", "body": "Press."},
+    )
+    names = {
+        Kind.ORGANISATIONS: "organisation",
+        Kind.AUDIT: "audit",
+        Kind.ARTICLE_VERSIONS: "article_version",
+    }
+    for kind in store.SOURCES:
+        found = await exported(desk, kind.value)  # type: ignore[arg-type]
+        assert found, kind
+        name = names.get(kind, kind.name.lower().removesuffix("s"))
+        assert {each.WhichOneof("record") for each in found} == {name}
+        rest = await exported(desk, kind.value, page_token=found[-1].page_token)  # type: ignore[arg-type]
+        assert rest == found[-1:], kind
+
+
+def test_every_kind_of_the_contract_has_its_source() -> None:
+    assert {each.value for each in (*store.SOURCES, Kind.TICKETS)} == set(ExportKind.values()) - {0}
+
+
+async def test_a_lead_gets_what_they_may_see_and_others_nothing(desk: Desk) -> None:
+    """YT-03, faults 5."""
+    mine = await desk.create()
+    await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="OTH", name="Other"))
+    theirs = await desk.create(queue="OTH", contact=a_contact("other@client.example"))
+    olga = ticket_pb2.Agent(id="olga", name="Olga", queues=["SUP"], leads=[1], active=True)
+    await desk.call("PutAgent", "admin:demo", agent=olga)
+    await desk.call("PutFilter", "agent:boris", name="His own", query="Assignee: me()")
+    for kind in (export_pb2.EXPORT_KIND_TICKETS, export_pb2.EXPORT_KIND_AUDIT):
+        told = b"".join(each.SerializeToString() for each in await exported(desk, kind, "lead:olga"))
+        assert mine.id.encode() in told
+        assert theirs.id.encode() not in told
+    assert await exported(desk, export_pb2.EXPORT_KIND_FILTERS, "lead:olga") == []
+    assert len(await exported(desk, export_pb2.EXPORT_KIND_FILTERS)) == 1
+    for who in ("agent:anna", "adapter:crm", "service:sla-clock", "nobody"):
+        told_to = await refused(desk, export_pb2.EXPORT_KIND_TICKETS, who)
+        assert told_to == ("PERMISSION_DENIED", "ROLE_NOT_PERMITTED")
+
+
+async def test_notes_are_left_out_where_that_is_asked(desk: Desk) -> None:
+    """Faults 7: what is handed to somebody outside holds no word of them."""
+    word = f"marker-{uuid4().hex}"
+    ticket = await desk.create()
+    await desk.call("AddNote", ticket=ticket.id, text=word)
+    for public_only in (False, True):
+        found = await exported(desk, export_pb2.EXPORT_KIND_TICKETS, public_only=public_only)
+        assert any(word.encode() in each.SerializeToString() for each in found) == (not public_only)
+
+
+async def test_a_query_chooses_tickets_and_nothing_else(desk: Desk) -> None:
+    first = await desk.create(subject="Printer")
+    await desk.create(subject="Keyboard", contact=a_contact("other@client.example"))
+    found = await exported(desk, export_pb2.EXPORT_KIND_TICKETS, query='Subject: "Printer"')
+    assert [each.ticket.id for each in found if each.HasField("ticket")] == [first.id]
+    told = await refused(desk, export_pb2.EXPORT_KIND_AGENTS, query="Queue: SUP")
+    assert told == ("INVALID_ARGUMENT", "QUERY_NOT_OF_TICKETS")
+    told = await refused(desk, export_pb2.EXPORT_KIND_TICKETS, query="Colour: red")
+    assert told == ("INVALID_ARGUMENT", "QUERY_INVALID")
+
+
+async def test_what_changes_meanwhile_is_not_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MP-30: records of one export fit each other, though they are read with many statements."""
+    monkeypatch.setattr(store, "_AT_ONCE", 1)
+    for number in range(3):
+        await desk.create(contact=a_contact(f"kim{number}@client.example"), text="x" * 200_000)
+    stream = aiter(await a_call(desk, "admin:demo", export_pb2.EXPORT_KIND_TICKETS))
+    await anext(stream)
+    for each in (await desk.call("ListTickets")).tickets:
+        await desk.call("AddNote", ticket=each.id, text="Too late")
+    rest = [each.record async for each in stream]
+    assert [each.WhichOneof("record") for each in rest] == [
+        "message",
+        "ticket",
+        "message",
+        "ticket",
+        "message",
+    ]
+
+
+async def test_a_third_export_waits_for_its_turn(desk: Desk) -> None:
+    for number in range(40):
+        await desk.create(contact=a_contact(f"kim{number}@client.example"), text="x" * 200_000)
+    running = [aiter(await a_call(desk, "admin:demo", export_pb2.EXPORT_KIND_TICKETS)) for _ in range(2)]
+    for each in running:
+        await anext(each)
+    told = await refused(desk, export_pb2.EXPORT_KIND_AGENTS)
+    assert told == ("RESOURCE_EXHAUSTED", "EXPORTS_BUSY")
+    for each in running:
+        assert len([one async for one in each if one.record.HasField("ticket")]) == 39
+    assert await exported(desk, export_pb2.EXPORT_KIND_AGENTS)
