@@ -14,7 +14,15 @@ from services.tickets.tests.component.test_flow import of_calls, statements
 from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import access_pb2
 from tickdesk.common.v1 import common_pb2 as common
-from tickdesk.tickets.v1 import events_pb2, label_pb2, setup_pb2, timeline_pb2, workflow_pb2
+from tickdesk.tickets.v1 import (
+    events_pb2,
+    fields_pb2,
+    label_pb2,
+    setup_pb2,
+    ticket_pb2,
+    timeline_pb2,
+    workflow_pb2,
+)
 from tickets.handlers import setup as handlers
 from tickets.store import setup as store
 
@@ -71,6 +79,48 @@ async def test_a_setup_is_put_listed_and_put_back(desk: Desk) -> None:
     assert (await setup_of(desk, version=1)).workflow == first.workflow
     told = [await desk.watch.next(events_pb2.QueueChanged) for _ in range(3)]
     assert [(each.queue.version, each.queue.setup_version) for each in told] == [(1, 0), (2, 1), (3, 2)]
+
+
+async def test_a_field_that_comes_back_keeps_its_type_while_a_ticket_holds_a_value_of_it(desk: Desk) -> None:
+    """YT-03: taken away first and added anew, it would be what its values are not."""
+    setup = await setup_of(desk)
+    for key in ("sum", "free"):
+        setup.fields.add(key=key, type=fields_pb2.FIELD_TYPE_TEXT).name.en = key
+    await put(desk, setup)
+    ticket = await desk.create(fields={"sum": ticket_pb2.FieldValue(text="nine")})
+    setup = await setup_of(desk)
+    del setup.fields[:]
+    await put(desk, setup)
+    setup = await setup_of(desk)
+    for key in ("sum", "free"):
+        setup.fields.add(key=key, type=fields_pb2.FIELD_TYPE_NUMBER).name.en = key
+    refused = await desk.refusal("PutSetup", "lead:olga", setup=setup)
+    assert (refused.reason, refused.fields) == ("SETUP_INVALID", ["setup.fields[0].type"])
+    assert (await setup_of(desk)).version == 2
+    await desk.call("UpdateTicket", ticket=ticket.id, clear_fields=["sum"])
+    assert (await put(desk, setup)).setup.version == 3
+
+
+async def test_a_queue_gets_no_line_that_its_setup_does_not_serve_nor_a_setup_that_serves_too_few(
+    desk: Desk,
+) -> None:
+    """YT-14: a ticket there would have no status to go to."""
+    low = ticket_pb2.Queue(key="LOW", name="Low", first_line=common.LINE_L1, last_line=common.LINE_L2)
+    await desk.call("PutQueue", "admin:demo", queue=low)
+    setup = await setup_of(desk, "LOW")
+    kinds = {each.key: each.kind for each in setup.workflow.statuses}
+    del setup.workflow.statuses[:], setup.workflow.transitions[:]
+    for line in (common.LINE_L1, common.LINE_L2):
+        for key, kind in kinds.items():
+            setup.workflow.statuses.append(a_status(f"{key}_{line}", kind, line=line))
+            setup.workflow.transitions.add(to=f"{key}_{line}")
+    await put(desk, setup)
+    low.last_line = common.LINE_L3
+    refused = await desk.refusal("PutQueue", "admin:demo", queue=low)
+    assert (refused.code, set(refused.fields)) == (BAD, {"queue.last_line"})
+    setup.queue, setup.version = "SUP", 0
+    refused = await desk.refusal("PutSetup", "lead:olga", setup=setup)
+    assert (refused.reason, set(refused.fields)) == ("SETUP_INVALID", {"setup.workflow.statuses"})
 
 
 async def test_the_same_setup_again_changes_nothing_and_the_same_call_again_answers_the_same(

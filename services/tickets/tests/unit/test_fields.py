@@ -135,7 +135,11 @@ def test_two_fields_have_two_keys() -> None:
 
 
 def test_a_field_keeps_its_type() -> None:
-    before = [a_field(FieldType.TEXT), a_field(FieldType.TEXT, key="gone")]
-    after = [a_field(FieldType.TEXT, key="new"), a_field(FieldType.NUMBER)]
+    field = a_field(FieldType.NUMBER)
+    before, after = (
+        {field.key: FieldType.TEXT, "gone": FieldType.TEXT},
+        [a_field(FieldType.TEXT, key="new"), field],
+    )
     assert [where for where, _ in fields.type_faults(before, after)] == ["fields[1].type"]
-    assert list(fields.type_faults(before, before)) == []
+    assert fields.retyped(before, after) == [field.key]
+    assert list(fields.type_faults({field.key: FieldType.NUMBER}, after)) == []

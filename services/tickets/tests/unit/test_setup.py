@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from tickdesk.tickets.v1 import setup_pb2
 from tickets.convert import setup as convert
 from tickets.convert import templates
+from tickets.convert import tickets as convert_tickets
 from tickets.domain import setup, workflowlint
 from tickets.domain.label import Label
 from tickets.domain.model import Line, TicketType
@@ -134,6 +135,24 @@ def test_a_line_with_statuses_of_its_own_needs_one_of_every_kind() -> None:
     """YT-14."""
     flow = replace(SMALL, statuses=(replace(NEW, line=Line.L2), *SMALL.statuses[1:]))
     assert faults(flow) == ["workflow.statuses: must have a status of the kind new for tickets on L1"]
+
+
+def test_lines_that_no_status_names_are_looked_at_up_to_the_last_of_the_queue() -> None:
+    """YT-14: a ticket of L3 would have no status to go to."""
+    own = [replace(each, key=f"{each.key}{line}", line=line) for line in (1, 2) for each in SMALL.statuses]
+    flow = Workflow(tuple(own), tuple(Transition(each.key) for each in own))
+    assert list(workflowlint.line_faults(flow, Line.L2)) == []
+    told = [text for _, text in workflowlint.line_faults(flow, Line.L3)]
+    assert told[0] == "must have a status of the kind new for tickets on L3"
+    assert (flow.last_line(Line.L3), flow.last_line(Line.L1)) == (Line.L2, Line.L1)
+    assert (SMALL.last_line(Line.L3), list(workflowlint.line_faults(SMALL, Line.L3))) == (Line.L3, [])
+
+
+def test_every_template_serves_all_lines_of_its_queue() -> None:
+    for model in templates.all_templates():
+        flow = convert.from_document(convert.to_document(model.setup)).workflow
+        last_line = convert_tickets.from_queue(model.queue).last_line
+        assert list(workflowlint.line_faults(flow, last_line)) == [], model.key
 
 
 def test_doubts_are_no_faults() -> None:

@@ -153,11 +153,15 @@ def definition_faults(fields: Sequence[Field]) -> Iterator[tuple[str, str]]:
             yield f"fields[{index}].{path}", text
 
 
-def type_faults(before: Sequence[Field], after: Sequence[Field]) -> Iterator[tuple[str, str]]:
+def retyped(earlier: Mapping[str, FieldType], after: Sequence[Field]) -> list[str]:
+    """Keys of the fields that had another type."""
+    return [each.key for each in after if earlier.get(each.key, each.type) != each.type]
+
+
+def type_faults(earlier: Mapping[str, FieldType], after: Sequence[Field]) -> Iterator[tuple[str, str]]:
     """Fields whose type would change: what tickets hold would no longer be a value of them."""
-    types = {each.key: each.type for each in before}
     for index, field in enumerate(after):
-        was = types.get(field.key, field.type)
+        was = earlier.get(field.key, field.type)
         if was != field.type:
             yield f"fields[{index}].type", f"must stay {was.name}: a field of another type has another key"
 

@@ -140,6 +140,11 @@ def check_queue(queue: Queue) -> None:
     _refuse("queue", _queue_faults(queue))
 
 
+def check_lines(faults: Iterable[str]) -> None:
+    """Raises InvalidInput for a last line on which tickets would be stuck; the faults are of the setup."""
+    _refuse("queue", [("last_line", f"is too high for the setup in force: it {text}") for text in faults])
+
+
 def check_agent(agent: Agent) -> None:
     """Normalise an agent. Raises InvalidInput with every bad field."""
     agent.email = agent.email.strip().lower()

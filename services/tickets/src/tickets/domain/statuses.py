@@ -57,6 +57,10 @@ class Transition:
     roles: tuple[str, ...] = ()
 
 
+NEEDED = (StatusKind.NEW, StatusKind.OPEN, StatusKind.RESOLVED, StatusKind.CLOSED)
+"""What every workflow has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mover:
     """A person or program that moves a ticket: its role and the lines it works on, none meaning all."""
@@ -92,6 +96,17 @@ class Workflow:
         if not of_kind:
             return self.first(StatusKind.NEW, line)
         return next((each for each in of_kind if each.line in (0, line)), of_kind[0])
+
+    def missing(self, line: int) -> list[StatusKind]:
+        """Kinds that it has, and that a ticket on this line could not become; L1 gets nothing escalated."""
+        wanted = NEEDED if line <= 1 else (*NEEDED, StatusKind.ESCALATED)
+        here = {each.kind for each in self.statuses if each.line in (0, line)}
+        kinds = {each.kind for each in self.statuses}
+        return [kind for kind in wanted if kind in kinds - here]
+
+    def last_line(self, last: int) -> int:
+        """The last line, up to that one, on which a ticket would not be stuck."""
+        return next((line for line in range(last, 1, -1) if not self.missing(line)), 1)
 
     @property
     def handed_over(self) -> StatusKind:

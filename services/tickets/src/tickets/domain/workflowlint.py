@@ -1,13 +1,12 @@
 """What is wrong or doubtful in a workflow, each with its path in the setup."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tickets.domain.model import Line
-from tickets.domain.statuses import REACHABLE, Status, StatusKind, Transition, Workflow
+from tickets.domain.statuses import NEEDED, REACHABLE, Status, StatusKind, Transition, Workflow
 from tickets.domain.topics import required_faults
 
-_NEEDED = (StatusKind.NEW, StatusKind.OPEN, StatusKind.RESOLVED, StatusKind.CLOSED)
 _MOST_STATUSES = 7
 
 
@@ -53,22 +52,27 @@ def _status_faults(flow: Workflow) -> Iterator[tuple[str, str]]:
 
 def _kind_faults(flow: Workflow) -> Iterator[tuple[str, str]]:
     kinds = {each.kind for each in flow.statuses}
-    for kind in _NEEDED:
+    for kind in NEEDED:
         if kind not in kinds:
             yield "workflow.statuses", f"must have a status of the kind {kind.name.lower()}"
-    for kind, line in _wanted_lines(flow):
-        if kind in kinds and not any(each.kind == kind and each.line in (0, line) for each in flow.statuses):
+    yield from _missing(flow, list(Line)[: _last_named(flow)])
+
+
+def line_faults(flow: Workflow, last_line: int) -> Iterator[tuple[str, str]]:
+    """Statuses that tickets lack on lines which no status names: those above, up to the queue's last."""
+    return _missing(flow, list(Line)[_last_named(flow) : last_line])
+
+
+def _last_named(flow: Workflow) -> int:
+    return max((each.line for each in flow.statuses), default=0)
+
+
+def _missing(flow: Workflow, lines: Iterable[Line]) -> Iterator[tuple[str, str]]:
+    """What tickets cannot become on a line."""
+    for line in lines:
+        for kind in flow.missing(line):
             name = kind.name.lower()
             yield "workflow.statuses", f"must have a status of the kind {name} for tickets on {line.name}"
-
-
-def _wanted_lines(flow: Workflow) -> Iterator[tuple[StatusKind, Line]]:
-    """What tickets become on each line up to the last that a status names; L1 gets nothing escalated."""
-    named = max((each.line for each in flow.statuses), default=0)
-    for line in list(Line)[:named]:
-        yield from ((kind, line) for kind in _NEEDED)
-        if line > Line.L1:
-            yield StatusKind.ESCALATED, line
 
 
 def _transition_faults(

@@ -12,8 +12,10 @@ from tickets.domain import rights, rules
 from tickets.domain.audit import Change
 from tickets.domain.model import Agent, Queue, Ticket
 from tickets.domain.opening import Opening
+from tickets.domain.workflowlint import line_faults
 from tickets.handlers.change import Caller, acting
 from tickets.handlers.opening import open_ticket
+from tickets.handlers.setup import setup_of
 from tickets.store import audit
 from tickets.store import desk as store
 from tickets.store import tickets as tickets_store
@@ -33,6 +35,9 @@ async def put_queue(tx: Tx, queue: Queue) -> Queue:
     """A queue as it shall be."""
     rules.check_queue(queue)
     before = await store.find_queue(tx, queue.key)
+    if before:
+        setup = await setup_of(tx, before.setup_id)
+        rules.check_lines([text for _, text in line_faults(setup.workflow, queue.last_line)])
     queue = await store.put_queue(tx, queue)
     await audit.note(tx, f"queue/{queue.key}", "QueueChanged", _difference(before, queue))
     tx.emit(events.QueueChanged(queue=convert.to_queue(queue)), key=queue.key)

@@ -13,7 +13,7 @@ from tickets.convert import values
 from tickets.domain import escalation, lines, workflow
 from tickets.domain.escalation import ReturnReason, Step
 from tickets.domain.lines import Goes
-from tickets.domain.model import Actor, ActorKind, Queue, Reason, Ticket
+from tickets.domain.model import Actor, ActorKind, Line, Queue, Reason, Ticket
 from tickets.handlers.change import Caller, Target, acting, locked, moving, publish, write_note
 from tickets.handlers.setup import setup_of
 from tickets.store import desk
@@ -69,7 +69,7 @@ async def return_ticket(tx: Tx, caller: Caller, target: Target, reason: ReturnRe
 def raise_escalation(tx: Tx, ticket: Ticket, queue: Queue, actor: Actor, step: Step) -> bool:
     """Escalate a locked ticket and tell the others; the caller saves it when this is True."""
     from_line = ticket.line
-    started = escalation.escalate(ticket, step, queue.last_line, tx.now)
+    started = escalation.escalate(ticket, step, _last_line(ticket, queue), tx.now)
     if started is None:
         return False
     event = events.TicketEscalated(
@@ -138,6 +138,11 @@ def _automatic(tx: Tx, ticket: Ticket, queue: Queue, goes: Goes, step: Step) -> 
     return told is not None and raise_escalation(tx, ticket, queue, _RULE, told)
 
 
+def _last_line(ticket: Ticket, queue: Queue) -> Line:
+    """The queue's, unless its setup is older than that and has nothing there that a ticket could become."""
+    return Line(ticket.workflow.last_line(queue.last_line))
+
+
 def _check(step: Step) -> None:
     if step.stay and (not step.management or step.to_line):
         text = "stay tells management and no line: it needs management, and no to_line"
@@ -147,7 +152,7 @@ def _check(step: Step) -> None:
 async def _completed(tx: Tx, ticket: Ticket, queue: Queue, step: Step) -> Step:
     """What the queue's setup wants of people who hand a ticket on; nothing of those who tell management."""
     workflow.require_running(ticket)
-    if escalation.target_line(ticket, step, queue.last_line) == ticket.line:
+    if escalation.target_line(ticket, step, _last_line(ticket, queue)) == ticket.line:
         return replace(step, criterion="")
     rules = (await setup_of(tx, queue.setup_id)).escalations
     return lines.complete(step, rules.hand_over(ticket.line), tx.now)

@@ -10,10 +10,10 @@ from tickets.convert import setup as convert
 from tickets.convert import templates
 from tickets.convert import tickets as convert_tickets
 from tickets.convert.stale import of_setup
-from tickets.domain import rules
+from tickets.domain import rules, workflowlint
 from tickets.domain import setup as domain
 from tickets.domain.audit import Change
-from tickets.domain.fields import type_faults
+from tickets.domain.fields import FieldType, retyped, type_faults
 from tickets.domain.model import Actor, ActorKind, Queue
 from tickets.domain.routing import people
 from tickets.domain.setup import Document, Kept, Remark, Setup
@@ -103,8 +103,24 @@ async def _remarks(tx: Tx, queue: Queue, document: Document) -> tuple[list[Remar
     setup = convert.from_document(document)
     before = await setup_of(tx, queue.setup_id)
     used = await store.in_use(tx, queue.key, domain.removed(before.workflow, setup.workflow))
-    faults = [*domain.faults(setup), *domain.used_faults(used), *type_faults(before.fields, setup.fields)]
+    types = await _types(tx, queue, before, setup)
+    faults = [
+        *domain.faults(setup),
+        *workflowlint.line_faults(setup.workflow, queue.last_line),
+        *domain.used_faults(used),
+        *type_faults(types, setup.fields),
+    ]
     return faults, [*domain.doubts(setup), *await _strangers(tx, setup)]
+
+
+async def _types(tx: Tx, queue: Queue, before: Setup, setup: Setup) -> dict[str, FieldType]:
+    """Types that fields must keep: those in force, and of fields taken away whose values tickets hold."""
+    types = {each.key: each.type for each in before.fields}
+    news = [each.key for each in setup.fields if each.key not in types]
+    gone = await store.earlier_fields(tx, queue.key, news) if news else {}
+    changed = retyped(gone, setup.fields)
+    held = await store.held_fields(tx, queue.key, changed) if changed else ()
+    return types | {key: gone[key] for key in held}
 
 
 async def _strangers(tx: Tx, setup: Setup) -> list[Remark]:

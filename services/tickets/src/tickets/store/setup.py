@@ -1,6 +1,6 @@
 """Setups of queues: every version for ever, and what this process remembers of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.clock import uuid7
 from chassis.db import Tx
 from chassis.errors import NotFound
+from tickets.domain.fields import FieldType
 from tickets.domain.model import Actor, ActorKind, Queue
 from tickets.domain.setup import Document, Kept, read_workflow
 from tickets.domain.statuses import LINES, Status, Workflow
@@ -99,6 +100,31 @@ async def in_use(tx: Tx, queue: str, statuses: Iterable[Status]) -> list[str]:
         query.where(_t.c.queue == queue, kinds, _t.c.status.in_([each.key for each in wanted]))
     )
     return sorted(found.scalars())
+
+
+async def earlier_fields(tx: Tx, queue: str, keys: Sequence[str]) -> dict[str, FieldType]:
+    """Types that these fields had in earlier versions, each as it was last."""
+    wanted = {"queue": queue, "keys": keys}
+    return {
+        one.key: FieldType[one.type.removeprefix("FIELD_TYPE_")] for one in await tx.execute(_FIELDS, wanted)
+    }
+
+
+async def held_fields(tx: Tx, queue: str, keys: Sequence[str]) -> list[str]:
+    """Those of the fields of which a ticket of the queue holds a value: all its tickets may be looked at."""
+    return [one.key for one in await tx.execute(_HELD, {"queue": queue, "keys": keys})]
+
+
+_KEYS = sa.bindparam("keys", type_=sa.ARRAY(sa.Text))
+_FIELDS = sa.text(
+    "select field ->> 'key' as key, field ->> 'type' as type from queue_setup,"
+    " jsonb_array_elements(coalesce(document -> 'fields', '[]')) as field"
+    " where queue = :queue and field ->> 'key' = any(:keys) order by version"
+).bindparams(_KEYS)
+_HELD = sa.text(
+    "select key from unnest(:keys) as key"
+    " where exists (select from ticket where queue = :queue and fields ? key)"
+).bindparams(_KEYS)
 
 
 def to_kept(row: sa.Row[Any], document: Document) -> Kept:
