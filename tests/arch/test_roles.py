@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = sorted((ROOT / "proto" / "tickdesk").rglob("*_service.proto"))
 BRINGS = {"SubmitRequest", "CreateTicket", "SetTaskState"}
 """What an adapter may call: its token lies with another system, which must not read what customers wrote."""
-READS = ("Get", "List", "Search", "Count", "Watch", "Forecast", "ExplainClock", "CheckQuery")
+READS = ("Get", "List", "Search", "Count", "Watch", "Forecast", "ExplainClock", "CheckQuery", "Export")
 """How the names of methods begin that only show what is there."""
 
 

@@ -77,6 +77,7 @@ class Desk:
     watch: EventWatch
     connect: Callable[[str], Awaitable[grpc.aio.Channel]]
     url: str
+    target: str
     channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
 
     async def call(self, method: str, who: str = "agent:anna", **fields: Any) -> Any:

@@ -40,11 +40,12 @@ async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[St
             db = await stack.enter_async_context(Database(settings.database_url, "tickets"))
             watch = await stack.enter_async_context(events(bus, *EVENTS))
 
-            async def connect(who: str) -> grpc.aio.Channel:
-                pipe = channel(f"127.0.0.1:{app.grpc_port}", f"token-of-{who}")
-                return await stack.enter_async_context(pipe)
+            target = f"127.0.0.1:{app.grpc_port}"
 
-            return Desk(bus, db, watch, connect, url)
+            async def connect(who: str) -> grpc.aio.Channel:
+                return await stack.enter_async_context(channel(target, f"token-of-{who}"))
+
+            return Desk(bus, db, watch, connect, url, target)
 
         yield begin
 

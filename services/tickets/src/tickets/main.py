@@ -18,6 +18,7 @@ from tickdesk.tickets.v1.links_service_pb2_grpc import add_LinkServiceServicer_t
 from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
+from tickdesk.tickets.v1.watch_service_pb2_grpc import add_WatchServiceServicer_to_server
 from tickets.consumers import subscriptions
 from tickets.grpc_api import (
     audit,
@@ -32,7 +33,9 @@ from tickets.grpc_api import (
     query,
     setup,
     tickets,
+    watch,
 )
+from tickets.handlers.watch import Feed
 from tickets.loop import (
     close_expired,
     count_open,
@@ -50,6 +53,7 @@ async def build(app: App, settings: Settings) -> None:
     db = await app.open(Database(settings.database_url, service="tickets"))
     reading = await app.open(search_database(settings))
     bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
+    feed = Feed(db, bus, settings.max_watches)
     for add, servicer, service in (
         (add_TicketServiceServicer_to_server, tickets.TicketApi(db), tickets.SERVICE),
         (add_SetupServiceServicer_to_server, setup.SetupApi(db), setup.SERVICE),
@@ -63,10 +67,12 @@ async def build(app: App, settings: Settings) -> None:
         (add_AuditServiceServicer_to_server, audit.AuditApi(db), audit.SERVICE),
         (add_ExportServiceServicer_to_server, export.ExportApi(db), export.SERVICE),
         (add_BulkServiceServicer_to_server, bulk.BulkApi(db), bulk.SERVICE),
+        (add_WatchServiceServicer_to_server, watch.WatchApi(db, feed, lambda: app.draining), watch.SERVICE),
     ):
         app.serve_grpc(add, servicer, service.full_name, permitted=roles_of(service, access))
     app.consume(bus, db, subscriptions(settings.default_queue))
     app.spawn("relay", relay_outbox(db, bus))
+    app.spawn("watch", feed.run())
     app.spawn("close", close_expired(db, settings))
     app.spawn("incidents", follow_incidents(db, settings))
     app.spawn("bulks", run_bulks(db, settings))

@@ -28,6 +28,7 @@ REFUSED_STEPS = Counter(
     "Steps of the background that the rules refused; the log says which and why.",
     ["work"],
 )
+WATCHES = Gauge("tickdesk_tickets_watches", "Calls of WatchQueue that are open.")
 OPEN = Gauge("tickdesk_tickets_open", "Tickets that are not resolved, by status.", ["queue", "status"])
 OLDEST_UNASSIGNED = Gauge(
     "tickdesk_ticket_oldest_unassigned_age_seconds", "Age of the oldest ticket nobody has taken.", ["queue"]

@@ -1,6 +1,8 @@
 """Settings of the service, read from TICKDESK_TICKETS_*."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ChassisSettings
@@ -51,3 +53,18 @@ class Settings(ChassisSettings):
     bulk_poll_seconds: float = Field(
         1, gt=0, le=60, description="Seconds between looks for tickets that a bulk shall change."
     )
+    max_watches: int = Field(
+        128,
+        ge=1,
+        description="Watches served at once; more get RESOURCE_EXHAUSTED. At most half of max_calls.",
+    )
+
+    @model_validator(mode="after")
+    def _leave_calls(self) -> Self:
+        # A watch is a call that does not end: other calls need room beside all of them.
+        if self.max_watches > self.max_calls // 2:
+            raise ValueError(
+                f"max_watches must be at most half of max_calls ({self.max_calls}): lower it, "
+                "or raise max_calls"
+            )
+        return self

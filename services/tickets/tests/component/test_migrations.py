@@ -6,11 +6,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade, upgrade
 from alembic.migration import MigrationContext
+from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from chassis.schema import _config, plain_engine
 from tickets import main
 from tickets.store.tables import metadata
+from tickets.store.watch import TransactionId
 
+ischema_names["xid8"] = TransactionId
 assert main.build.__doc__, "reading it adds the tables of every capability"
 
 

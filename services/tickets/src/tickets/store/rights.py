@@ -1,6 +1,6 @@
 """Who calls, with the rights of the queues, and what of the tickets they may see."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ PEOPLE = ("agent", "lead")
 
 _a, _c, _t, _r = tables.agent, tables.customer, tables.ticket, access_tables.queue_rights
 _GRANTS = sa.select(sa.func.jsonb_object_agg(_r.c.queue, _r.c.grants, type_=JSONB)).scalar_subquery()
-_PERSON = sa.select(_a, _GRANTS.label("grants")).where(_a.c.id == sa.bindparam("agent"), _a.c.active)
+_PEOPLE = sa.select(_a, _GRANTS.label("grants")).where(_a.c.active)
 
 
 async def person_of(tx: Tx) -> Person | None:
@@ -56,14 +56,34 @@ async def put_grants(tx: Tx, queue: str, grants: Sequence[Grant]) -> None:
     )
 
 
-async def _load(tx: Tx, caller: Principal) -> Person:
+async def people_of(tx: Tx, callers: Iterable[Principal]) -> dict[Principal, Person]:
+    """Those of some agents and leads who are here, with their rights: one statement."""
+    ids = {each: each.name.partition(":")[2] for each in callers}
+    rows = (await tx.execute(_PEOPLE.where(_a.c.id.in_(set(ids.values()))))).mappings()
+    found = {row["id"]: (to_agent(row), _grants(row["grants"] or {})) for row in rows}
+    return {
+        each: Person(found[key][0], each.role == "lead", found[key][1])
+        for each, key in ids.items()
+        if key in found
+    }
+
+
+def unknown(caller: Principal) -> NotFound:
+    """The refusal of a principal who is no agent, or none any more."""
     agent_id = caller.name.partition(":")[2]
-    row = (await tx.execute(_PERSON, {"agent": agent_id})).mappings().one_or_none()
-    if row is None:
-        text = f"no active agent {agent_id}: add them with PutAgent"
-        raise NotFound(text, reason="AGENT_NOT_FOUND", metadata={"agent": agent_id})
-    grants = {queue: [_from_json(each) for each in found] for queue, found in (row["grants"] or {}).items()}
-    return Person(to_agent(row), caller.role == "lead", grants)
+    text = f"no active agent {agent_id}: add them with PutAgent"
+    return NotFound(text, reason="AGENT_NOT_FOUND", metadata={"agent": agent_id})
+
+
+async def _load(tx: Tx, caller: Principal) -> Person:
+    found = await people_of(tx, [caller])
+    if caller not in found:
+        raise unknown(caller)
+    return found[caller]
+
+
+def _grants(value: dict[str, Any]) -> dict[str, list[Grant]]:
+    return {queue: [_from_json(each) for each in found] for queue, found in value.items()}
 
 
 def _conditions(person: Person | None) -> list[sa.ColumnElement[bool]]:

@@ -10,8 +10,26 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.db import Tx
 from tickets.store import access_tables
+from tickets.store.tables import outbox
 
 _e = access_tables.audit
+
+
+class TransactionId(sa.types.UserDefinedType[int]):
+    """A number of a transaction, xid8."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """As PostgreSQL calls it."""
+        return "xid8"
+
+
+# Watches follow the order of transactions that are over.
+outbox.append_column(
+    sa.Column("xact", TransactionId, nullable=False, server_default=sa.text("pg_current_xact_id()"))
+)
+sa.Index("outbox_order", outbox.c.xact, outbox.c.seq)
 
 
 class Place(NamedTuple):
