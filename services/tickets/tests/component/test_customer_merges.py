@@ -7,11 +7,17 @@ import grpc
 import grpc.aio
 import sqlalchemy as sa
 
+from chassis.principal import Principal
 from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, a_contact
 from tickdesk.intake.v1 import message_pb2 as intake
 from tickdesk.tickets.v1 import events_pb2, ticket_pb2
+from tickets.domain.customers import Merge
+from tickets.handlers.change import Caller
+from tickets.handlers.customer_merges import merge_customers, undo_merge
 from tickets.store import customer_merges as merges
+from tickets.store import desk as store
+from tickets.store import tickets
 
 BAD, STATE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 NOBODY = "01900000-0000-7000-8000-000000000000"
@@ -116,6 +122,40 @@ async def test_of_two_merges_at_once_the_second_sees_the_first(desk: Desk) -> No
     lost = [each for each in results if isinstance(each, grpc.aio.AioRpcError)]
     assert [each.code() for each in lost] == [STATE]
     assert len(set(await owners(desk, source, target))) == 1
+
+
+async def _waits(desk: Desk, words: str) -> bool:
+    """Whether a statement with these words waits for a lock."""
+    query = "select query from pg_stat_activity where wait_event_type = 'Lock'"
+    async with desk.db.tx() as tx:
+        return any(words in each for each in (await tx.execute(sa.text(query))).scalars())
+
+
+async def test_a_merge_waits_for_who_changes_a_ticket_and_then_its_customer(desk: Desk) -> None:
+    """One order of locks for everybody, tickets before customers: nobody is made to try again."""
+    source, target = await pair(desk)
+    caller = Caller(Principal("service:test", "service"))
+
+    async def merged() -> Merge:
+        async with desk.db.tx() as tx:
+            return (await merge_customers(tx, caller, source.customer.id, target.customer.id))[0]
+
+    async def undone() -> Merge:
+        async with desk.db.tx() as tx:
+            return await undo_merge(tx, caller, made.result().id)
+
+    async with asyncio.TaskGroup() as both, desk.db.tx() as tx:
+        await tickets.load_ticket(tx, source.id, lock=True)
+        made = both.create_task(merged())
+        await eventually(lambda: _waits(desk, "ticket"))
+        await store.add_number(tx, source.customer.id, "9")
+    assert (made.result().ticket_count, made.result().numbers) == (1, ["1", "9"])
+    async with asyncio.TaskGroup() as both, desk.db.tx() as tx:
+        await tickets.load_ticket(tx, source.id, lock=True)
+        both.create_task(undone())
+        await eventually(lambda: _waits(desk, "ticket"))
+        await store.add_number(tx, target.customer.id, "10")
+    assert await owners(desk, source) == [source.customer.id]
 
 
 async def test_mail_that_arrives_during_a_merge_belongs_to_the_target(desk: Desk) -> None:

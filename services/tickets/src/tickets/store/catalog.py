@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.db import Tx
 from tickets.domain.fields import Field, read_fields
@@ -34,7 +35,9 @@ async def catalog_in_force(tx: Tx) -> Catalog:
     """The desk's fields, with the statuses and custom fields of its queues. One statement."""
     # As of now: while the statement runs, another one may make the memory forget.
     known = PARTS.all()
-    news = sa.case((_s.c.id.not_in(list(known)), _s.c.document)).label("news")
+    # One parameter however many there are: each of hundreds would have to be bound and planned.
+    remembered = _s.c.id == sa.any_(sa.literal(list(known), ARRAY(_s.c.id.type)))
+    news = sa.case((~remembered, _s.c.document)).label("news")
     query = sa.select(_s.c.id, news).select_from(_q).outerjoin(_s, _q.c.setup_id == _s.c.id)
     parts = [_read(row, known) for row in await tx.execute(query.order_by(_q.c.key))]
     return catalog([workflow for workflow, _ in parts], [each for _, fields in parts for each in fields])

@@ -67,6 +67,22 @@ async def create(tx: Tx, merge: Merge) -> None:
     await tx.execute(counted.values(ticket_count=merge.ticket_count))
 
 
+async def hold_tickets(tx: Tx, source_id: str) -> None:
+    """Wait for changes of a customer's tickets, and let others wait: tickets are locked before customers."""
+    await _hold(tx, _t.c.customer_id == source_id)
+
+
+async def hold_moved(tx: Tx, merge: Merge) -> None:
+    """The same of the tickets that moved with a merge."""
+    await _hold(tx, _t.c.id.in_(_tickets_of(merge)))
+
+
+async def _hold(tx: Tx, which: sa.ColumnElement[bool]) -> None:
+    # Held for the transaction; their ids are not asked for, there may be tens of thousands.
+    held = sa.select(_t.c.id).where(which).order_by(_t.c.id).with_for_update(key_share=True).cte("held")
+    await tx.execute(sa.select(sa.func.count()).select_from(held))
+
+
 async def undo(tx: Tx, merge: Merge) -> None:
     """Move back what a merge moved."""
     for each in merge.contacts:

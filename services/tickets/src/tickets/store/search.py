@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from chassis.db import Tx
-from chassis.errors import Exhausted
+from chassis.errors import Exhausted, InvalidInput, Violation
 from chassis.pages import page_start, page_token
 from tickets.domain.query.found import TicketSummary
 from tickets.domain.query.resolve import Search
@@ -51,7 +51,7 @@ _SHOWN = tuple(
 COUNT_LIMIT = 1000
 """Tickets are counted up to here: whoever needs the number of more asks CountTickets."""
 _PLACE = "place_"
-_CANCELLED = "57014"
+_CANCELLED, _BAD_VALUE = "57014", "22023"
 
 
 async def search_tickets(
@@ -86,11 +86,18 @@ async def search_tickets(
 
 @asynccontextmanager
 async def bounded() -> AsyncIterator[None]:
-    """Statements that end when they take too long. Raises Exhausted (QUERY_TOO_COSTLY)."""
+    """Statements that end when they take too long, and may name a zone that only this process knows.
+
+    Raises Exhausted (QUERY_TOO_COSTLY), InvalidInput.
+    """
     try:
         yield
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", "") != _CANCELLED:
+        state = getattr(error.orig, "sqlstate", "")
+        if state == _BAD_VALUE and "time zone" in str(error.orig):
+            text = "timezone is none that the database knows: name the nearest city that it does"
+            raise InvalidInput(text, violations=[Violation("timezone", text)]) from error
+        if state != _CANCELLED:
             raise
         text = (
             "the query takes too long: say a queue, an assignee or a period, or words that fewer tickets have"

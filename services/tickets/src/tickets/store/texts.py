@@ -18,6 +18,8 @@ _t, _m, _x, _w = tables.ticket, tables.message, tables.ticket_text, tables.word
 _CONFIG: sa.ColumnElement[Any] = sa.literal_column("'russian'::regconfig")
 _MAX_LEXEMES: sa.ColumnElement[int] = sa.literal_column("5000")
 """A document takes no more once it has so many stems: PostgreSQL's limit is a megabyte."""
+_MAX_CHARACTERS: sa.ColumnElement[int] = sa.literal_column("100000")
+_SPACE: sa.ColumnElement[str] = sa.literal_column("' '")
 
 
 def _document(text: Any) -> sa.ColumnElement[Any]:
@@ -82,11 +84,18 @@ def says(phrase: str, *, staff: bool) -> sa.ColumnElement[bool]:
     found = _t.c.id.in_(sa.select(_x.c.ticket_id).where(_matches(_x.c.document, phrase)))
     if staff:
         return found
-    public = sa.select(sa.func.string_agg(_m.c.text, sa.literal_column("' '"))).where(
+    public = sa.select(sa.func.string_agg(_searchable(_m.c.text), _SPACE)).where(
         _m.c.ticket_id == _t.c.id, _m.c.visibility == Visibility.PUBLIC
     )
-    text = sa.func.concat_ws(sa.literal_column("' '"), _t.c.subject, public.correlate(_t).scalar_subquery())
-    return sa.and_(found, _matches(_document(text), phrase))
+    text = sa.func.concat_ws(_SPACE, _t.c.subject, public.correlate(_t).scalar_subquery())
+    return sa.and_(found, _matches(_document(sa.func.left(text, _MAX_CHARACTERS)), phrase))
+
+
+def _searchable(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """As much of a text as the document of its ticket has."""
+    return sa.func.regexp_replace(
+        sa.func.left(text, 10_000), sa.literal_column(r"'\S{41,}'"), _SPACE, sa.literal_column("'g'")
+    )
 
 
 def titled(phrase: str) -> sa.ColumnElement[bool]:
