@@ -20,6 +20,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2
 
 from tickdesk.common.v1 import access_pb2
+from tickets.domain import reports_catalog, reports_metrics
 from tools import performance, proto, shape
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +59,7 @@ def pages() -> dict[str, str]:
         "api.md": HEAD + api(files),
         "events.md": HEAD + events(files, described),
         "settings.md": HEAD + settings(described),
-        "metrics.md": HEAD + metrics(described),
+        "metrics.md": HEAD + metrics(described) + figures(),
         "performance.md": HEAD + performance.page(),
     }
 
@@ -167,6 +168,31 @@ def metrics(described: dict[str, dict[str, Any]]) -> str:
             labels = ", ".join(metric["labels"])
             text += table_row(f"`{metric['name']}`", metric["type"], labels, metric["help"])
     return text
+
+
+def figures() -> str:
+    """What reports tell, each with its definition."""
+    text = "\n# Figures of reports\n" + reports_catalog.RULES
+    for source in reports_metrics.Source:
+        found = [each for each in reports_catalog.METRICS if each.source is source]
+        more = ", ".join(f"`{each}`" for each in source.more)
+        text += f"\n## Figures: {source.value}\n{source.moment}"
+        text += f" Also grouped by {more}.\n\n" if more else "\n\n"
+        text += "| metric | what it is called | unit | goal | what it is |\n|---|---|---|---|---|\n"
+        for each in found:
+            goal = "" if each.at_least is None else f"at least {each.at_least:.0%}"
+            goal = goal if each.at_most is None else f"at most {each.at_most:.0%}"
+            unit = each.unit.name.lower()
+            text += table_row(f"`{each.name}`", each.title.en, unit, goal, each.meaning.en)
+    views = "\n## Views\nMetrics that are read together.\n\n| view | called | metrics |\n|---|---|---|\n"
+    return (
+        text
+        + views
+        + "".join(
+            table_row(f"`{each.name}`", each.title.en, ", ".join(f"`{name}`" for name in each.metrics))
+            for each in reports_catalog.VIEWS
+        )
+    )
 
 
 def short(type_name: str) -> str:

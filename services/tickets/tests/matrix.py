@@ -23,7 +23,7 @@ from protovalidate import Validator
 from buf.validate import validate_pb2
 from services.tickets.tests.builders import COMMANDS, METHODS, Desk, a_contact
 from tickdesk.common.v1 import access_pb2
-from tickdesk.tickets.v1 import ticket_pb2
+from tickdesk.tickets.v1 import reports_service_pb2, ticket_pb2
 from tickdesk.tickets.v1.bulk_pb2 import BulkAction, BulkNote
 from tickdesk.tickets.v1.bulk_service_pb2 import TicketReferences
 
@@ -52,6 +52,12 @@ class Scene:
         }
 
 
+_REPORT: dict[str, Any] = {
+    "first_day": "2026-11-01",
+    "last_day": "2026-11-30",
+    "metrics": ["created", "backlog"],
+    "group_by": ["category", "operator"],
+}
 ARGUMENTS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     # One line for a method whose contract's rules do not say what it needs.
     **{name: lambda _, fields=fields: fields for name, fields in COMMANDS.items()},  # type: ignore[misc]
@@ -64,6 +70,8 @@ ARGUMENTS: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "action": BulkAction(note=BulkNote(text="Odd")),
     },
     "PutQueue": lambda scene: {"queue": ticket_pb2.Queue(key=scene.ticket.queue, name="Support")},
+    "Report": lambda _: _REPORT,
+    "ExportReport": lambda _: {"report": reports_service_pb2.ReportRequest(**_REPORT)},
     "PutAgent": lambda _: {"agent": ticket_pb2.Agent(id="newcomer", name="New", active=True)},
 }
 

@@ -16,6 +16,7 @@ from tickdesk.tickets.v1.incident_service_pb2_grpc import add_IncidentServiceSer
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import add_KnowledgeServiceServicer_to_server
 from tickdesk.tickets.v1.links_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from tickdesk.tickets.v1.reports_service_pb2_grpc import add_ReportServiceServicer_to_server
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
 from tickdesk.tickets.v1.watch_service_pb2_grpc import add_WatchServiceServicer_to_server
@@ -31,6 +32,7 @@ from tickets.grpc_api import (
     knowledge,
     links,
     query,
+    reports,
     setup,
     tickets,
     watch,
@@ -58,6 +60,7 @@ async def build(app: App, settings: Settings) -> None:
         (add_TicketServiceServicer_to_server, tickets.TicketApi(db), tickets.SERVICE),
         (add_SetupServiceServicer_to_server, setup.SetupApi(db), setup.SERVICE),
         (add_QueryServiceServicer_to_server, query.QueryApi(db, reading), query.SERVICE),
+        (add_ReportServiceServicer_to_server, reports.ReportApi(reading), reports.SERVICE),
         (add_CustomerServiceServicer_to_server, customers.CustomerApi(db), customers.SERVICE),
         (add_KnowledgeServiceServicer_to_server, knowledge.KnowledgeApi(db), knowledge.SERVICE),
         (add_EscalationServiceServicer_to_server, escalation.EscalationApi(db), escalation.SERVICE),
