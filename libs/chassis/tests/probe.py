@@ -10,8 +10,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 from buf.validate import validate_pb2
-from chassis.db import Database, chassis_tables
-from chassis.schema import plain_engine
+from chassis.db import Database
+from chassis.schema import chassis_tables, plain_engine
 
 PACKAGE = "tickdesk.probe.v1"
 SERVICE = f"{PACKAGE}.ProbeService"

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from chassis import telemetry
 from chassis.bus import Ack, Bus, Outgoing, stream_of
 from chassis.clock import utcnow
-from chassis.db import Database, Tx, driver_of
+from chassis.db import Database, Tx
 from chassis.errors import Unavailable
 from chassis.going import going
 from chassis.schema import chassis_tables
@@ -78,12 +78,11 @@ class Relay:
                 # Another replica is publishing and may have looked before our commit.
                 await asyncio.sleep(_BUSY_SECONDS)
                 return True
-            driver = await driver_of(tx.conn)
-            rows = await driver.fetch(_PENDING_ROWS, _BATCH, _BATCH_BYTES)
+            rows = await tx.driver.fetch(_PENDING_ROWS, _BATCH, _BATCH_BYTES)
             if not rows:
                 return False
             # A crash that loses the note that an event was published only publishes it again.
-            await driver.execute("set local synchronous_commit = off")
+            await tx.driver.execute("set local synchronous_commit = off")
             refused = await self._send(tx, rows)
             if self._bus.connections != self._checked_connection:
                 # Noted now, these would hide that the stream behind the new connection went back.
@@ -154,7 +153,7 @@ class Relay:
         # A number handed out twice: the stream went back between two checks and has begun to refill.
         if fresh and min(fresh) <= high:
             await _reset(tx, min(fresh) - 1, stream_of(rows[0]["type"]))
-        await (await driver_of(tx.conn)).execute(_MARK, utcnow(), list(done), list(done.values()))
+        await tx.driver.execute(_MARK, utcnow(), list(done), list(done.values()))
 
     async def _housekeep(self) -> None:
         if self._bus.connections != self._checked_connection or self._is_due("check", _CHECK_SECONDS):

@@ -22,11 +22,12 @@ from starlette.routing import Mount, Route
 from chassis import telemetry
 from chassis.bus import Bus, Subscription, by_stream
 from chassis.consume import Consumer
-from chassis.db import Database, lagging_revision, migrate
+from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.going import going
 from chassis.guard import Roles
 from chassis.rpc import Server
+from chassis.schema import lagging_revision, migrate
 from chassis.settings import ChassisSettings, load_settings
 
 T = TypeVar("T")

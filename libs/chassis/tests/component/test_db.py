@@ -140,8 +140,7 @@ async def test_a_database_is_created_once(url: str) -> None:
 async def cut(db: Database) -> None:
     """End the own connection from the server's side, by a statement of the driver."""
     async with db.tx() as tx:
-        driver: Any = (await tx.conn.get_raw_connection()).driver_connection
-        await driver.execute("select pg_terminate_backend(pg_backend_pid())")
+        await tx.driver.execute("select pg_terminate_backend(pg_backend_pid())")
 
 
 async def test_a_driver_statement_that_loses_its_server_is_unavailable_like_any_other(

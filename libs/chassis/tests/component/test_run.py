@@ -17,10 +17,10 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from chassis.db import Database, lagging_revision, migrate
+from chassis.db import Database
 from chassis.rpc import channel
 from chassis.run import App, running
-from chassis.schema import expected_head, plain_engine
+from chassis.schema import expected_head, lagging_revision, migrate, plain_engine
 from chassis.servers import Server, start_postgres
 from chassis.settings import load_settings
 from chassis.testing import eventually

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.db import migrate
+from chassis.schema import migrate
 from chassis.servers import start_postgres
 from chassis.testing import eventually
 from intake.adapters.lmtp import Door

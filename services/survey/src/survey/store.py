@@ -9,8 +9,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.db import Tx, chassis_tables
+from chassis.db import Tx
 from chassis.errors import NotFound
+from chassis.schema import chassis_tables
 from survey.domain import GOOD, State, Survey
 
 metadata = sa.MetaData()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from chassis.db import Database, Tx, driver_of
+from chassis.db import Database, Tx
 from services.tickets.tests.builders import Desk, a_contact
 from services.tickets.tests.component.test_knowledge import content, create, publish
 from tickdesk.tickets.v1 import knowledge_pb2 as kb
@@ -200,8 +200,7 @@ async def plans(db: Database, work: Callable[[Tx], Awaitable[object]]) -> str:
     try:
         async with db.tx() as tx:
             await work(tx)
-            driver = await driver_of(tx.conn)
-            told = [await driver.fetch(f"explain {text}", *values) for text, values in seen]
+            told = [await tx.driver.fetch(f"explain {text}", *values) for text, values in seen]
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
     return "\n".join(row[0] for rows in told for row in rows)

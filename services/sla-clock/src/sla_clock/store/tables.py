@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.db import chassis_tables
+from chassis.schema import chassis_tables
 
 metadata = sa.MetaData()
 chassis_tables(metadata)

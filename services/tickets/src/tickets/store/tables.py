@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-from chassis.db import chassis_tables
+from chassis.schema import chassis_tables
 
 metadata = sa.MetaData()
 outbox, inbox, request = chassis_tables(metadata)
