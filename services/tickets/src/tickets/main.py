@@ -92,6 +92,8 @@ def search_database(settings: Settings) -> Database:
         # Plans are made for the values that are asked: one for all of them would fit none.
         "plan_cache_mode": "force_custom_plan",
         "jit": "off",
+        # Starting helpers takes longer than what they would help with.
+        "max_parallel_workers_per_gather": "0",
     }
     return Database(
         settings.database_url,

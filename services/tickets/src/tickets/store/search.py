@@ -48,6 +48,11 @@ _SHOWN = tuple(
         "due_time",
     )
 )
+# Not joined: they are looked up for the rows of the page, not for all that are sorted.
+_OF_CUSTOMER = tuple(
+    sa.select(_c.c[name]).where(_c.c.id == _t.c.customer_id).scalar_subquery().label(f"customer_{name}")
+    for name in ("name", "tier")
+)
 COUNT_LIMIT = 1000
 """Tickets are counted up to here: whoever needs the number of more asks CountTickets."""
 _PLACE = "place_"
@@ -66,8 +71,7 @@ async def search_tickets(
     conditions = [*clauses(search, staff=staff), *await visible(tx)]
     places = [key.column.label(f"{_PLACE}{index}") for index, key in enumerate(keys)]
     query = (
-        sa.select(*_SHOWN, _c.c.name, _c.c.tier, CLOCKS, *places)
-        .join_from(_t, _c, _t.c.customer_id == _c.c.id)
+        sa.select(*_SHOWN, *_OF_CUSTOMER, CLOCKS, *places)
         .where(*conditions)
         .order_by(*ordering(keys))
         .limit(page.limit + 1)
@@ -154,8 +158,8 @@ def _summary(row: sa.RowMapping) -> TicketSummary:
     due = shown.pop("due_time")
     return TicketSummary(
         **shown,
-        customer_name=row["name"],
-        customer_tier=row["tier"],
+        customer_name=row["customer_name"],
+        customer_tier=row["customer_tier"],
         due_time=None if due == NEVER else due,
         clocks=to_clocks(row["clocks"]),
     )
