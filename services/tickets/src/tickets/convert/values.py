@@ -11,6 +11,7 @@ from chassis.errors import InvalidInput, Violation
 from tickets.domain.model import Line
 
 E = TypeVar("E", bound=IntEnum)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def number(value: int) -> Any:
@@ -27,9 +28,9 @@ def timestamp(value: datetime | None) -> Timestamp | None:
     """An instant for the wire; None stays unset."""
     if value is None:
         return None
-    stamp = Timestamp()
-    stamp.FromDatetime(value)
-    return stamp
+    # Half of what Timestamp.FromDatetime takes, and a ticket has a dozen.
+    since = value - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 def instant(stamp: Timestamp) -> datetime:

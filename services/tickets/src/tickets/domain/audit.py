@@ -9,9 +9,11 @@ from typing import Any
 from tickets.domain.model import Actor, Line, Priority, Reason, TicketType, Tier
 
 _LENGTH = 100
-_UNTOLD = ("id", "number", "version", "created_time", "updated_time", "status_kind", "timeline", "body")
+_UNTOLD = frozenset(
+    ("id", "number", "version", "created_time", "updated_time", "status_kind", "timeline", "body")
+)
 """What changes with everything, or is told by another name."""
-_TOLD = (
+_TOLD = frozenset((
     "queue", "type", "category", "component", "edition", "language", "priority", "status", "line", "assignee",
     "observers", "followers", "customer_id", "customer_number", "channel", "account", "tags", "cycle",
     "message_count", "parent_ticket_id", "resolved_time", "closed_time", "from_robot", "fields",
@@ -19,7 +21,7 @@ _TOLD = (
     "tier", "timezone", "numbers", "organisation", "account_manager",
     "default_priority", "default_language", "first_line", "last_line", "public_lines",
     "lines", "queues", "leads", "management", "active",
-)  # fmt: skip
+))  # fmt: skip
 """Names whose values are shown. Anything else, above all texts, is named without them."""
 _ENUMS: Mapping[str, type[IntEnum]] = {
     "type": TicketType,
@@ -67,8 +69,9 @@ def state(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     """What is different between two states; none before means that the thing is new."""
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    found = [_change(name, before.get(name), after.get(name)) for name in names]
+    pairs = ((name, before.get(name), after.get(name)) for name in {**before, **after})
+    # Of most things there is nothing, before and after.
+    found = [_change(name, old, new) for name, old, new in pairs if (old or new) and old != new]
     return tuple(change for change in found if change.old != change.new or not _told(change.name))
 
 
@@ -82,7 +85,7 @@ def _told(name: str) -> bool:
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Dotted names for what is nested; a custom field is one value whatever it is made of."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         yield name, value
     elif name.startswith("fields."):
         yield name, [each for key in value for _, each in _flat("", value[key])]

@@ -43,6 +43,7 @@ class Matcher:
     rules: Sequence[Keywords]
     _by_length: dict[int, dict[Stems, list[int]]] = field(default_factory=dict, init=False)
     _initials: set[str] = field(default_factory=set, init=False)
+    _first: set[str] = field(default_factory=set, init=False)
     _except: list[frozenset[str]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -54,14 +55,17 @@ class Matcher:
                 if stems:
                     self._by_length.setdefault(len(stems), {}).setdefault(stems, []).append(index)
                     self._initials.update(each[0] for each in stems)
+                    self._first.add(stems[0])
 
     def matches(self, text: str) -> list[Match]:
         """The rules that a text fits, in their order."""
         spoken = words(unquoted(text))
         # A stem begins with the letter of its word, so most words need none.
         known = {word: stem(word) for word in set(spoken) if word[0] in self._initials}
-        stems = [known.get(word, "") for word in spoken]
+        if self._first.isdisjoint(known.values()):
+            return []
         found: dict[int, str] = {}
+        stems = [known.get(word, "") for word in spoken]
         for length, phrases in self._by_length.items():
             for index, said in _fitting(phrases, stems, spoken, length):
                 if index not in found and not self._except[index] & set(said):

@@ -1,6 +1,5 @@
 """The audit: entries are written in the statement of the change that they tell of."""
 
-from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,12 +58,17 @@ def take(ticket: Ticket) -> list[dict[str, Any]]:
 
 def to_row(told: Entry) -> dict[str, Any]:
     """An entry for its table; times as text, as JSON has them."""
-    row = asdict(told)
-    actor = row.pop("actor")
     return {
-        **row,
+        "id": told.id,
+        "ticket_id": told.ticket_id,
+        "about": told.about,
+        "version": told.version,
         "time": told.time.isoformat(),
-        "actor_kind": int(actor["kind"]),
-        "actor_id": actor["id"],
+        "actor_kind": int(told.actor.kind),
+        "actor_id": told.actor.id,
+        "principal": told.principal,
+        "event": told.event,
+        "source": told.source,
+        "request_id": told.request_id,
         "changes": [[each.name, each.old, each.new] for each in told.changes],
     }

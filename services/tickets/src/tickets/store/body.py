@@ -39,7 +39,7 @@ def to_body(ticket: Ticket) -> Json:
     """The column `body`: parts that are empty are left out."""
     parts: Json = {
         "observers": ticket.observers,
-        "conversations": [asdict(each) for each in ticket.conversations],
+        "conversations": [_plain(each) for each in ticket.conversations],
         "escalation": _from_escalation(ticket.escalation) if ticket.escalation else None,
         "finished": [_from_finished(each) for each in ticket.finished],
         "contacts": [micros(each) for each in ticket.contacts],
@@ -47,7 +47,7 @@ def to_body(ticket: Ticket) -> Json:
         "csat": _from_csat(ticket.csat),
         "timeline": [_from_fact(each) for each in ticket.timeline],
         "from_robot": ticket.from_robot,
-        "participants": [asdict(each) for each in ticket.participants],
+        "participants": [_plain(each) for each in ticket.participants],
         "merged_into": [ticket.merged_into_id, ticket.merged_into_key] if ticket.merged_into_id else None,
     }
     return {name: part for name, part in parts.items() if part}
@@ -85,12 +85,17 @@ def to_fields(column: Mapping[str, Mapping[str, Any]]) -> dict[str, Value]:
 
 def from_attachments(attachments: list[Attachment]) -> list[Json]:
     """Files of a message for their column."""
-    return [asdict(each) for each in attachments]
+    return [_plain(each) for each in attachments]
 
 
 def to_attachments(value: list[Json]) -> list[Attachment]:
     """Files of a message out of their column."""
     return [Attachment(**each) for each in value]
+
+
+def _plain(part: Conversation | Participant | Attachment) -> Json:
+    # `asdict` copies each value, which none of these needs, at ten times the cost.
+    return {name: getattr(part, name) for name in part.__slots__}
 
 
 def _from_value(value: Value) -> Json:

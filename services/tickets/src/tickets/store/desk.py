@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from chassis.db import Repeated, Tx
@@ -16,6 +15,7 @@ from tickets.domain.statuses import OPEN_KINDS
 from tickets.store import rights, tables
 from tickets.store.agents import to_agent
 from tickets.store.body import instant
+from tickets.store.prepared import Prepared, Row
 from tickets.store.tickets import CONTACTS, EARLIER, to_customer
 
 _OF_SETUP = ("setup_id", "setup_version", "confirmation_seconds")
@@ -42,8 +42,9 @@ QUEUES = sa.select(_q, _ADDRESSES)
 # fails; numbers are unique, not without gaps. Nothing here waits for another ticket of the queue, as a
 # counter in its row would. A contact that another transaction made a moment ago is returned by id only: this
 # statement cannot see that customer yet.
-_ADMIT = sa.text(
-    """
+_ADMIT = Prepared(
+    sa.text(
+        """
     with claimed as (
         insert into request (id, principal, method, body_hash, response, at)
         select :call, :principal, :method, :body_hash, '', :now where :call <> ''
@@ -86,7 +87,8 @@ _ADMIT = sa.text(
     from fresh left join queue on queue.key = :queue
         left join owner on true left join customer on customer.id = owner.id
     """
-).columns(customer=JSONB, contacts=JSONB, joined=JSONB, earlier=JSONB, customer_id=sa.Uuid(as_uuid=False))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +123,29 @@ async def admit(tx: Tx, queue: str, sender: Contact, newcomer: Customer) -> Admi
         "now": newcomer.created_time,
         "since": newcomer.created_time - EARLIER,
     }
-    row = (await tx.execute(_ADMIT, values)).one_or_none()
-    if row is None:
+    rows = await _ADMIT.rows(tx, values)
+    if not rows:
         raise Repeated
-    if row.key is None:
+    row = rows[0]
+    if row["key"] is None:
         raise NotFound(f"no queue {queue}", reason="QUEUE_NOT_FOUND", metadata={"queue": queue})
-    if row.customer_id == newcomer.id:
-        found = newcomer
-        if row.joined:
-            customers.settle(
-                found, customers.Organisation(**{**row.joined, "tier": Tier(row.joined["tier"])})
-            )
-    elif row.customer is None:
-        found = await load_customer(tx, row.customer_id)
-    else:
-        found = _from_json(row.customer, row.contacts, newcomer)
-    earlier = [(subject, [instant(each) for each in times or []]) for subject, times in row.earlier or []]
-    return Admission(to_queue(row), row.number, found, earlier)
+    earlier = row["earlier"] or []
+    contacts = [(subject, [instant(each) for each in times or []]) for subject, times in earlier]
+    return Admission(to_queue(row), row["number"], await _owner(tx, row, newcomer), contacts)
+
+
+async def _owner(tx: Tx, row: Row, newcomer: Customer) -> Customer:
+    """The customer of an admission."""
+    customer_id = str(row["customer_id"])
+    if customer_id == newcomer.id:
+        if row["joined"]:
+            joined = row["joined"]
+            customers.settle(newcomer, customers.Organisation(**{**joined, "tier": Tier(joined["tier"])}))
+        return newcomer
+    if row["customer"] is None:
+        return await load_customer(tx, customer_id)
+    created = datetime.fromisoformat(row["customer"]["created_time"])
+    return to_customer({**row["customer"], "created_time": created, "contacts": row["contacts"]})
 
 
 async def queue_of_account(tx: Tx, account: str, default: str) -> str | None:
@@ -155,7 +163,7 @@ async def load_queue(tx: Tx, key: str, *, lock: bool = False) -> Queue:
     query = QUEUES.where(_q.c.key == key)
     # New tickets refer to the queue's key: they need not wait for who changes the rest of it.
     found = await tx.execute(query.with_for_update(of=_q, key_share=True) if lock else query)
-    row = found.one_or_none()
+    row = found.mappings().one_or_none()
     if row is None:
         raise NotFound(f"no queue {key}", reason="QUEUE_NOT_FOUND", metadata={"queue": key})
     return to_queue(row)
@@ -168,7 +176,7 @@ async def has_queue(tx: Tx, key: str) -> bool:
 
 async def find_queue(tx: Tx, key: str) -> Queue | None:
     """One queue, if there is one of this key."""
-    row = (await tx.execute(QUEUES.where(_q.c.key == key))).one_or_none()
+    row = (await tx.execute(QUEUES.where(_q.c.key == key))).mappings().one_or_none()
     return to_queue(row) if row else None
 
 
@@ -304,20 +312,20 @@ async def count_tickets(tx: Tx, customer_id: str) -> tuple[int, int]:
     return row.total, row.running
 
 
-def to_queue(row: sa.Row[Any]) -> Queue:
+def to_queue(row: Row) -> Queue:
     """A queue out of a row of QUEUES."""
     return Queue(
-        key=row.key,
-        name=row.name,
-        addresses=list(row.addresses or []),
-        default_priority=Priority(row.default_priority),
-        default_language=row.default_language,
-        first_line=Line(row.first_line),
-        last_line=Line(row.last_line),
-        public_lines=[Line(each) for each in row.public_lines],
-        version=row.version,
-        setup_id=str(row.setup_id or ""),
-        setup_version=row.setup_version,
+        key=row["key"],
+        name=row["name"],
+        addresses=list(row["addresses"] or []),
+        default_priority=Priority(row["default_priority"]),
+        default_language=row["default_language"],
+        first_line=Line(row["first_line"]),
+        last_line=Line(row["last_line"]),
+        public_lines=[Line(each) for each in row["public_lines"]],
+        version=row["version"],
+        setup_id=str(row["setup_id"] or ""),
+        setup_version=row["setup_version"],
     )
 
 
@@ -334,8 +342,3 @@ async def _put_addresses(tx: Tx, queue: Queue) -> None:
         raise InvalidInput(
             text, reason="ADDRESS_TAKEN", violations=[Violation("queue.addresses", text)]
         ) from error
-
-
-def _from_json(value: dict[str, Any], contacts: list[Any], newcomer: Customer) -> Customer:
-    created = newcomer.created_time.fromisoformat(value["created_time"])
-    return to_customer({**value, "created_time": created, "contacts": contacts})

@@ -131,7 +131,7 @@ async def list_queues(tx: Tx, page: Page) -> Listed[Queue]:
     """Queues by key."""
     query = QUEUES.where(_q.c.key > page_start(page.token, "queues", str)) if page.token else QUEUES
     rows = await tx.execute(query.order_by(_q.c.key).limit(page.limit + 1))
-    return listed([to_queue(row) for row in rows], page, "queues", lambda each: [each.key])
+    return listed([to_queue(row) for row in rows.mappings()], page, "queues", lambda each: [each.key])
 
 
 async def list_agents(tx: Tx, page: Page) -> Listed[Agent]:

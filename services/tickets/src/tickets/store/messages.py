@@ -79,9 +79,8 @@ async def set_delivery(tx: Tx, message_id: str, state: str, recipient: str) -> b
 
 def message_row(message: Message) -> dict[str, Any]:
     """The columns of a message."""
-    plain = {each.name: getattr(message, each.name) for each in _m.c if each.name not in _MAPPED}
     return {
-        **plain,
+        **{name: getattr(message, name) for name in _PLAIN},
         "author_kind": message.author.kind,
         "author_id": message.author.id,
         "author_name": message.author.name,
@@ -101,3 +100,4 @@ def to_message(values: Mapping[Any, Any]) -> Message:
 
 
 _MAPPED = ("author_kind", "author_id", "author_name", "attachments")
+_PLAIN = [each.name for each in _m.c if each.name not in _MAPPED]

@@ -175,6 +175,15 @@ ticket = sa.Table(
     sa.Index("ticket_mine", "assignee", "due_time", "id", postgresql_where=_OPEN),
     sa.Index("ticket_due", "queue", "due_time", "id", postgresql_where=_OPEN),
     sa.Index(
+        "ticket_board",
+        "queue",
+        "line",
+        "priority",
+        "id",
+        postgresql_include=["status", "status_kind"],
+        postgresql_where=_OPEN,
+    ),
+    sa.Index(
         "ticket_component", "component", "created_time", "id", postgresql_where=sa.text("component <> ''")
     ),
     sa.Index(

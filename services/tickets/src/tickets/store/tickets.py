@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from tickets.domain.model import (
 from tickets.domain.statuses import OPEN_KINDS, StatusKind
 from tickets.store import audit, body, history, setup, tables, texts
 from tickets.store.messages import message_row
+from tickets.store.prepared import Prepared
 from tickets.store.rights import person_of, visible
 
 _KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
@@ -84,7 +86,7 @@ TO_CHANGE = TICKETS.add_columns(_SETUP.scalar_subquery().label("setup_id"))
 
 
 # Built once: putting fifty columns together costs more than executing them.
-_CREATE = (
+_CREATE = Prepared(
     insert(tables.conversation)
     .values(_parameters(tables.conversation))
     .add_cte(
@@ -97,7 +99,7 @@ _CREATE = (
         *history.WRITTEN,
     )
 )
-_SAVE = (
+_SAVE = Prepared(
     sa.update(_t)
     .where(_t.c.id == sa.bindparam("ticket_id"))
     .values(_parameters(_t, _KEPT))
@@ -249,13 +251,13 @@ async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
     rows = (("ticket", ticket_row(ticket)), ("message", message_row(message)), ("conversation", first))
     values = {f"{table}_{name}": value for table, row in rows for name, value in row.items()}
     extra = {"audit": audit.take(ticket), **history.take(ticket)}
-    await tx.execute(_CREATE, values | texts.of_new(ticket, message) | extra)
+    await _CREATE.rows(tx, values | texts.of_new(ticket, message) | extra)
 
 
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
     """The changed state of a locked ticket with its audit and history, in one statement."""
     values = {f"ticket_{name}": value for name, value in ticket_row(ticket).items()}
-    await tx.execute(_SAVE, {**values, "audit": audit.take(ticket), **history.take(ticket)})
+    await _SAVE.rows(tx, {**values, "audit": audit.take(ticket), **history.take(ticket)})
 
 
 async def add_conversation(tx: Tx, ticket: Ticket, conversation: Conversation) -> None:
@@ -321,16 +323,16 @@ _MAPPED = (*_KEPT, "body", "fields", "type", "priority", "line", "status_kind", 
 
 def ticket_row(ticket: Ticket) -> dict[str, Any]:
     """The columns of a ticket."""
-    plain = {each.name: getattr(ticket, each.name) for each in _t.c if each.name not in _COMPUTED}
     return {
-        **plain,
+        **dict(zip(_PLAIN, _plain(ticket), strict=True)),
         "customer_id": ticket.customer.id,
         "fields": body.from_fields(ticket.fields),
         "body": body.to_body(ticket),
     }
 
 
-_COMPUTED = (*_KEPT, "body", "fields", "customer_id")
+_PLAIN = [each.name for each in _t.c if each.name not in (*_KEPT, "body", "fields", "customer_id")]
+_plain = attrgetter(*_PLAIN)
 
 
 def _to_clock(value: Mapping[str, Any]) -> SlaClock:
