@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from rich.text import Text
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from chassis.errors import InvalidInput
@@ -26,6 +27,7 @@ _PLAIN = re.compile(r"[^\W\d_][\w ./-]*\w|[^\W\d_]")
 # How the parser of JSON tells where it stumbled.
 _PARENT = re.compile(r"Failed to parse (\w+) field: ")
 _PLACE = re.compile(r' at "?Setup\.?([\w.\[\]]*\w\]?|)"?')
+_STEP = re.compile(r"(\w+)|\[(\d+)\]")
 _TYPE = re.compile(r'Message type "[\w.]+"')
 
 
@@ -51,10 +53,39 @@ def check(setup: Setup) -> list[SetupFinding]:
 
 
 def shown(path: Path, finding: SetupFinding) -> Text:
-    """A finding as one line."""
+    """A finding as one line, which begins with its place in the file."""
     wrong = finding.severity == SetupFinding.SEVERITY_ERROR
     word, style = ("error", "bold red") if wrong else ("warning", "bold magenta")
-    return Text.assemble(f"{path}: ", (word, style), f": {finding.path}: {finding.message}")
+    line, column = place(path, finding.path)
+    return Text.assemble(f"{path}:{line}:{column}: ", (word, style), f": {finding.path}: {finding.message}")
+
+
+def found(path: Path, finding: SetupFinding) -> dict[str, object]:
+    """The same for programs."""
+    line, column = place(path, finding.path)
+    told = MessageToDict(finding, preserving_proto_field_name=True)
+    return {"file": str(path), "line": line, "column": column, **told}
+
+
+def place(path: Path, wanted: str) -> tuple[int, int]:
+    """Line and column of a part of a setup such as `workflow.statuses[2].key`, or of what it is missing in."""
+    node = YAML(pure=True).compose(path.read_text("utf-8"))
+    mark = node.start_mark
+    for name, index in _STEP.findall(wanted):
+        found = _child(node, name, int(index or -1))
+        if found is None:
+            break
+        mark, node = found[0].start_mark, found[1]
+    return mark.line + 1, mark.column + 1
+
+
+def _child(node: Any, name: str, index: int) -> tuple[Any, Any] | None:
+    """Where a part begins, with its key, and the part itself."""
+    if isinstance(node, MappingNode):
+        return next((pair for pair in node.value if pair[0].value == name), None)
+    if isinstance(node, SequenceNode) and 0 <= index < len(node.value):
+        return node.value[index], node.value[index]
+    return None
 
 
 def to_yaml(setup: Setup) -> str:

@@ -195,7 +195,7 @@ async def _versions(desk: Desk, key: str, as_json: bool) -> None:
 def _tell(file: Path, findings: Any, *, as_json: bool = False) -> int:
     """Print what is wrong or doubtful; 1 when something is wrong."""
     if as_json:
-        policyfiles.write([queuefiles.plain(each) for each in findings])
+        policyfiles.write([queuefiles.found(file, each) for each in findings])
     else:
         for each in findings:
             console.print(queuefiles.shown(file, each), soft_wrap=True)

@@ -101,10 +101,22 @@ def test_every_fault_is_a_line_with_its_place() -> None:
     Path("sup.yaml").write_text(queuefiles.to_yaml(setup), encoding="utf-8")
     for command in ("check", "apply"):
         lines = typed(command, "sup.yaml", code=1).splitlines()
-        assert lines[0] == "sup.yaml: error: workflow.transitions[6].to: gone is no status of the workflow"
-        assert lines[1].startswith("sup.yaml: error: workflow.transitions[7].required[0]: must be one of")
+        assert (
+            lines[0] == "sup.yaml:31:6: error: workflow.transitions[6].to: gone is no status of the workflow"
+        )
+        assert ": error: workflow.transitions[7].required[0]: must be one of" in lines[1]
     told = json.loads(typed("check", "sup.yaml", "--json", code=1))
     assert [each["severity"] for each in told] == ["SEVERITY_ERROR"] * 2
+    text = Path("sup.yaml").read_text(encoding="utf-8").splitlines()
+    places = [text[each["line"] - 1][each["column"] - 1 :] for each in told]
+    assert [each[:8] for each in places] == ["to: gone", "fields.n"]
+
+
+def test_what_is_missing_is_looked_for_where_it_belongs() -> None:
+    Path("sup.yaml").write_text("queue: SUP\nworkflow:\n  statuses:\n  - key: new\n", encoding="utf-8")
+    assert queuefiles.place(Path("sup.yaml"), "workflow.statuses[0].name.en") == (4, 5)
+    assert queuefiles.place(Path("sup.yaml"), "workflow.transitions[3]") == (2, 1)
+    assert queuefiles.place(Path("sup.yaml"), "macros[0].key") == (1, 1)
 
 
 def test_bounds_of_the_contract_are_checked_without_a_desk() -> None:

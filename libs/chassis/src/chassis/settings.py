@@ -102,8 +102,8 @@ class ChassisSettings(BaseSettings):
     def _check_issuer(self) -> Self:
         if self.oidc_issuer and not (self.oidc_audience and self.oidc_jwks_url and self.oidc_roles):
             raise ValueError("oidc_issuer needs oidc_audience, oidc_jwks_url and oidc_roles")
-        url = urlsplit(self.oidc_jwks_url)
-        if url.scheme not in ("", "https") and not (url.scheme == "http" and url.hostname in LOOPBACK):
+        url = urlsplit(self.oidc_jwks_url or "https://nowhere")
+        if not url.hostname or url.scheme not in ("https", "http" if url.hostname in LOOPBACK else "https"):
             raise ValueError("oidc_jwks_url must begin with https: whoever answers it signs in as anybody")
         return self
 
