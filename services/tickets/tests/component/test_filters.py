@@ -6,6 +6,8 @@ import grpc
 import pytest
 
 from services.tickets.tests.builders import Desk
+from tickets.domain.rights import Grant
+from tickets.store.rights import put_grants
 
 
 async def test_filters_are_kept_shared_and_forgotten(desk: Desk) -> None:
@@ -34,6 +36,33 @@ async def test_filters_are_kept_shared_and_forgotten(desk: Desk) -> None:
     await desk.call("DeleteFilter", "lead:olga", filter_id=mine.id)
     assert (await desk.refusal("DeleteFilter", filter_id=mine.id)).reason == "FILTER_NOT_FOUND"
     assert [each.name for each in (await desk.call("ListFilters")).filters] == ["Burning"]
+
+
+async def test_what_a_queue_shares_is_for_those_who_work_in_it(desk: Desk) -> None:
+    """YT-03, YT-32: the names and queries of a closed queue's people tell what they do."""
+    await desk.call("PutFilter", "lead:olga", name="Shared", query="", queue="SUP")
+    own = (await desk.call("PutFilter", "agent:boris", name="Own", query="", queue="SUP")).filter
+
+    async def seen(who: str, **fields: Any) -> list[str]:
+        return [each.name for each in (await desk.call("ListFilters", who, **fields)).filters]
+
+    async def grant(*grants: Grant) -> None:
+        async with desk.db.tx() as tx:
+            await put_grants(tx, "SUP", list(grants))
+
+    await grant(Grant(agents=("anna",), view=True))
+    assert (await seen("agent:anna"), await seen("agent:dina"), await seen("agent:dina", queue="SUP")) == (
+        ["Own", "Shared"], [], [],
+    )  # fmt: skip
+    assert (await seen("lead:olga"), await seen("agent:boris")) == (["Own", "Shared"], ["Own"])
+    for who, fields in (
+        ("agent:dina", {"name": "New"}),
+        ("agent:boris", {"name": "Own", "filter_id": own.id}),
+    ):
+        refusal = await desk.refusal("PutFilter", who, query="", queue="SUP", **fields)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "RIGHTS_MISSING")
+    await grant(Grant(agents=("anna",), view=True), Grant(agents=("dina",), component="crm", view=True))
+    assert await seen("agent:dina") == ["Own", "Shared"]
 
 
 @pytest.mark.parametrize(

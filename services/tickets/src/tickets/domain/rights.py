@@ -69,6 +69,14 @@ def may(person: Person | None, right: Right, queue: str, component: str = "") ->
     return any(grant.gives(right) for grant in asked if grant.names(person.agent))
 
 
+def works_in(person: Person | None, queue: str) -> bool:
+    """Whether any of a queue's tickets may be theirs to see: what its people share is for them."""
+    if may(person, Right.VIEW, queue):
+        return True
+    parts = {grant.component for grant in person.grants.get(queue, ())} if person else ()
+    return any(may(person, Right.VIEW, queue, part) for part in parts)
+
+
 def sees(person: Person | None, ticket: Ticket) -> bool:
     """Whether the ticket exists for somebody; account managers see their clients' tickets everywhere."""
     if may(person, Right.VIEW, ticket.queue, ticket.component):
@@ -81,6 +89,12 @@ def require_edit(person: Person | None, ticket: Ticket) -> None:
     if not may(person, Right.EDIT, ticket.queue, ticket.component):
         where = f"component {ticket.component} of {ticket.queue}" if ticket.component else ticket.queue
         raise _missing(f"you may not change tickets of {where}", ticket.queue)
+
+
+def require_work(person: Person | None, queue: str) -> None:
+    """Raise Denied (RIGHTS_MISSING) when nothing of a queue is somebody's to see."""
+    if not works_in(person, queue):
+        raise _missing(f"you do not work in {queue}", queue)
 
 
 def require_create(person: Person | None, queue: str) -> None:

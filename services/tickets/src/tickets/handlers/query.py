@@ -7,6 +7,7 @@ from chassis.clock import uuid7
 from chassis.db import Tx
 from chassis.errors import Denied, InvalidInput, Violation
 from tickets.convert.stale import of_filter
+from tickets.domain import rights
 from tickets.domain.query.catalog import Catalog, Field, Kind
 from tickets.domain.query.faults import BadQuery, Fault, nearest
 from tickets.domain.query.found import Counts, SavedFilter, TicketSummary
@@ -20,6 +21,7 @@ from tickets.handlers.stale import stale
 from tickets.store import counts, desk, filters, texts
 from tickets.store.catalog import catalog_for, catalog_in_force
 from tickets.store.lists import Listed, Page
+from tickets.store.rights import person_of
 from tickets.store.search import search_tickets
 
 _STAFF = ("agent", "lead", "admin")
@@ -111,6 +113,7 @@ async def put_filter(tx: Tx, caller: Caller, change: FilterChange) -> SavedFilte
     _check(tx, change.query, await catalog_in_force(tx))
     if change.queue:
         await desk.load_queue(tx, change.queue)
+        rights.require_work(await person_of(tx), change.queue)
     if change.filter_id:
         saved = await _own(tx, caller, change.filter_id)
         if change.version not in (0, saved.version):

@@ -11,6 +11,7 @@ from chassis.errors import AlreadyExists, NotFound, Violation
 from chassis.pages import page_start
 from tickets.domain.query.found import SavedFilter
 from tickets.store.lists import Listed, Page, listed
+from tickets.store.rights import shared_with
 from tickets.store.search import plain
 from tickets.store.tables import metadata
 
@@ -60,9 +61,14 @@ async def delete_filter(tx: Tx, filter_id: str) -> None:
 
 
 async def list_filters(tx: Tx, owner: str, queue: str, page: Page) -> Listed[SavedFilter]:
-    """Filters of an owner and those that are shared, by name; only those of a queue where one is said."""
-    visible = _f.c.queue == queue if queue else sa.or_(_f.c.owner == owner, _f.c.queue != "")
-    query = sa.select(_f).where(visible)
+    """Filters of an owner and those shared in queues that the caller works in, by name.
+
+    Only those of a queue where one is said.
+    """
+    shared = sa.and_(_f.c.queue != "", *await shared_with(tx, _f.c.queue))
+    query = sa.select(_f).where(sa.or_(_f.c.owner == owner, shared))
+    if queue:
+        query = query.where(_f.c.queue == queue)
     if page.token:
         query = query.where(sa.tuple_(_f.c.name, _f.c.id) > page_start(page.token, (owner, queue), _place))
     rows = await tx.execute(query.order_by(_f.c.name, _f.c.id).limit(page.limit + 1))

@@ -45,6 +45,16 @@ async def visible(tx: Tx) -> list[sa.ColumnElement[bool]]:
     return _conditions(await person_of(tx))
 
 
+async def shared_with(tx: Tx, queue: sa.ColumnElement[str]) -> list[sa.ColumnElement[bool]]:
+    """Conditions on a column of queues that leave those which the caller works in."""
+    person = await person_of(tx)
+    if person is None:
+        return []
+    closed = [each for each in person.grants if not rights.works_in(person, each)]
+    bounds = [queue.not_in(closed)] if closed else []
+    return [*bounds, queue.in_(person.agent.queues)] if person.agent.queues else bounds
+
+
 async def put_grants(tx: Tx, queue: str, grants: Sequence[Grant]) -> None:
     """What the setup of a queue says of rights, from now on."""
     if not grants:
