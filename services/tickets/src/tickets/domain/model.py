@@ -304,6 +304,8 @@ class Ticket:
     """Entries of the audit that are written when it is saved."""
     recorded: History = field(default=History(), repr=False, compare=False)
     """Its history as far as it is stored."""
+    first_message: Message | None = field(default=None, repr=False, compare=False)
+    """What it begins with, as long as it is not stored."""
 
     @property
     def key(self) -> str:

@@ -1,21 +1,18 @@
 """Changes of what is known of a ticket beside its state."""
 
-from collections.abc import Mapping
-
 from chassis.db import Tx
 from chassis.errors import Violation
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets.convert import tickets as convert
 from tickets.domain import attributes, workflow
 from tickets.domain.attributes import Change
-from tickets.domain.fields import User, Value
 from tickets.domain.model import Ticket
-from tickets.handlers import escalation
-from tickets.handlers.change import Caller, Target, acting, locked, publish
+from tickets.handlers import escalation_rules
+from tickets.handlers.change import Caller, Target, acting, locked, publish, unknown_users
 from tickets.handlers.routing import hand_to_owner
 from tickets.handlers.setup import setup_of
-from tickets.store import desk, routing, texts
-from tickets.store import tickets as store
+from tickets.handlers.triggers import finish
+from tickets.store import desk, texts
 
 
 async def update_ticket(tx: Tx, caller: Caller, target: Target, change: Change) -> Ticket:
@@ -38,13 +35,6 @@ async def update_ticket(tx: Tx, caller: Caller, target: Target, change: Change) 
         await texts.rename(tx, ticket)
     if "component" in changed:
         await hand_to_owner(tx, ticket, setup)
-    await escalation.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), changed)
-    await store.save_ticket(tx, ticket)
+    await escalation_rules.after_change(tx, ticket, await desk.load_queue(tx, ticket.queue), changed)
+    await finish(tx, ticket)
     return ticket
-
-
-async def unknown_users(tx: Tx, values: Mapping[str, Value]) -> list[str]:
-    """Keys of the values that name nobody of the desk."""
-    named = {key: value.id for key, value in values.items() if isinstance(value, User)}
-    known = {each.id for each in await routing.active_agents(tx, list(named.values()))}
-    return [key for key, name in named.items() if name not in known]

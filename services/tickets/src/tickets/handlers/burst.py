@@ -13,6 +13,7 @@ from tickets.domain.lines import BurstRule
 from tickets.domain.model import Actor, ActorKind
 from tickets.handlers.change import publish, write_note
 from tickets.handlers.setup import setup_of
+from tickets.handlers.triggers import finish
 from tickets.store import incident as store
 from tickets.store import tickets as tickets_store
 
@@ -74,6 +75,6 @@ async def _propose(tx: Tx, burst: Burst, rule: BurstRule) -> bool:
     await write_note(tx, ticket, _BURST, text.format(count=count, minutes=minutes, topic=about))
     event = events.IncidentProposed(actor=convert.to_actor(_BURST), topic=burst.topic, ticket_count=count)
     publish(tx, ticket, event)
-    await tickets_store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     tx.after_commit(lambda: metrics.INCIDENTS_PROPOSED.labels(ticket.queue).inc())
     return True

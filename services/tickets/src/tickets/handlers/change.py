@@ -1,6 +1,6 @@
 """What every change of a ticket has in common: who does it, which ticket, and telling the others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,10 +18,12 @@ from tickets.convert import tickets as convert
 from tickets.domain import audit as audit_rules
 from tickets.domain import workflow
 from tickets.domain.audit import Change
+from tickets.domain.fields import User, Value
+from tickets.domain.incident import Kind, Task
 from tickets.domain.model import Actor, ActorKind, Agent, Attachment, Message, Ticket, Visibility
 from tickets.domain.statuses import Mover
 from tickets.handlers.stale import stale
-from tickets.store import audit, audit_lists, desk, messages
+from tickets.store import audit, audit_lists, desk, incident, messages, routing
 from tickets.store import tickets as store
 from tickets.store.rights import PEOPLE, person_of
 
@@ -165,6 +167,26 @@ def _changes(ticket: Ticket) -> tuple[Change, ...]:
     return found
 
 
+async def follow(tx: Tx, parent: Ticket, kind: Kind, actor: Actor, message_id: str = "") -> None:
+    """What was done to a parent of an incident shall be done to its children; nothing for other tickets."""
+    if parent.incident:
+        await incident.add_task(tx, Task(parent.id, kind, actor, tx.now, message_id))
+
+
+async def unknown_users(tx: Tx, values: Mapping[str, Value]) -> list[str]:
+    """Keys of the values that name nobody of the desk."""
+    named = {key: value.id for key, value in values.items() if isinstance(value, User)}
+    known = {each.id for each in await routing.active_agents(tx, list(named.values()))}
+    return [key for key, name in named.items() if name not in known]
+
+
+async def keep_message(tx: Tx, ticket: Ticket, message: Message) -> None:
+    """Store one more message; a ticket that is not stored yet is stored first."""
+    if ticket.first_message:
+        await store.save_ticket(tx, ticket)
+    await messages.add_message(tx, message)
+
+
 async def write_note(
     tx: Tx, ticket: Ticket, author: Actor, text: str, files: Sequence[Attachment] = ()
 ) -> Message:
@@ -185,7 +207,7 @@ async def write_note(
 async def keep_note(tx: Tx, ticket: Ticket, note: Message) -> None:
     """Store an internal message as a note; its text does not travel."""
     workflow.noted(ticket)
-    await messages.add_message(tx, note)
+    await keep_message(tx, ticket, note)
     publish(tx, ticket, events.NoteAdded(actor=convert.to_actor(note.author), message_id=note.id))
 
 

@@ -12,6 +12,7 @@ from tickets.domain.letters import Envelope
 from tickets.domain.mentions import Team
 from tickets.domain.model import Ticket
 from tickets.handlers.change import Caller, Target, acting, acting_agent, locked, publish, require_unmerged
+from tickets.handlers.triggers import finish
 from tickets.store import desk, drafts, messages, teams
 from tickets.store import tickets as store
 
@@ -49,7 +50,7 @@ async def follow(tx: Tx, caller: Caller, target: Target, follower: str) -> Ticke
     if agent.id not in ticket.observers:
         workflow.observe(ticket, agent.id)
         publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["observers"]))
-        await store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
     return ticket
 
 
@@ -61,7 +62,7 @@ async def unfollow(tx: Tx, caller: Caller, target: Target, follower: str) -> Tic
     if follower in ticket.observers:
         ticket.observers = [each for each in ticket.observers if each != follower]
         publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["observers"]))
-        await store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
     return ticket
 
 

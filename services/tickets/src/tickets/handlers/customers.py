@@ -13,8 +13,9 @@ from tickets.domain import customers as rules
 from tickets.domain import workflow
 from tickets.domain.customers import Organisation
 from tickets.domain.model import Actor, Contact, Customer, Queue, Ticket, Tier
-from tickets.handlers import escalation
+from tickets.handlers import escalation_rules
 from tickets.handlers.change import Caller, acting, publish
+from tickets.handlers.triggers import finish
 from tickets.store import audit, desk
 from tickets.store import customers as store
 from tickets.store import tickets as tickets_store
@@ -134,8 +135,8 @@ async def _follow(tx: Tx, ticket: Ticket, queue: Queue, spread: store.Spread) ->
     _observe(ticket)
     workflow.change_attributes(ticket, spread.names, tx.now)
     publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(spread.actor), changed=spread.names))
-    await escalation.after_change(tx, ticket, queue, spread.names)
-    await tickets_store.save_ticket(tx, ticket)
+    await escalation_rules.after_change(tx, ticket, queue, spread.names)
+    await finish(tx, ticket)
 
 
 async def save_changed(tx: Tx, customer: Customer, before: dict[str, object], actor: Actor) -> None:

@@ -13,6 +13,7 @@ from tickets.domain import workflow
 from tickets.domain.incident import Failure, Incident, Kind, State, Task
 from tickets.domain.model import Actor, Message, Ticket
 from tickets.handlers.change import Caller, Target, acting, locked, publish
+from tickets.handlers.triggers import finish
 from tickets.store import incident as store
 from tickets.store import messages
 from tickets.store import tickets as tickets_store
@@ -40,7 +41,7 @@ async def create_incident(tx: Tx, caller: Caller, target: Target, wanted: Wanted
     if not ticket.incident:
         ticket.incident = True
         publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["incident"]))
-        await tickets_store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
     await store.put(tx, ticket, State.OPEN)
     await _add(tx, ticket, actor, wanted)
     return ticket, await store.load(tx, ticket.id)
@@ -78,12 +79,6 @@ async def dismiss_incident(tx: Tx, caller: Caller, target: Target) -> Incident:
     await _require(tx, ticket, State.PROPOSED)
     await store.put(tx, ticket, State.DISMISSED)
     return await store.load(tx, ticket.id)
-
-
-async def follow(tx: Tx, parent: Ticket, kind: Kind, actor: Actor, message_id: str = "") -> None:
-    """What was done to a parent shall be done to its children; nothing for other tickets."""
-    if parent.incident:
-        await store.add_task(tx, Task(parent.id, kind, actor, tx.now, message_id))
 
 
 async def advance(tx: Tx, limit: int) -> bool:
@@ -152,7 +147,7 @@ async def _reply(tx: Tx, child: Ticket, actor: Actor, letter: Message) -> None:
     event = events.TicketReplied(actor=convert.to_actor(actor), message=convert.to_message(copy))
     publish(tx, child, event)
     await messages.add_message(tx, copy)
-    await tickets_store.save_ticket(tx, child)
+    await finish(tx, child)
 
 
 async def _resolve(tx: Tx, child: Ticket, actor: Actor) -> None:
@@ -160,12 +155,12 @@ async def _resolve(tx: Tx, child: Ticket, actor: Actor) -> None:
         return
     workflow.resolve(child, actor.id, tx.now)
     publish(tx, child, events.TicketResolved(actor=convert.to_actor(actor)))
-    await tickets_store.save_ticket(tx, child)
+    await finish(tx, child)
 
 
 async def _changed(tx: Tx, ticket: Ticket, actor: Actor, *names: str) -> None:
     publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=names))
-    await tickets_store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
 
 
 async def _add(tx: Tx, parent: Ticket, actor: Actor, wanted: Wanted) -> None:

@@ -9,6 +9,7 @@ from tickets.domain.knowledge import Article, ArticleState, Content, Revision, W
 from tickets.domain.model import Actor, ActorKind, Ticket
 from tickets.handlers.change import Caller, Target, acting, acting_agent, locked, write_note
 from tickets.handlers.stale import stale
+from tickets.handlers.triggers import finish
 from tickets.store import desk
 from tickets.store import knowledge as store
 from tickets.store import tickets as tickets_store
@@ -66,7 +67,7 @@ async def link_article(
     if await store.add_use(tx, article, ticket, actor.id, sent=sent):
         text = _USED.get(ticket.language, _USED["en"])[sent]
         await write_note(tx, ticket, actor, text.format(key=article.key, title=article.content.title))
-        await tickets_store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
     return ticket, article
 
 

@@ -7,9 +7,9 @@ from tickets.convert import tickets as convert
 from tickets.domain import letters, workflow
 from tickets.domain.letters import Envelope, Letter
 from tickets.domain.model import Actor, ActorKind, Message, Ticket, Visibility
-from tickets.handlers.change import publish
+from tickets.handlers.change import keep_message, publish
 from tickets.handlers.uploads import usable
-from tickets.store import desk, messages
+from tickets.store import desk
 
 
 async def send(tx: Tx, ticket: Ticket, author: Actor, letter: Letter) -> Message:
@@ -25,7 +25,7 @@ async def send(tx: Tx, ticket: Ticket, author: Actor, letter: Letter) -> Message
         workflow.staff_replied(ticket, await desk.load_queue(tx, ticket.queue), author.id, tx.now)
     message = _message(tx, ticket, author, letter, way)
     message.attachments = await usable(tx, ticket, letter.attachment_ids)
-    await messages.add_message(tx, message)
+    await keep_message(tx, ticket, message)
     event = events.TicketReplied(actor=convert.to_actor(author), message=convert.to_message(message))
     publish(tx, ticket, event)
     return message

@@ -9,6 +9,7 @@ from tickets.domain.links import MAX_LINKS, Edge, ExternalLink, LinkKind, TaskSt
 from tickets.domain.model import Actor, Ticket
 from tickets.handlers import outcome
 from tickets.handlers.change import Caller, Target, acting, locked, locked_with, publish
+from tickets.handlers.triggers import finish
 from tickets.store import links as store
 from tickets.store import tickets as tickets_store
 
@@ -77,7 +78,7 @@ async def _task_changed(tx: Tx, ticket: Ticket, actor: Actor) -> bool:
     done = not workflow.is_over(ticket) and links.all_done(await store.externals(tx, ticket.id))
     if done:
         await outcome.tell_and_resolve(tx, ticket)
-    await tickets_store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     return done
 
 
@@ -97,7 +98,7 @@ async def _require_sound(tx: Tx, edge: Edge, ticket: Ticket, other: Ticket) -> N
 async def _tell(tx: Tx, actor: Actor, what: str, *tickets: Ticket) -> None:
     for ticket in tickets:
         publish(tx, ticket, _updated(actor, what))
-        await tickets_store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
 
 
 def _updated(actor: Actor, what: str) -> events.TicketUpdated:

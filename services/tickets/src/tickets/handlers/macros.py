@@ -13,11 +13,22 @@ from tickets.domain.letters import Letter
 from tickets.domain.macros import Macro
 from tickets.domain.model import Actor, Agent, Message, Queue, Ticket
 from tickets.domain.statuses import Mover, StatusKind
-from tickets.handlers import escalation, incident
-from tickets.handlers.attributes import unknown_users
-from tickets.handlers.change import Caller, Target, acting_agent, by_agent, locked, mover, publish, write_note
+from tickets.handlers import escalation_rules
+from tickets.handlers.change import (
+    Caller,
+    Target,
+    acting_agent,
+    by_agent,
+    follow,
+    locked,
+    mover,
+    publish,
+    unknown_users,
+    write_note,
+)
 from tickets.handlers.letters import send
 from tickets.handlers.setup import setup_of
+from tickets.handlers.triggers import finish
 from tickets.store import desk, drafts
 from tickets.store import tickets as store
 
@@ -65,7 +76,7 @@ async def apply(tx: Tx, caller: Caller, target: Target, use: Use) -> Used:
     await _set(tx, ticket, by_agent(agent), macro)
     if macro.status and macro.status != ticket.status:
         await _move(tx, ticket, agent, macro.status, mover(caller, agent))
-    await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     return used
 
 
@@ -83,10 +94,10 @@ async def _rendered(tx: Tx, ticket: Ticket, agent: Agent, use: Use) -> tuple[Mac
 async def _say(tx: Tx, ticket: Ticket, author: Actor, macro: Macro, text: str) -> Message:
     if macro.internal:
         return await write_note(tx, ticket, author, text)
-    await escalation.require_unguarded(tx, ticket, "answer", reply=True)
+    await escalation_rules.require_unguarded(tx, ticket, "answer", reply=True)
     await drafts.remove(tx, ticket.id, author.id)
     message = await send(tx, ticket, author, Letter(text))
-    await incident.follow(tx, ticket, Kind.REPLY, author, message.id)
+    await follow(tx, ticket, Kind.REPLY, author, message.id)
     return message
 
 
@@ -108,10 +119,10 @@ async def _move(tx: Tx, ticket: Ticket, agent: Agent, status: str, by: Mover) ->
     actor, previous = convert.to_actor(by_agent(agent)), ticket.status
     kinds = {each.key: each.kind for each in ticket.workflow.statuses}
     if kinds.get(status) == StatusKind.RESOLVED:
-        await escalation.require_unguarded(tx, ticket, "resolve")
+        await escalation_rules.require_unguarded(tx, ticket, "resolve")
         workflow.resolve(ticket, agent.id, tx.now, by)
         publish(tx, ticket, events.TicketResolved(actor=actor))
-        await incident.follow(tx, ticket, Kind.RESOLVE, by_agent(agent))
+        await follow(tx, ticket, Kind.RESOLVE, by_agent(agent))
         return
     workflow.change_status(ticket, status, tx.now, by)
     publish(tx, ticket, events.TicketStatusChanged(actor=actor, previous_status=previous))

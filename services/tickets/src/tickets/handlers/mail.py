@@ -13,11 +13,12 @@ from tickets.domain import merging, rules, workflow
 from tickets.domain.model import Actor, ActorKind, Conversation, Message, Priority, Queue, Ticket, Visibility
 from tickets.domain.opening import Opening
 from tickets.domain.rules import AuthorKind, Inbound
-from tickets.handlers import escalation
+from tickets.handlers import escalation_rules
 from tickets.handlers.change import keep_note, publish, write_note
 from tickets.handlers.desk import put_queue
 from tickets.handlers.opening import open_ticket
 from tickets.handlers.routing import queue_of_topic
+from tickets.handlers.triggers import finish
 from tickets.handlers.work import publish_reopened
 from tickets.store import desk, messages
 from tickets.store import tickets as store
@@ -56,7 +57,7 @@ async def receive_message(tx: Tx, event: intake.MessageReceived, default_queue: 
         await keep_note(tx, ticket, _note(ticket, inbound))
     else:
         await _append(tx, ticket, inbound)
-    await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
 
 
 async def _wait_for_turn(tx: Tx, inbound: Inbound) -> None:
@@ -92,7 +93,7 @@ async def delivery_failed(tx: Tx, event: notifier.DeliveryFailed) -> None:
         detail = delivery.detail or delivery.template
         text = _in_language(_UNDELIVERED, ticket).format(recipient=delivery.recipient, detail=detail)
         await write_note(tx, ticket, Actor(ActorKind.SERVICE, "notifier"), text)
-        await store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
 
 
 async def _known_ticket(tx: Tx, inbound: Inbound) -> Ticket | None:
@@ -138,7 +139,7 @@ async def _open(tx: Tx, inbound: Inbound, queue: str) -> None:
     if keys:
         text = _in_language(_RELATED, ticket).format(keys=", ".join(keys))
         await write_note(tx, ticket, Actor(ActorKind.SERVICE, "tickets"), text)
-        await store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
 
 
 async def _append(tx: Tx, ticket: Ticket, inbound: Inbound) -> None:
@@ -153,10 +154,10 @@ async def _append(tx: Tx, ticket: Ticket, inbound: Inbound) -> None:
     await messages.add_message(tx, message)
     publish(tx, ticket, events.CustomerReplied(actor=actor, message=convert.to_message(message)))
     queue = await desk.load_queue(tx, ticket.queue)
-    await escalation.after_message(tx, ticket, queue, inbound.text)
+    await escalation_rules.after_message(tx, ticket, queue, inbound.text)
     if came:
         earlier = await store.earlier_contacts(tx, ticket, inbound.received_time)
-        await escalation.after_contact(tx, ticket, queue, earlier)
+        await escalation_rules.after_contact(tx, ticket, queue, earlier)
 
 
 async def _note_conversation(tx: Tx, ticket: Ticket, inbound: Inbound) -> None:

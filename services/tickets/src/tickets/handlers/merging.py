@@ -10,9 +10,9 @@ from tickets.domain.links import Edge, LinkKind
 from tickets.domain.model import Conversation, Message, Ticket
 from tickets.handlers.change import Caller, Target, acting, locked, locked_with, publish, write_note
 from tickets.handlers.opening import new_conversation_id
+from tickets.handlers.triggers import finish
 from tickets.store import links as links_store
 from tickets.store import merging as store
-from tickets.store import tickets as tickets_store
 
 _MERGED = {
     "ru": "Сюда объединено обращение {key} «{subject}».",
@@ -36,7 +36,7 @@ async def merge(tx: Tx, caller: Caller, target: Target, reference: str) -> tuple
     publish(tx, into, events.TicketUpdated(actor=convert.to_actor(actor), changed=changed))
     await write_note(tx, into, actor, note)
     for each in (ticket, into):
-        await tickets_store.save_ticket(tx, each)
+        await finish(tx, each)
     return into, ticket
 
 
@@ -63,7 +63,8 @@ async def split(
     await store.add_split(tx, created, moved, going)
     await links_store.add(tx, links.edge(LinkKind.RELATES, ticket.id, created.id))
     publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["messages", "links"]))
-    await tickets_store.save_ticket(tx, ticket)
+    for each in (ticket, created):
+        await finish(tx, each)
     return ticket, created
 
 

@@ -8,9 +8,9 @@ from tickets.domain import moving, workflow
 from tickets.domain.model import Queue, Ticket
 from tickets.handlers.change import Caller, Target, acting, locked, publish, write_note
 from tickets.handlers.setup import setup_of
+from tickets.handlers.triggers import finish
 from tickets.store import desk
 from tickets.store import merging as store
-from tickets.store import tickets as tickets_store
 
 _MOVED = {"ru": "Перенесено из {key}.", "en": "Moved here; it was {key}."}
 
@@ -34,7 +34,7 @@ async def move(tx: Tx, caller: Caller, target: Target, key: str) -> Ticket:
     publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=changed))
     told = _MOVED.get(ticket.language, _MOVED["en"]).format(key=old_key)
     await write_note(tx, ticket, actor, "\n".join([told, *(f"{key}: {text}" for key, text in left.items())]))
-    await tickets_store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     return ticket
 
 

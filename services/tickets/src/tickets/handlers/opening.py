@@ -29,13 +29,12 @@ from tickets.domain.model import (
 from tickets.domain.opening import Opening, check_filled, complete, understand
 from tickets.domain.routing import first_line
 from tickets.domain.setup import Setup
-from tickets.handlers import escalation
-from tickets.handlers.attributes import unknown_users
-from tickets.handlers.change import publish, write_note
+from tickets.handlers import escalation_rules
+from tickets.handlers.change import publish, unknown_users, write_note
 from tickets.handlers.routing import assign_new
 from tickets.handlers.setup import setup_of
+from tickets.handlers.triggers import finish
 from tickets.store import desk
-from tickets.store import tickets as store
 
 _CONVERSATION_BYTES = 10
 _DESK = Actor(ActorKind.SERVICE, "tickets")
@@ -80,10 +79,10 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     if not opening.by_robot:
         await assign_new(tx, ticket, setup)
     await _escalate(tx, ticket, opening, admission)
-    await store.create_ticket(tx, ticket, message)
+    ticket.first_message = message
     if left:
         await write_note(tx, ticket, _DESK, _words(left, setup, ticket.language))
-        await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     channel = common_pb2.Channel.Name(values.number(ticket.channel)).removeprefix("CHANNEL_").lower()
     labels = ticket.line.name, ticket.priority.name, channel
     tx.after_commit(lambda: metrics.CREATED.labels(*labels).inc())
@@ -94,9 +93,9 @@ async def _escalate(tx: Tx, ticket: Ticket, opening: Opening, admission: desk.Ad
     """What the first message is a reason for, before the ticket is stored: no statement more."""
     queue = admission.queue
     if not opening.by_robot and opening.answered:
-        await escalation.after_message(tx, ticket, queue, f"{opening.subject}\n{opening.text}")
-        await escalation.after_contact(tx, ticket, queue, admission.earlier)
-    await escalation.after_change(
+        await escalation_rules.after_message(tx, ticket, queue, f"{opening.subject}\n{opening.text}")
+        await escalation_rules.after_contact(tx, ticket, queue, admission.earlier)
+    await escalation_rules.after_change(
         tx, ticket, queue, ["priority", *(f"fields.{key}" for key in ticket.fields)]
     )
 

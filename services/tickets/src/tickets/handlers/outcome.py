@@ -10,8 +10,7 @@ from tickets.domain.letters import Letter
 from tickets.domain.macros import ERROR_FIXED, WISH_DELIVERED, Macro
 from tickets.domain.model import Actor, ActorKind, Ticket, TicketType
 from tickets.domain.templates import Values
-from tickets.handlers import incident
-from tickets.handlers.change import publish
+from tickets.handlers.change import follow, publish
 from tickets.handlers.letters import send
 from tickets.handlers.macros import of_queue
 from tickets.store import desk
@@ -22,10 +21,10 @@ _TASKS = Actor(ActorKind.ROBOT, "tasks")
 async def tell_and_resolve(tx: Tx, ticket: Ticket) -> None:
     """Resolve a locked ticket and tell its customer why (MP-02, MP-20); the caller saves it."""
     message = await send(tx, ticket, _TASKS, Letter(await _text(tx, ticket)))
-    await incident.follow(tx, ticket, Kind.REPLY, _TASKS, message.id)
+    await follow(tx, ticket, Kind.REPLY, _TASKS, message.id)
     workflow.resolve(ticket, "", tx.now)
     publish(tx, ticket, events.TicketResolved(actor=convert.to_actor(_TASKS)))
-    await incident.follow(tx, ticket, Kind.RESOLVE, _TASKS)
+    await follow(tx, ticket, Kind.RESOLVE, _TASKS)
 
 
 async def _text(tx: Tx, ticket: Ticket) -> str:

@@ -31,9 +31,10 @@ from tickets.domain.model import (
     TicketType,
 )
 from tickets.domain.opening import Opening
-from tickets.handlers import escalation
+from tickets.handlers import escalation_rules
 from tickets.handlers.change import publish, write_note
 from tickets.handlers.opening import open_ticket
+from tickets.handlers.triggers import finish
 from tickets.store import clocks, desk
 from tickets.store import tickets as store
 from tickets.store.clocks import Result
@@ -106,8 +107,8 @@ async def mark_reached(tx: Tx, event: sla.MarkReached) -> None:
     if step.reason == Reason.SLA_BREACH and ticket.escalation is None:
         return
     step = replace(step, note=f"{event.clock} {event.mark.name}")
-    if escalation.raise_escalation(tx, ticket, await desk.load_queue(tx, ticket.queue), _CLOCK, step):
-        await store.save_ticket(tx, ticket)
+    if escalation_rules.raise_escalation(tx, ticket, await desk.load_queue(tx, ticket.queue), _CLOCK, step):
+        await finish(tx, ticket)
 
 
 async def survey_answered(tx: Tx, event: survey.SurveyAnswered) -> None:
@@ -128,7 +129,7 @@ async def survey_answered(tx: Tx, event: survey.SurveyAnswered) -> None:
     )
     customer = Actor(ActorKind.CUSTOMER, ticket.customer.id, ticket.customer.name)
     publish(tx, ticket, events.TicketRated(actor=to_actor(customer)))
-    await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     if answer.low:
         await _follow_up(tx, ticket, answer)
 
@@ -186,7 +187,7 @@ async def _follow_up(tx: Tx, rated: Ticket, answer: survey_pb2.Survey) -> None:
     if known:
         if answer.comment:
             await write_note(tx, known, _SURVEY, answer.comment)
-            await store.save_ticket(tx, known)
+            await finish(tx, known)
         return
     subject, text = _LOW_SCORE.get(rated.language, _LOW_SCORE["en"])
     words = {"key": rated.key, "raw": answer.raw, "scale": answer.scale}
@@ -209,7 +210,9 @@ async def _follow_up(tx: Tx, rated: Ticket, answer: survey_pb2.Survey) -> None:
         origin="survey",
         answered=False,
     )
-    await escalation.after_score(tx, await open_ticket(tx, opening, _SURVEY), answer.score)
+    follow_up = await open_ticket(tx, opening, _SURVEY)
+    if await escalation_rules.after_score(tx, follow_up, answer.score):
+        await finish(tx, follow_up)
 
 
 def _asked(rated: Ticket) -> Contact:

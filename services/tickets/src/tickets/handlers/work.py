@@ -14,13 +14,14 @@ from tickets.domain.incident import Kind
 from tickets.domain.letters import Letter
 from tickets.domain.model import Actor, ActorKind, Message, Priority, Ticket
 from tickets.domain.statuses import Mover
-from tickets.handlers import escalation, incident
+from tickets.handlers import escalation_rules
 from tickets.handlers.change import (
     Caller,
     Target,
     acting,
     acting_agent,
     by_agent,
+    follow,
     locked,
     mover,
     moving,
@@ -29,6 +30,7 @@ from tickets.handlers.change import (
 )
 from tickets.handlers.letters import send
 from tickets.handlers.mentions import call_people, find_people
+from tickets.handlers.triggers import finish
 from tickets.handlers.uploads import usable
 from tickets.store import desk, drafts
 from tickets.store import tickets as store
@@ -44,7 +46,7 @@ async def take_ticket(tx: Tx, caller: Caller, target: Target) -> Ticket:
     leads = await desk.leads_of(tx, ticket.queue, ticket.line)
     if workflow.take(ticket, agent, leads, tx.now, mover(caller, agent)):
         publish(tx, ticket, events.TicketTaken(actor=convert.to_actor(by_agent(agent))))
-        await store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
     return ticket
 
 
@@ -57,7 +59,7 @@ async def assign_ticket(tx: Tx, caller: Caller, target: Target, assignee: str) -
     if workflow.assign(ticket, agent, tx.now, by):
         event = events.TicketAssigned(actor=convert.to_actor(actor), previous_assignee=previous)
         publish(tx, ticket, event)
-        await store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
     return ticket
 
 
@@ -68,13 +70,13 @@ async def reply(
     agent = await acting_agent(tx, caller)
     actor = by_agent(agent)
     ticket = await locked(tx, target)
-    await escalation.require_unguarded(tx, ticket, "answer", reply=True)
+    await escalation_rules.require_unguarded(tx, ticket, "answer", reply=True)
     message = await send(tx, ticket, actor, letter)
     await drafts.remove(tx, ticket.id, actor.id)
-    await incident.follow(tx, ticket, Kind.REPLY, actor, message.id)
+    await follow(tx, ticket, Kind.REPLY, actor, message.id)
     if status and status != ticket.status:
         _change_status(tx, ticket, actor, status, mover(caller, agent))
-    await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     return ticket, message
 
 
@@ -87,7 +89,7 @@ async def add_note(
     called = await find_people(tx, text)
     note = await write_note(tx, ticket, actor, text, await usable(tx, ticket, attachment_ids))
     call_people(tx, ticket, actor, note, called)
-    await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     return ticket, note
 
 
@@ -97,7 +99,7 @@ async def change_status(tx: Tx, caller: Caller, target: Target, status: str) -> 
     ticket = await locked(tx, target)
     if status != ticket.status:
         _change_status(tx, ticket, actor, status, by)
-        await store.save_ticket(tx, ticket)
+        await finish(tx, ticket)
     return ticket
 
 
@@ -108,9 +110,9 @@ async def prioritize(tx: Tx, caller: Caller, target: Target, priority: Priority)
     if workflow.prioritize(ticket, priority, tx.now):
         publish(tx, ticket, events.TicketUpdated(actor=convert.to_actor(actor), changed=["priority"]))
         queue = await desk.load_queue(tx, ticket.queue)
-        await escalation.after_change(tx, ticket, queue, ["priority"])
-        await incident.follow(tx, ticket, Kind.PRIORITY, actor)
-        await store.save_ticket(tx, ticket)
+        await escalation_rules.after_change(tx, ticket, queue, ["priority"])
+        await follow(tx, ticket, Kind.PRIORITY, actor)
+        await finish(tx, ticket)
     return ticket
 
 
@@ -118,14 +120,14 @@ async def resolve(tx: Tx, caller: Caller, target: Target, text: str) -> Ticket:
     """Solved, with a last letter where there is one."""
     agent = await acting_agent(tx, caller)
     ticket = await locked(tx, target)
-    await escalation.require_unguarded(tx, ticket, "resolve")
+    await escalation_rules.require_unguarded(tx, ticket, "resolve")
     if text and not workflow.is_over(ticket):
         message = await send(tx, ticket, by_agent(agent), Letter(text))
-        await incident.follow(tx, ticket, Kind.REPLY, by_agent(agent), message.id)
+        await follow(tx, ticket, Kind.REPLY, by_agent(agent), message.id)
     workflow.resolve(ticket, agent.id, tx.now, mover(caller, agent))
     publish(tx, ticket, events.TicketResolved(actor=convert.to_actor(by_agent(agent))))
-    await incident.follow(tx, ticket, Kind.RESOLVE, by_agent(agent))
-    await store.save_ticket(tx, ticket)
+    await follow(tx, ticket, Kind.RESOLVE, by_agent(agent))
+    await finish(tx, ticket)
     return ticket
 
 
@@ -156,7 +158,7 @@ async def reopen(tx: Tx, caller: Caller, target: Target) -> Ticket:
     ticket = await locked(tx, target)
     workflow.reopen(ticket, tx.now, by)
     publish_reopened(tx, ticket, actor)
-    await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)
     return ticket
 
 
@@ -178,4 +180,4 @@ async def _close(tx: Tx, ticket: Ticket, actor: Actor, by: Mover | None, *, conf
     publish(tx, ticket, events.TicketClosed(actor=convert.to_actor(actor), confirmed=confirmed))
     labels = ticket.line.name, ticket.priority.name
     tx.after_commit(lambda: metrics.CLOSED.labels(*labels).inc())
-    await store.save_ticket(tx, ticket)
+    await finish(tx, ticket)

@@ -252,10 +252,17 @@ async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
     values = {f"{table}_{name}": value for table, row in rows for name, value in row.items()}
     extra = {"audit": audit.take(ticket), **history.take(ticket)}
     await _CREATE.rows(tx, values | texts.of_new(ticket, message) | extra)
+    ticket.first_message = None
 
 
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
-    """The changed state of a locked ticket with its audit and history, in one statement."""
+    """The changed state of a locked ticket with its audit and history, in one statement.
+
+    A ticket that is not stored yet is created with its first message.
+    """
+    if ticket.first_message:
+        await create_ticket(tx, ticket, ticket.first_message)
+        return
     values = {f"ticket_{name}": value for name, value in ticket_row(ticket).items()}
     await _SAVE.rows(tx, {**values, "audit": audit.take(ticket), **history.take(ticket)})
 
