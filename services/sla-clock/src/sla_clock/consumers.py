@@ -30,6 +30,8 @@ FOLLOWED: tuple[type[Message], ...] = (
     events.TicketReopened,
     events.TicketMerged,
     events.PeopleMentioned,
+    events.WebhookRequested,
+    events.NoticeRequested,
 )
 
 

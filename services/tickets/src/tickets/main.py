@@ -19,6 +19,7 @@ from tickdesk.tickets.v1.query_service_pb2_grpc import add_QueryServiceServicer_
 from tickdesk.tickets.v1.reports_service_pb2_grpc import add_ReportServiceServicer_to_server
 from tickdesk.tickets.v1.setup_service_pb2_grpc import add_SetupServiceServicer_to_server
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import add_TicketServiceServicer_to_server
+from tickdesk.tickets.v1.triggers_service_pb2_grpc import add_TriggerServiceServicer_to_server
 from tickdesk.tickets.v1.watch_service_pb2_grpc import add_WatchServiceServicer_to_server
 from tickets.consumers import subscriptions
 from tickets.grpc_api import (
@@ -35,6 +36,7 @@ from tickets.grpc_api import (
     reports,
     setup,
     tickets,
+    triggers,
     watch,
 )
 from tickets.handlers.watch import Feed
@@ -67,6 +69,7 @@ async def build(app: App, settings: Settings) -> None:
         (add_IncidentServiceServicer_to_server, incident.IncidentApi(db), incident.SERVICE),
         (add_LinkServiceServicer_to_server, links.LinkApi(db), links.SERVICE),
         (add_ConversationServiceServicer_to_server, conversation.ConversationApi(db), conversation.SERVICE),
+        (add_TriggerServiceServicer_to_server, triggers.TriggerApi(db), triggers.SERVICE),
         (add_AuditServiceServicer_to_server, audit.AuditApi(db), audit.SERVICE),
         (add_ExportServiceServicer_to_server, export.ExportApi(db), export.SERVICE),
         (add_BulkServiceServicer_to_server, bulk.BulkApi(db), bulk.SERVICE),

@@ -49,6 +49,12 @@ RESOLUTION = Histogram(
 )
 BY_CLOCK = {"first_response": FIRST_RESPONSE, "resolution": RESOLUTION}
 
+RULES = Counter(
+    "tickdesk_rules_total",
+    "Rules of queues that were set off: done, failed, or not run because too many steps had been made.",
+    ["outcome"],
+)
+
 _LINES = ("L1", "L2", "L3")
 _PRIORITIES = ("LOW", "NORMAL", "HIGH", "CRITICAL")
 _STEPS = (("L1", "L2"), ("L2", "L3"), ("L1", "L1"), ("L2", "L2"), ("L3", "L3"))
@@ -65,5 +71,7 @@ for _line in _LINES:
 for _from, _to in _STEPS:
     for _reason in _REASONS:
         ESCALATIONS.labels(_from, _to, _reason)
-for _work in ("closing", "incidents", "bursts", "organisations", "customers", "bulks"):
+for _outcome in ("done", "failed", "not_run"):
+    RULES.labels(_outcome)
+for _work in ("closing", "incidents", "bursts", "organisations", "customers", "bulks", "rules"):
     REFUSED_STEPS.labels(_work)

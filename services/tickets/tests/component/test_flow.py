@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from asyncpg.connection import LoggedQuery
 from sqlalchemy.pool import Pool
 
-from services.tickets.tests.builders import EVENTS, Desk, a_contact, an_inbound, kinds
+from services.tickets.tests.builders import EVENTS, Desk, a_contact, an_inbound, kinds, set_up
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.survey.v1 import events_pb2 as survey
 from tickdesk.survey.v1 import survey_pb2
@@ -57,6 +57,16 @@ async def _rename_a_customer(desk: Desk) -> None:
     await desk.watch.next(events_pb2.CustomerChanged)
 
 
+async def _set_rules_off(desk: Desk) -> None:
+    words = {"texts": [{"language": "en", "text": "Hello"}]}
+    then = [{"webhook": "crm"}, {"notify": {"agents": ["olga"], **words}}]
+    await set_up(desk, triggers=[{"key": "tell", "when": ["NoteAdded"], "then": then}])
+    other = await desk.create(contact=a_contact("told@client.example"))
+    await desk.call("AddNote", ticket=other.id, text="Hm")
+    await desk.watch.next(events_pb2.NoticeRequested)
+    await set_up(desk, triggers=[])
+
+
 async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: Desk) -> None:
     """The contract of stream TICKETS: each of its events is made here, none leaves a version out."""
     ticket = await desk.receive(conversation_id="conv")
@@ -85,8 +95,8 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
     await desk.tell(survey.SurveyAnswered(survey=score))
     await desk.watch.next(events_pb2.TicketRated)
     answers[16] = await desk.ticket(ticket.id)
-    await _propose_an_incident(desk)
-    await _rename_a_customer(desk)
+    for make in (_propose_an_incident, _rename_a_customer, _set_rules_off):
+        await make(desk)
     merged = await desk.call("MergeTickets", ticket=ticket.id, into=(await desk.create()).id)
     await desk.watch.next(events_pb2.TicketMerged)
     answers[17] = merged.merged

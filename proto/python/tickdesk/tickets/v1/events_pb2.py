@@ -25,55 +25,61 @@ _sym_db = _symbol_database.Default()
 from tickdesk.common.v1 import common_pb2 as tickdesk_dot_common_dot_v1_dot_common__pb2
 from tickdesk.tickets.v1 import conversation_pb2 as tickdesk_dot_tickets_dot_v1_dot_conversation__pb2
 from tickdesk.tickets.v1 import escalation_pb2 as tickdesk_dot_tickets_dot_v1_dot_escalation__pb2
+from tickdesk.tickets.v1 import macros_pb2 as tickdesk_dot_tickets_dot_v1_dot_macros__pb2
 from tickdesk.tickets.v1 import ticket_pb2 as tickdesk_dot_tickets_dot_v1_dot_ticket__pb2
 from tickdesk.tickets.v1 import timeline_pb2 as tickdesk_dot_tickets_dot_v1_dot_timeline__pb2
+from tickdesk.tickets.v1 import triggers_pb2 as tickdesk_dot_tickets_dot_v1_dot_triggers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/tickets/v1/events.proto\x12\x13tickdesk.tickets.v1\x1a\x1ftickdesk/common/v1/common.proto\x1a&tickdesk/tickets/v1/conversation.proto\x1a$tickdesk/tickets/v1/escalation.proto\x1a tickdesk/tickets/v1/ticket.proto\x1a\"tickdesk/tickets/v1/timeline.proto\"\xae\x01\n\x0cTicketOpened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\x12\x12\n\nfrom_robot\x18\x04 \x01(\x08\"\x9d\x01\n\x0f\x43ustomerReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"\x9b\x01\n\rTicketReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"v\n\tNoteAdded\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"d\n\x0bTicketTaken\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"\x82\x01\n\x0eTicketAssigned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x19\n\x11previous_assignee\x18\x03 \x01(\t\"\x85\x01\n\x13TicketStatusChanged\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x17\n\x0fprevious_status\x18\x03 \x01(\t\"w\n\rTicketUpdated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\"\xbe\x01\n\x0fTicketEscalated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x35\n\x06reason\x18\x03 \x01(\x0e\x32%.tickdesk.tickets.v1.EscalationReason\x12\x0f\n\x07started\x18\x04 \x01(\x08\x12\x0c\n\x04note\x18\x05 \x01(\t\"\xd5\x01\n\x0eTicketReturned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12+\n\tfrom_line\x18\x03 \x01(\x0e\x32\x18.tickdesk.common.v1.Line\x12\x31\n\x06reason\x18\x04 \x01(\x0e\x32!.tickdesk.tickets.v1.ReturnReason\x12\x0c\n\x04note\x18\x05 \x01(\t\"\x8e\x01\n\x10IncidentProposed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x14\n\x0cticket_count\x18\x04 \x01(\x05\"g\n\x0eTicketResolved\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"x\n\x0cTicketClosed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x11\n\tconfirmed\x18\x03 \x01(\x08\"g\n\x0eTicketReopened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"\x96\x01\n\x0cTicketMerged\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x16\n\x0einto_ticket_id\x18\x03 \x01(\t\x12\x17\n\x0finto_ticket_key\x18\x04 \x01(\t\"\xb9\x01\n\x0fPeopleMentioned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x11\n\tagent_ids\x18\x04 \x03(\t\x12(\n\x05teams\x18\x05 \x03(\x0b\x32\x19.tickdesk.tickets.v1.Team\"d\n\x0bTicketRated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"9\n\x0c\x41gentChanged\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Agent\"}\n\x0f\x43ustomerChanged\x12/\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.tickdesk.tickets.v1.Customer\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\"9\n\x0cQueueChanged\x12)\n\x05queue\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Queueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tickdesk/tickets/v1/events.proto\x12\x13tickdesk.tickets.v1\x1a\x1ftickdesk/common/v1/common.proto\x1a&tickdesk/tickets/v1/conversation.proto\x1a$tickdesk/tickets/v1/escalation.proto\x1a tickdesk/tickets/v1/macros.proto\x1a tickdesk/tickets/v1/ticket.proto\x1a\"tickdesk/tickets/v1/timeline.proto\x1a\"tickdesk/tickets/v1/triggers.proto\"\xae\x01\n\x0cTicketOpened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\x12\x12\n\nfrom_robot\x18\x04 \x01(\x08\"\x9d\x01\n\x0f\x43ustomerReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"\x9b\x01\n\rTicketReplied\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x33\n\x07message\x18\x03 \x01(\x0b\x32\".tickdesk.tickets.v1.TicketMessage\"v\n\tNoteAdded\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"d\n\x0bTicketTaken\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"\x82\x01\n\x0eTicketAssigned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x19\n\x11previous_assignee\x18\x03 \x01(\t\"\x85\x01\n\x13TicketStatusChanged\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x17\n\x0fprevious_status\x18\x03 \x01(\t\"w\n\rTicketUpdated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\"\xbe\x01\n\x0fTicketEscalated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x35\n\x06reason\x18\x03 \x01(\x0e\x32%.tickdesk.tickets.v1.EscalationReason\x12\x0f\n\x07started\x18\x04 \x01(\x08\x12\x0c\n\x04note\x18\x05 \x01(\t\"\xd5\x01\n\x0eTicketReturned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12+\n\tfrom_line\x18\x03 \x01(\x0e\x32\x18.tickdesk.common.v1.Line\x12\x31\n\x06reason\x18\x04 \x01(\x0e\x32!.tickdesk.tickets.v1.ReturnReason\x12\x0c\n\x04note\x18\x05 \x01(\t\"\x8e\x01\n\x10IncidentProposed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x14\n\x0cticket_count\x18\x04 \x01(\x05\"g\n\x0eTicketResolved\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"x\n\x0cTicketClosed\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x11\n\tconfirmed\x18\x03 \x01(\x08\"g\n\x0eTicketReopened\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"\x96\x01\n\x0cTicketMerged\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x16\n\x0einto_ticket_id\x18\x03 \x01(\t\x12\x17\n\x0finto_ticket_key\x18\x04 \x01(\t\"\xb9\x01\n\x0fPeopleMentioned\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x11\n\tagent_ids\x18\x04 \x03(\t\x12(\n\x05teams\x18\x05 \x03(\x0b\x32\x19.tickdesk.tickets.v1.Team\"d\n\x0bTicketRated\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\"{\n\x10WebhookRequested\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\"\xf1\x01\n\x0fNoticeRequested\x12+\n\x06ticket\x18\x01 \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Ticket\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x36\n\taudiences\x18\x03 \x03(\x0e\x32#.tickdesk.tickets.v1.NoticeAudience\x12\x11\n\tagent_ids\x18\x04 \x03(\t\x12\r\n\x05\x63hats\x18\x05 \x03(\t\x12-\n\x05texts\x18\x06 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.MacroText\"9\n\x0c\x41gentChanged\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Agent\"}\n\x0f\x43ustomerChanged\x12/\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.tickdesk.tickets.v1.Customer\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\"9\n\x0cQueueChanged\x12)\n\x05queue\x18\x01 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Queueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tickdesk.tickets.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TICKETOPENED']._serialized_start=239
-  _globals['_TICKETOPENED']._serialized_end=413
-  _globals['_CUSTOMERREPLIED']._serialized_start=416
-  _globals['_CUSTOMERREPLIED']._serialized_end=573
-  _globals['_TICKETREPLIED']._serialized_start=576
-  _globals['_TICKETREPLIED']._serialized_end=731
-  _globals['_NOTEADDED']._serialized_start=733
-  _globals['_NOTEADDED']._serialized_end=851
-  _globals['_TICKETTAKEN']._serialized_start=853
-  _globals['_TICKETTAKEN']._serialized_end=953
-  _globals['_TICKETASSIGNED']._serialized_start=956
-  _globals['_TICKETASSIGNED']._serialized_end=1086
-  _globals['_TICKETSTATUSCHANGED']._serialized_start=1089
-  _globals['_TICKETSTATUSCHANGED']._serialized_end=1222
-  _globals['_TICKETUPDATED']._serialized_start=1224
-  _globals['_TICKETUPDATED']._serialized_end=1343
-  _globals['_TICKETESCALATED']._serialized_start=1346
-  _globals['_TICKETESCALATED']._serialized_end=1536
-  _globals['_TICKETRETURNED']._serialized_start=1539
-  _globals['_TICKETRETURNED']._serialized_end=1752
-  _globals['_INCIDENTPROPOSED']._serialized_start=1755
-  _globals['_INCIDENTPROPOSED']._serialized_end=1897
-  _globals['_TICKETRESOLVED']._serialized_start=1899
-  _globals['_TICKETRESOLVED']._serialized_end=2002
-  _globals['_TICKETCLOSED']._serialized_start=2004
-  _globals['_TICKETCLOSED']._serialized_end=2124
-  _globals['_TICKETREOPENED']._serialized_start=2126
-  _globals['_TICKETREOPENED']._serialized_end=2229
-  _globals['_TICKETMERGED']._serialized_start=2232
-  _globals['_TICKETMERGED']._serialized_end=2382
-  _globals['_PEOPLEMENTIONED']._serialized_start=2385
-  _globals['_PEOPLEMENTIONED']._serialized_end=2570
-  _globals['_TICKETRATED']._serialized_start=2572
-  _globals['_TICKETRATED']._serialized_end=2672
-  _globals['_AGENTCHANGED']._serialized_start=2674
-  _globals['_AGENTCHANGED']._serialized_end=2731
-  _globals['_CUSTOMERCHANGED']._serialized_start=2733
-  _globals['_CUSTOMERCHANGED']._serialized_end=2858
-  _globals['_QUEUECHANGED']._serialized_start=2860
-  _globals['_QUEUECHANGED']._serialized_end=2917
+  _globals['_TICKETOPENED']._serialized_start=309
+  _globals['_TICKETOPENED']._serialized_end=483
+  _globals['_CUSTOMERREPLIED']._serialized_start=486
+  _globals['_CUSTOMERREPLIED']._serialized_end=643
+  _globals['_TICKETREPLIED']._serialized_start=646
+  _globals['_TICKETREPLIED']._serialized_end=801
+  _globals['_NOTEADDED']._serialized_start=803
+  _globals['_NOTEADDED']._serialized_end=921
+  _globals['_TICKETTAKEN']._serialized_start=923
+  _globals['_TICKETTAKEN']._serialized_end=1023
+  _globals['_TICKETASSIGNED']._serialized_start=1026
+  _globals['_TICKETASSIGNED']._serialized_end=1156
+  _globals['_TICKETSTATUSCHANGED']._serialized_start=1159
+  _globals['_TICKETSTATUSCHANGED']._serialized_end=1292
+  _globals['_TICKETUPDATED']._serialized_start=1294
+  _globals['_TICKETUPDATED']._serialized_end=1413
+  _globals['_TICKETESCALATED']._serialized_start=1416
+  _globals['_TICKETESCALATED']._serialized_end=1606
+  _globals['_TICKETRETURNED']._serialized_start=1609
+  _globals['_TICKETRETURNED']._serialized_end=1822
+  _globals['_INCIDENTPROPOSED']._serialized_start=1825
+  _globals['_INCIDENTPROPOSED']._serialized_end=1967
+  _globals['_TICKETRESOLVED']._serialized_start=1969
+  _globals['_TICKETRESOLVED']._serialized_end=2072
+  _globals['_TICKETCLOSED']._serialized_start=2074
+  _globals['_TICKETCLOSED']._serialized_end=2194
+  _globals['_TICKETREOPENED']._serialized_start=2196
+  _globals['_TICKETREOPENED']._serialized_end=2299
+  _globals['_TICKETMERGED']._serialized_start=2302
+  _globals['_TICKETMERGED']._serialized_end=2452
+  _globals['_PEOPLEMENTIONED']._serialized_start=2455
+  _globals['_PEOPLEMENTIONED']._serialized_end=2640
+  _globals['_TICKETRATED']._serialized_start=2642
+  _globals['_TICKETRATED']._serialized_end=2742
+  _globals['_WEBHOOKREQUESTED']._serialized_start=2744
+  _globals['_WEBHOOKREQUESTED']._serialized_end=2867
+  _globals['_NOTICEREQUESTED']._serialized_start=2870
+  _globals['_NOTICEREQUESTED']._serialized_end=3111
+  _globals['_AGENTCHANGED']._serialized_start=3113
+  _globals['_AGENTCHANGED']._serialized_end=3170
+  _globals['_CUSTOMERCHANGED']._serialized_start=3172
+  _globals['_CUSTOMERCHANGED']._serialized_end=3297
+  _globals['_QUEUECHANGED']._serialized_start=3299
+  _globals['_QUEUECHANGED']._serialized_end=3356
 # @@protoc_insertion_point(module_scope)

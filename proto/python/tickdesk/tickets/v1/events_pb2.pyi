@@ -10,8 +10,10 @@ from google.protobuf.internal import containers as _containers
 from tickdesk.common.v1 import common_pb2 as _common_pb2
 from tickdesk.tickets.v1 import conversation_pb2 as _conversation_pb2
 from tickdesk.tickets.v1 import escalation_pb2 as _escalation_pb2
+from tickdesk.tickets.v1 import macros_pb2 as _macros_pb2
 from tickdesk.tickets.v1 import ticket_pb2 as _ticket_pb2
 from tickdesk.tickets.v1 import timeline_pb2 as _timeline_pb2
+from tickdesk.tickets.v1 import triggers_pb2 as _triggers_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -632,6 +634,94 @@ class TicketRated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TicketRated: _TypeAlias = TicketRated  # noqa: Y015
+
+@_typing.final
+class WebhookRequested(_message.Message):
+    """A rule calls another system: notifier posts this event to the endpoint of that name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    endpoint: _builtins.str
+    """Name of the endpoint in the settings of notifier."""
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket after the change."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """The rule, "rule/" and its key."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        endpoint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "endpoint", b"endpoint", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookRequested: _TypeAlias = WebhookRequested  # noqa: Y015
+
+@_typing.final
+class NoticeRequested(_message.Message):
+    """A rule tells people of the desk something."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    AUDIENCES_FIELD_NUMBER: _builtins.int
+    AGENT_IDS_FIELD_NUMBER: _builtins.int
+    CHATS_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket after the change."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """The rule, "rule/" and its key."""
+
+    @_builtins.property
+    def audiences(self) -> _containers.RepeatedScalarFieldContainer[_triggers_pb2.NoticeAudience.ValueType]:
+        """Whom, by what they are to the ticket."""
+
+    @_builtins.property
+    def agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Agents by id."""
+
+    @_builtins.property
+    def chats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of chats in the settings of notifier."""
+
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedCompositeFieldContainer[_macros_pb2.MacroText]:
+        """What they are told, by language; no templates any more."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        audiences: _abc.Iterable[_triggers_pb2.NoticeAudience.ValueType] | None = ...,
+        agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        chats: _abc.Iterable[_builtins.str] | None = ...,
+        texts: _abc.Iterable[_macros_pb2.MacroText] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_ids", b"agent_ids", "audiences", b"audiences", "chats", b"chats", "texts", b"texts", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticeRequested: _TypeAlias = NoticeRequested  # noqa: Y015
 
 @_typing.final
 class AgentChanged(_message.Message):

@@ -33,10 +33,11 @@ from tickdesk.tickets.v1 import rights_pb2 as tickdesk_dot_tickets_dot_v1_dot_ri
 from tickdesk.tickets.v1 import routing_pb2 as tickdesk_dot_tickets_dot_v1_dot_routing__pb2
 from tickdesk.tickets.v1 import ticket_pb2 as tickdesk_dot_tickets_dot_v1_dot_ticket__pb2
 from tickdesk.tickets.v1 import topics_pb2 as tickdesk_dot_tickets_dot_v1_dot_topics__pb2
+from tickdesk.tickets.v1 import triggers_pb2 as tickdesk_dot_tickets_dot_v1_dot_triggers__pb2
 from tickdesk.tickets.v1 import workflow_pb2 as tickdesk_dot_tickets_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftickdesk/tickets/v1/setup.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a$tickdesk/tickets/v1/escalation.proto\x1a tickdesk/tickets/v1/fields.proto\x1a\x1ftickdesk/tickets/v1/label.proto\x1a tickdesk/tickets/v1/macros.proto\x1a tickdesk/tickets/v1/rights.proto\x1a!tickdesk/tickets/v1/routing.proto\x1a tickdesk/tickets/v1/ticket.proto\x1a tickdesk/tickets/v1/topics.proto\x1a\"tickdesk/tickets/v1/workflow.proto\"\xd6\x05\n\x05Setup\x12\x18\n\x05queue\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x02\x18\n\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12(\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x30\n\x0c\x63reated_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x08workflow\x18\x05 \x01(\x0b\x32\x1d.tickdesk.tickets.v1.WorkflowB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\x06\x66ields\x18\x06 \x03(\x0b\x32\x1a.tickdesk.tickets.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12=\n\ncomponents\x18\x07 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ComponentB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12<\n\ncategories\x18\x08 \x03(\x0b\x32\x1d.tickdesk.tickets.v1.CategoryB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x41\n\ttemplates\x18\t \x03(\x0b\x32#.tickdesk.tickets.v1.TicketTemplateB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x35\n\x06macros\x18\n \x03(\x0b\x32\x1a.tickdesk.tickets.v1.MacroB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12-\n\x07routing\x18\x0c \x01(\x0b\x32\x1c.tickdesk.tickets.v1.Routing\x12\x35\n\x0b\x65scalations\x18\x0e \x01(\x0b\x32 .tickdesk.tickets.v1.Escalations\x12+\n\x06rights\x18\r \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Rights\x12\x43\n\x05types\x18\x0f \x03(\x0e\x32\x1f.tickdesk.tickets.v1.TicketTypeB\x13\xbaH\x10\x92\x01\r\x10\x05\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\"\xf5\x01\n\rQueueTemplate\x12+\n\x03key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,39}$\x12\x30\n\x04name\x18\x02 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.LabelB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0b\x64\x65scription\x18\x03 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Label\x12)\n\x05queue\x18\x04 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Queue\x12)\n\x05setup\x18\x05 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Setup\"\xbb\x01\n\x0cSetupFinding\x12<\n\x08severity\x18\x01 \x01(\x0e\x32*.tickdesk.tickets.v1.SetupFinding.Severity\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\"{\n\x0cSetupSummary\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x30\n\x0c\x63reated_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftickdesk/tickets/v1/setup.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftickdesk/common/v1/common.proto\x1a$tickdesk/tickets/v1/escalation.proto\x1a tickdesk/tickets/v1/fields.proto\x1a\x1ftickdesk/tickets/v1/label.proto\x1a tickdesk/tickets/v1/macros.proto\x1a tickdesk/tickets/v1/rights.proto\x1a!tickdesk/tickets/v1/routing.proto\x1a tickdesk/tickets/v1/ticket.proto\x1a tickdesk/tickets/v1/topics.proto\x1a\"tickdesk/tickets/v1/triggers.proto\x1a\"tickdesk/tickets/v1/workflow.proto\"\xd8\x06\n\x05Setup\x12\x18\n\x05queue\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x02\x18\n\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12(\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x30\n\x0c\x63reated_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x08workflow\x18\x05 \x01(\x0b\x32\x1d.tickdesk.tickets.v1.WorkflowB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\x06\x66ields\x18\x06 \x03(\x0b\x32\x1a.tickdesk.tickets.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12=\n\ncomponents\x18\x07 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ComponentB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12<\n\ncategories\x18\x08 \x03(\x0b\x32\x1d.tickdesk.tickets.v1.CategoryB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x41\n\ttemplates\x18\t \x03(\x0b\x32#.tickdesk.tickets.v1.TicketTemplateB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x35\n\x06macros\x18\n \x03(\x0b\x32\x1a.tickdesk.tickets.v1.MacroB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x39\n\x08triggers\x18\x0b \x03(\x0b\x32\x1c.tickdesk.tickets.v1.TriggerB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12-\n\x07routing\x18\x0c \x01(\x0b\x32\x1c.tickdesk.tickets.v1.Routing\x12\x35\n\x0b\x65scalations\x18\x0e \x01(\x0b\x32 .tickdesk.tickets.v1.Escalations\x12+\n\x06rights\x18\r \x01(\x0b\x32\x1b.tickdesk.tickets.v1.Rights\x12\x43\n\x05types\x18\x0f \x03(\x0e\x32\x1f.tickdesk.tickets.v1.TicketTypeB\x13\xbaH\x10\x92\x01\r\x10\x05\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x45\n\x0fscheduled_rules\x18\x10 \x03(\x0b\x32\".tickdesk.tickets.v1.ScheduledRuleB\x08\xbaH\x05\x92\x01\x02\x10\x32\"\xf5\x01\n\rQueueTemplate\x12+\n\x03key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,39}$\x12\x30\n\x04name\x18\x02 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.LabelB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0b\x64\x65scription\x18\x03 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Label\x12)\n\x05queue\x18\x04 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Queue\x12)\n\x05setup\x18\x05 \x01(\x0b\x32\x1a.tickdesk.tickets.v1.Setup\"\xbb\x01\n\x0cSetupFinding\x12<\n\x08severity\x18\x01 \x01(\x0e\x32*.tickdesk.tickets.v1.SetupFinding.Severity\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\"{\n\x0cSetupSummary\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12(\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x19.tickdesk.common.v1.Actor\x12\x30\n\x0c\x63reated_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,20 +60,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETUP'].fields_by_name['templates']._serialized_options = b'\272H\006\222\001\003\020\310\001'
   _globals['_SETUP'].fields_by_name['macros']._loaded_options = None
   _globals['_SETUP'].fields_by_name['macros']._serialized_options = b'\272H\006\222\001\003\020\364\003'
+  _globals['_SETUP'].fields_by_name['triggers']._loaded_options = None
+  _globals['_SETUP'].fields_by_name['triggers']._serialized_options = b'\272H\006\222\001\003\020\310\001'
   _globals['_SETUP'].fields_by_name['types']._loaded_options = None
   _globals['_SETUP'].fields_by_name['types']._serialized_options = b'\272H\020\222\001\r\020\005\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_SETUP'].fields_by_name['scheduled_rules']._loaded_options = None
+  _globals['_SETUP'].fields_by_name['scheduled_rules']._serialized_options = b'\272H\005\222\001\002\0202'
   _globals['_QUEUETEMPLATE'].fields_by_name['key']._loaded_options = None
   _globals['_QUEUETEMPLATE'].fields_by_name['key']._serialized_options = b'\272H\033r\0312\027^[a-z][a-z0-9_-]{0,39}$'
   _globals['_QUEUETEMPLATE'].fields_by_name['name']._loaded_options = None
   _globals['_QUEUETEMPLATE'].fields_by_name['name']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_SETUP']._serialized_start=464
-  _globals['_SETUP']._serialized_end=1190
-  _globals['_QUEUETEMPLATE']._serialized_start=1193
-  _globals['_QUEUETEMPLATE']._serialized_end=1438
-  _globals['_SETUPFINDING']._serialized_start=1441
-  _globals['_SETUPFINDING']._serialized_end=1628
-  _globals['_SETUPFINDING_SEVERITY']._serialized_start=1550
-  _globals['_SETUPFINDING_SEVERITY']._serialized_end=1628
-  _globals['_SETUPSUMMARY']._serialized_start=1630
-  _globals['_SETUPSUMMARY']._serialized_end=1753
+  _globals['_SETUP']._serialized_start=500
+  _globals['_SETUP']._serialized_end=1356
+  _globals['_QUEUETEMPLATE']._serialized_start=1359
+  _globals['_QUEUETEMPLATE']._serialized_end=1604
+  _globals['_SETUPFINDING']._serialized_start=1607
+  _globals['_SETUPFINDING']._serialized_end=1794
+  _globals['_SETUPFINDING_SEVERITY']._serialized_start=1716
+  _globals['_SETUPFINDING_SEVERITY']._serialized_end=1794
+  _globals['_SETUPSUMMARY']._serialized_start=1796
+  _globals['_SETUPSUMMARY']._serialized_end=1919
 # @@protoc_insertion_point(module_scope)

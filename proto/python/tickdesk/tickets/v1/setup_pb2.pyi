@@ -18,6 +18,7 @@ from tickdesk.tickets.v1 import rights_pb2 as _rights_pb2
 from tickdesk.tickets.v1 import routing_pb2 as _routing_pb2
 from tickdesk.tickets.v1 import ticket_pb2 as _ticket_pb2
 from tickdesk.tickets.v1 import topics_pb2 as _topics_pb2
+from tickdesk.tickets.v1 import triggers_pb2 as _triggers_pb2
 from tickdesk.tickets.v1 import workflow_pb2 as _workflow_pb2
 import builtins as _builtins
 import sys
@@ -34,8 +35,6 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class Setup(_message.Message):
     """How the tickets of a queue live: one document, one version at a time, every version kept for ever. The YAML
     of `tickdesk queue export` and `apply` is this message as JSON.
-
-    Numbers that are promised to parts: 11 triggers, 14 escalations.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -50,10 +49,12 @@ class Setup(_message.Message):
     CATEGORIES_FIELD_NUMBER: _builtins.int
     TEMPLATES_FIELD_NUMBER: _builtins.int
     MACROS_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     ESCALATIONS_FIELD_NUMBER: _builtins.int
     RIGHTS_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
+    SCHEDULED_RULES_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Key of the queue."""
     version: _builtins.int
@@ -91,6 +92,10 @@ class Setup(_message.Message):
         """Answers that are kept ready."""
 
     @_builtins.property
+    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[_triggers_pb2.Trigger]:
+        """Rules that changes of tickets set off, in this order."""
+
+    @_builtins.property
     def routing(self) -> _routing_pb2.Routing:
         """Which line and which agent new tickets go to."""
 
@@ -106,6 +111,10 @@ class Setup(_message.Message):
     def types(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketType.ValueType]:
         """Types that its tickets may have; the first is what new tickets have when nothing is said. Empty means all."""
 
+    @_builtins.property
+    def scheduled_rules(self) -> _containers.RepeatedCompositeFieldContainer[_triggers_pb2.ScheduledRule]:
+        """Rules that run by the clock."""
+
     def __init__(
         self,
         *,
@@ -119,14 +128,16 @@ class Setup(_message.Message):
         categories: _abc.Iterable[_topics_pb2.Category] | None = ...,
         templates: _abc.Iterable[_topics_pb2.TicketTemplate] | None = ...,
         macros: _abc.Iterable[_macros_pb2.Macro] | None = ...,
+        triggers: _abc.Iterable[_triggers_pb2.Trigger] | None = ...,
         routing: _routing_pb2.Routing | None = ...,
         escalations: _escalation_pb2.Escalations | None = ...,
         rights: _rights_pb2.Rights | None = ...,
         types: _abc.Iterable[_ticket_pb2.TicketType.ValueType] | None = ...,
+        scheduled_rules: _abc.Iterable[_triggers_pb2.ScheduledRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_time", b"created_time", "escalations", b"escalations", "rights", b"rights", "routing", b"routing", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "escalations", b"escalations", "fields", b"fields", "macros", b"macros", "queue", b"queue", "rights", b"rights", "routing", b"routing", "templates", b"templates", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "categories", b"categories", "components", b"components", "created_time", b"created_time", "escalations", b"escalations", "fields", b"fields", "macros", b"macros", "queue", b"queue", "rights", b"rights", "routing", b"routing", "scheduled_rules", b"scheduled_rules", "templates", b"templates", "triggers", b"triggers", "types", b"types", "version", b"version", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,6 +89,8 @@ class _EscalationReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Esca
     """A compensation above the line's limit."""
     ESCALATION_REASON_SECURITY: _EscalationReason.ValueType  # 10
     """A security incident."""
+    ESCALATION_REASON_RULE: _EscalationReason.ValueType  # 11
+    """A rule of the queue says so."""
 
 class EscalationReason(_EscalationReason, metaclass=_EscalationReasonEnumTypeWrapper):
     """Why a ticket was escalated. One escalation has many reasons."""
@@ -115,6 +117,8 @@ ESCALATION_REASON_COMPENSATION: EscalationReason.ValueType  # 9
 """A compensation above the line's limit."""
 ESCALATION_REASON_SECURITY: EscalationReason.ValueType  # 10
 """A security incident."""
+ESCALATION_REASON_RULE: EscalationReason.ValueType  # 11
+"""A rule of the queue says so."""
 Global___EscalationReason: _TypeAlias = EscalationReason  # noqa: Y015
 
 @_typing.final

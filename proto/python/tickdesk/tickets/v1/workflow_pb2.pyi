@@ -110,8 +110,11 @@ class Transition(_message.Message):
     REQUIRED_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     ROLES_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     to: _builtins.str
     """To this status."""
+    guard: _builtins.str
+    """A CEL expression over ticket, customer and now that must hold, as in triggers; binds people. Empty means always."""
     @_builtins.property
     def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What must be filled in before the move, as a screen would ask for it: "category", "component",
@@ -133,10 +136,11 @@ class Transition(_message.Message):
         required: _abc.Iterable[_builtins.str] | None = ...,
         lines: _abc.Iterable[_common_pb2.Line.ValueType] | None = ...,
         roles: _abc.Iterable[_access_pb2.Role.ValueType] | None = ...,
+        guard: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "lines", b"lines", "required", b"required", "roles", b"roles", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "guard", b"guard", "lines", b"lines", "required", b"required", "roles", b"roles", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,9 @@ from tickdesk.tickets.v1 import setup_pb2
 from tickets.convert.macros import from_macro
 from tickets.convert.rights import from_rights
 from tickets.convert.tickets import to_actor
+from tickets.convert.triggers import from_scheduled, from_trigger
 from tickets.convert.values import timestamp
+from tickets.domain.conditions import Language
 from tickets.domain.fields import read_fields
 from tickets.domain.linesfile import read_escalations
 from tickets.domain.model import TicketType
@@ -59,15 +61,19 @@ def from_document(document: Document) -> Setup:
     setup = _parsed(document)
     # Only what this release knows; a newer one may have written more.
     document = to_document(setup)
+    defined = read_fields(document.get("fields", ()))
+    of_change, of_ticket = Language(defined, of_change=True), Language(defined)
     return Setup(
         workflow=read_workflow(document["workflow"]),
         types=tuple(TicketType(each) for each in setup.types),
-        fields=read_fields(document.get("fields", ())),
+        fields=defined,
         topics=read_topics(document),
         routing=read_routing(document.get("routing", {})),
         escalations=read_escalations(document.get("escalations", {})),
         macros=tuple(from_macro(each) for each in setup.macros),
         grants=tuple(from_rights(setup.rights)),
+        triggers=tuple(from_trigger(each, of_change) for each in setup.triggers),
+        schedules=tuple(from_scheduled(each, of_ticket) for each in setup.scheduled_rules),
     )
 
 

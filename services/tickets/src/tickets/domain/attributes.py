@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chassis.errors import InvalidInput, Violation
 from tickets.domain import timeline as facts
 from tickets.domain.fields import Value, all_fault, size_of, value_faults
 from tickets.domain.model import Ticket, TicketType
-from tickets.domain.setup import Setup
+
+if TYPE_CHECKING:
+    from tickets.domain.setup import Setup
 
 MAX_TAGS = 50
 PLAIN = ("subject", "type", "category", "component", "edition", "customer_number")
@@ -32,7 +35,7 @@ class Change:
     clear_fields: Sequence[str] = ()
 
 
-def check(ticket: Ticket, change: Change, setup: Setup) -> None:
+def check(ticket: Ticket, change: Change, setup: "Setup") -> None:
     """Raises InvalidInput with every value that the setup of the queue does not allow."""
     # What the ticket has already may stay, though the setup has moved on.
     news = {key: value for key, value in change.set_fields.items() if ticket.fields.get(key) != value}
@@ -65,7 +68,7 @@ def apply(ticket: Ticket, change: Change, at: datetime) -> list[str]:
     return changed
 
 
-def _faults(ticket: Ticket, change: Change, setup: Setup) -> Iterator[tuple[str, str]]:
+def _faults(ticket: Ticket, change: Change, setup: "Setup") -> Iterator[tuple[str, str]]:
     """Paths and what is wanted there, which is empty where nothing is wrong."""
     if change.subject is not None and not change.subject:
         yield "subject", "must not be empty"
@@ -78,7 +81,7 @@ def _faults(ticket: Ticket, change: Change, setup: Setup) -> Iterator[tuple[str,
     yield from _list_faults(ticket, change, setup)
 
 
-def _list_faults(ticket: Ticket, change: Change, setup: Setup) -> Iterator[tuple[str, str]]:
+def _list_faults(ticket: Ticket, change: Change, setup: "Setup") -> Iterator[tuple[str, str]]:
     if len(_tags(ticket, change)) > max(MAX_TAGS, len(ticket.tags)):
         yield "add_tags", f"would make more than {MAX_TAGS} tags"
     if size_of(values := _values(ticket, change)) > size_of(ticket.fields):

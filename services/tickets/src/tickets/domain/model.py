@@ -16,6 +16,7 @@ from tickets.domain.timeline import Fact
 
 if TYPE_CHECKING:
     from tickets.domain.audit import Entry
+    from tickets.domain.conditions import Happened
 
 
 class Channel(IntEnum):
@@ -75,6 +76,7 @@ class Reason(IntEnum):
     VIP_CRITICAL = 8
     COMPENSATION = 9
     SECURITY = 10
+    RULE = 11
 
 
 class ActorKind(IntEnum):
@@ -304,6 +306,10 @@ class Ticket:
     """Entries of the audit that are written when it is saved."""
     recorded: History = field(default=History(), repr=False, compare=False)
     """Its history as far as it is stored."""
+    happened: list["Happened"] = field(default_factory=list, repr=False, compare=False)
+    """What the rules of its queue have not seen yet."""
+    steps: int = field(default=0, repr=False, compare=False)
+    """How many rules did something to it in this unit of work."""
     first_message: Message | None = field(default=None, repr=False, compare=False)
     """What it begins with, as long as it is not stored."""
 

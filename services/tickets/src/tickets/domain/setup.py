@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tickets.domain import fields, lines, macros, rights, routing, topics, workflowlint
+from tickets.domain import fields, lines, macros, rights, routing, topics, triggers, workflowlint
 from tickets.domain.fields import Field
 from tickets.domain.label import Label
 from tickets.domain.lines import Escalations
@@ -15,6 +15,7 @@ from tickets.domain.rights import Grant
 from tickets.domain.routing import Routing
 from tickets.domain.statuses import LINES, Status, StatusKind, Transition, Workflow
 from tickets.domain.topics import Topics
+from tickets.domain.triggers import Rule
 
 Document: TypeAlias = Mapping[str, Any]
 """The message Setup as JSON, with the names of the contract and without what names the version."""
@@ -45,6 +46,8 @@ class Setup:
     escalations: Escalations = field(default_factory=Escalations)
     macros: tuple[Macro, ...] = ()
     grants: tuple[Grant, ...] = ()
+    triggers: tuple[Rule, ...] = ()
+    schedules: tuple[Rule, ...] = ()
 
     @property
     def field_keys(self) -> tuple[str, ...]:
@@ -122,6 +125,7 @@ _FAULTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (
         (f"escalations.{path}", text) for path, text in lines.definition_faults(setup.escalations)
     ),
     lambda setup: macros.faults(setup.macros, setup.fields, [each.key for each in setup.workflow.statuses]),
+    triggers.faults,
     lambda setup: rights.faults(setup.grants, (each.key for each in setup.topics.components)),
 )
 _DOUBTS: tuple[Callable[[Setup], Iterable[Remark]], ...] = (

@@ -18,9 +18,10 @@ from tickets.convert import tickets as convert
 from tickets.domain import audit as audit_rules
 from tickets.domain import workflow
 from tickets.domain.audit import Change
+from tickets.domain.conditions import Happened
 from tickets.domain.fields import User, Value
 from tickets.domain.incident import Kind, Task
-from tickets.domain.model import Actor, ActorKind, Agent, Attachment, Message, Ticket, Visibility
+from tickets.domain.model import Actor, ActorKind, Agent, Attachment, Message, Queue, Ticket, Visibility
 from tickets.domain.statuses import Mover
 from tickets.handlers.stale import stale
 from tickets.store import audit, audit_lists, desk, incident, messages, routing
@@ -156,14 +157,27 @@ def publish(tx: Tx, ticket: Ticket, event: TicketEvent) -> None:
     tx.emit(event, key=ticket.id)
     actor = Actor(ActorKind(event.actor.kind or ActorKind.SERVICE), event.actor.id)
     about = {"ticket_id": ticket.id, "version": ticket.version}
-    ticket.told.append(audit.entry(tx, actor, event.DESCRIPTOR.name, _changes(ticket), **about))
+    name, changed = event.DESCRIPTOR.name, changes(ticket)
+    ticket.told.append(audit.entry(tx, actor, name, changed, **about))
+    message: ticket_pb2.TicketMessage | None = getattr(event, "message", None)
+    text = message.text if message else ""
+    ticket.happened.append(Happened(name, actor, ticket.version, changed, text))
 
 
-def _changes(ticket: Ticket) -> tuple[Change, ...]:
+def changes(ticket: Ticket) -> tuple[Change, ...]:
     """What became different since the ticket was loaded or this was last asked, where that is known."""
     state = audit_rules.state(store.ticket_row(ticket))
     found = audit_rules.changes(ticket.stored, state) if ticket.stored or ticket.version == 1 else ()
     ticket.stored = state
+    return found
+
+
+async def queue_of(tx: Tx, ticket: Ticket) -> Queue:
+    """The queue of a ticket, read once in a unit of work."""
+    place = f"queue/{ticket.queue}"
+    if place not in tx.read:
+        tx.read[place] = await desk.load_queue(tx, ticket.queue)
+    found: Queue = tx.read[place]
     return found
 
 

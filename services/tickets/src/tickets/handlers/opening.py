@@ -52,6 +52,7 @@ async def open_ticket(tx: Tx, opening: Opening, actor: Actor | None = None) -> T
     """
     admission = await desk.admit(tx, opening.queue, opening.sender, _newcomer(opening))
     queue, customer = admission.queue, admission.customer
+    tx.read[f"queue/{queue.key}"] = queue
     setup = await setup_of(tx, queue.setup_id)
     opening, left = await _understood(tx, opening, setup, customer)
     opening = complete(opening, setup)

@@ -10,7 +10,7 @@ from tickets.convert import setup as convert
 from tickets.convert import templates
 from tickets.convert import tickets as convert_tickets
 from tickets.convert.stale import of_setup
-from tickets.domain import rules, workflowlint
+from tickets.domain import rules, triggers, workflowlint
 from tickets.domain import setup as domain
 from tickets.domain.audit import Change
 from tickets.domain.fields import FieldType, retyped, type_faults
@@ -70,6 +70,13 @@ async def put_setup(tx: Tx, caller: Caller, setup: setup_pb2.Setup) -> tuple[Kep
     return await _put(tx, queue, caller, document), doubts
 
 
+async def require_sound(tx: Tx, queue: Queue, document: Document) -> None:
+    """Raise InvalidInput (SETUP_INVALID) for a setup that could not be put."""
+    faults, _ = await _remarks(tx, queue, document)
+    if faults:
+        raise _invalid(faults)
+
+
 async def check_setup(tx: Tx, setup: setup_pb2.Setup) -> tuple[list[Remark], list[Remark]]:
     """All that is wrong, and all that is doubtful, in a setup that is not put."""
     queue = await desk.load_queue(tx, setup.queue)
@@ -125,7 +132,11 @@ async def _types(tx: Tx, queue: Queue, before: Setup, setup: Setup) -> dict[str,
 
 async def _strangers(tx: Tx, setup: Setup) -> list[Remark]:
     """Agents and queues that the setup names and that are not there; they may come later."""
-    named = list(people(setup.routing, setup.topics))
+    named = [
+        *people(setup.routing, setup.topics),
+        *triggers.people(setup.triggers, "triggers"),
+        *triggers.people(setup.schedules, "scheduled_rules"),
+    ]
     known = {each.id for each in await routing.active_agents(tx, [agent for _, agent in named])}
     doubts = [(path, f"{agent} is no active agent") for path, agent in named if agent not in known]
     for index, category in enumerate(setup.topics.categories):

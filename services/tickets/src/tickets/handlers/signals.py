@@ -18,6 +18,7 @@ from tickets import metrics
 from tickets.convert import values
 from tickets.convert.tickets import to_actor
 from tickets.domain import rules
+from tickets.domain.conditions import Happened
 from tickets.domain.escalation import Step
 from tickets.domain.model import (
     Actor,
@@ -32,10 +33,10 @@ from tickets.domain.model import (
 )
 from tickets.domain.opening import Opening
 from tickets.handlers import escalation_rules
-from tickets.handlers.change import publish, write_note
+from tickets.handlers.change import publish, queue_of, write_note
 from tickets.handlers.opening import open_ticket
-from tickets.handlers.triggers import finish
-from tickets.store import clocks, desk
+from tickets.handlers.triggers import finish, wakes_rules
+from tickets.store import clocks
 from tickets.store import tickets as store
 from tickets.store.clocks import Result
 
@@ -99,16 +100,23 @@ async def mark_reached(tx: Tx, event: sla.MarkReached) -> None:
         last_mark=event.mark.name,
     )
     await clocks.put_mark(tx, event.ticket.id, mark)
-    step = _STEPS.get(event.mark.action)
-    ticket = await store.lock_or_none(tx, event.ticket.id) if step else None
-    if ticket is None or step is None or _is_outdated(ticket, event):
+    ticket = await store.lock_or_none(tx, event.ticket.id)
+    if ticket is None or _is_outdated(ticket, event):
         return
+    reached = Happened("MarkReached", _CLOCK, ticket.version, clock=event.clock, mark=event.mark.name)
+    ticket.happened.append(reached)
+    await _escalate(tx, ticket, event)
+    if ticket.told or await wakes_rules(tx, ticket):
+        await finish(tx, ticket)
+
+
+async def _escalate(tx: Tx, ticket: Ticket, event: sla.MarkReached) -> None:
+    step = _STEPS.get(event.mark.action)
     # A breach alone tells the lead; it joins an escalation but does not begin one.
-    if step.reason == Reason.SLA_BREACH and ticket.escalation is None:
+    if step is None or (step.reason == Reason.SLA_BREACH and ticket.escalation is None):
         return
     step = replace(step, note=f"{event.clock} {event.mark.name}")
-    if escalation_rules.raise_escalation(tx, ticket, await desk.load_queue(tx, ticket.queue), _CLOCK, step):
-        await finish(tx, ticket)
+    escalation_rules.raise_escalation(tx, ticket, await queue_of(tx, ticket), _CLOCK, step)
 
 
 async def survey_answered(tx: Tx, event: survey.SurveyAnswered) -> None:

@@ -1,10 +1,119 @@
-"""Where every change of a ticket ends: its rules run, then it is stored."""
+"""Where every change of a ticket ends: the triggers of its queue run on it, then it is stored."""
+
+from dataclasses import dataclass, replace
 
 from chassis.db import Tx
+from chassis.errors import InvalidInput, Refused
+from chassis.telemetry import logger
+from tickets import metrics
+from tickets.domain import rule_actions, rule_runs, triggers
+from tickets.domain.conditions import Facts
 from tickets.domain.model import Ticket
+from tickets.domain.rule_actions import MAX_STEPS, Known
+from tickets.domain.rule_runs import Outcome, Run
+from tickets.domain.setup import Setup
+from tickets.domain.triggers import Rule
+from tickets.handlers.change import queue_of
+from tickets.handlers.rule_actions import perform, require_users
+from tickets.handlers.setup import setup_of
+from tickets.store import audit, routing
 from tickets.store import tickets as store
+from tickets.store import triggers as triggers_store
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What sets rules off, in which setup, and what their conditions are asked of."""
+
+    setup: Setup
+    facts: Facts
+    event: str
+    version: int
+    machine: bool = False
 
 
 async def finish(tx: Tx, ticket: Ticket) -> None:
     """Run the triggers on what happened to a locked or new ticket, and store it with all of that."""
+    await _run(tx, ticket)
     await store.save_ticket(tx, ticket)
+
+
+async def wakes_rules(tx: Tx, ticket: Ticket) -> bool:
+    """Whether a trigger waits for something of what happened."""
+    setup = await setup_of(tx, ticket.setup_id)
+    return any(rule.waits_for(each.event) for rule in setup.triggers for each in ticket.happened)
+
+
+async def fire(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
+    """Do all of a rule to a ticket or nothing of it, and say so in its trail; False when no more may run."""
+    run = Run(tx.now, ticket.id, rule.key, cause.event, Outcome.DONE, version=cause.version)
+    try:
+        known = await known_of(tx, ticket, rule, cause)
+        told = rule_actions.rehearse(ticket, rule, known) if known else []
+    except (Refused, InvalidInput) as error:
+        _note(tx, ticket, replace(run, outcome=Outcome.FAILED, reason=error.message))
+        return True
+    if known is None or not told:
+        return True
+    if ticket.steps >= MAX_STEPS:
+        reason = f"{MAX_STEPS} rules had done something in this unit of work already"
+        _note(tx, ticket, replace(run, outcome=Outcome.NOT_RUN, reason=reason))
+        log.warning("a rule is not run: too many steps", ticket=ticket.key, rule=rule.key, steps=MAX_STEPS)
+        return False
+    ticket.steps += 1
+    for action in rule.actions:
+        await perform(tx, ticket, action, known, rule_runs.actor_of(rule.key))
+    _note(tx, ticket, replace(run, actions=told))
+    return True
+
+
+async def known_of(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> Known | None:
+    """What the actions of a rule have to know; None when its condition or query leaves the ticket alone.
+
+    Raises Refused, InvalidInput.
+    """
+    if not rule.condition.holds(cause.facts):
+        return None
+    if rule.query and rule.every is None and not await _finds(tx, ticket, rule, cause.setup):
+        return None
+    agents = await routing.active_agents(tx, rule_actions.named_agents(rule.actions, ticket, cause.setup))
+    await require_users(tx, rule.actions)
+    by_id = {each.id: each for each in agents}
+    return Known(cause.setup, await queue_of(tx, ticket), by_id, tx.now, cause.machine)
+
+
+async def _run(tx: Tx, ticket: Ticket) -> None:
+    """Events in the order they were made, also those that rules cause; for each the rules in theirs."""
+    machine = rule_actions.woken_by_machine(ticket)
+    while ticket.happened:
+        happened = ticket.happened.pop(0)
+        setup = await setup_of(tx, ticket.setup_id)
+        facts = Facts(ticket, tx.now, happened)
+        cause = Cause(setup, facts, happened.event, happened.version, machine)
+        for rule in setup.triggers:
+            if rule.waits_for(happened.event) and not await fire(tx, ticket, rule, cause):
+                ticket.happened.clear()
+                return
+
+
+async def _finds(tx: Tx, ticket: Ticket, rule: Rule, setup: Setup) -> bool:
+    # A query is asked of what is stored.
+    await store.save_ticket(tx, ticket)
+    search = triggers.search(rule, triggers.names_of(setup), tx.now)
+    return bool(await triggers_store.finds(tx, [ticket.id], search))
+
+
+def _note(tx: Tx, ticket: Ticket, run: Run) -> None:
+    told = audit.entry(
+        tx,
+        rule_runs.actor_of(run.rule),
+        rule_runs.ENTRIES[run.outcome],
+        rule_runs.to_changes(run),
+        ticket_id=ticket.id,
+        version=run.version,
+    )
+    ticket.told.append(told)
+    outcome = run.outcome.name.lower()
+    tx.after_commit(lambda: metrics.RULES.labels(outcome).inc())

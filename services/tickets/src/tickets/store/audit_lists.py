@@ -39,7 +39,7 @@ async def list_audit(tx: Tx, wanted: Wanted, page: Page) -> Listed[Entry]:
         theirs = sa.exists().where(_t.c.id == _e.c.ticket_id, *seen)
         query = query.where(sa.or_(_e.c.ticket_id.is_(None), theirs))
     if page.token:
-        query = query.where(_e.c.id < page_start(page.token, wanted, _identity))
+        query = query.where(_e.c.id < page_start(page.token, wanted, identity))
     rows = await tx.execute(query.order_by(_e.c.id.desc()).limit(page.limit + 1))
     return listed([to_entry(row) for row in rows], page, wanted, lambda each: [each.id])
 
@@ -57,5 +57,6 @@ def to_entry(row: sa.Row[Any]) -> Entry:
     return Entry(**values, actor=Actor(ActorKind(row.actor_kind), row.actor_id), changes=changed)
 
 
-def _identity(identity: str) -> str:
-    return str(UUID(identity))
+def identity(value: str) -> str:
+    """The place of a page behind an entry."""
+    return str(UUID(value))
