@@ -11,6 +11,7 @@ from chassis.db import Tx
 from chassis.pages import page_start
 from tickets.domain.audit import Change, Entry
 from tickets.domain.model import Actor, ActorKind
+from tickets.domain.rule_runs import ENTRIES
 from tickets.store import access_tables, rights, tables
 from tickets.store.lists import Listed, Page, listed
 
@@ -47,6 +48,7 @@ async def list_audit(tx: Tx, wanted: Wanted, page: Page) -> Listed[Entry]:
 async def since(tx: Tx, ticket_id: str, version: int) -> list[Entry]:
     """The last entries of a ticket that tell of later versions than this one, newest first; at most 50."""
     query = sa.select(_e).where(_e.c.ticket_id == ticket_id, _e.c.version > version)
+    query = query.where(_e.c.event.not_in(ENTRIES.values()))
     return [to_entry(row) for row in await tx.execute(query.order_by(_e.c.id.desc()).limit(50))]
 
 
