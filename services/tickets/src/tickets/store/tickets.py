@@ -256,10 +256,7 @@ async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
 
 
 async def save_ticket(tx: Tx, ticket: Ticket) -> None:
-    """The changed state of a locked ticket with its audit and history, in one statement.
-
-    A ticket that is not stored yet is created with its first message.
-    """
+    """The changed state of a locked ticket, or a new one, with its audit and history, in one statement."""
     if ticket.first_message:
         await create_ticket(tx, ticket, ticket.first_message)
         return
