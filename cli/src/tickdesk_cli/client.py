@@ -14,6 +14,7 @@ from tickdesk.tickets.v1.bulk_service_pb2_grpc import BulkServiceStub
 from tickdesk.tickets.v1.export_service_pb2_grpc import ExportServiceStub
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import KnowledgeServiceStub
 from tickdesk.tickets.v1.query_service_pb2_grpc import QueryServiceStub
+from tickdesk.tickets.v1.reports_service_pb2_grpc import ReportServiceStub
 from tickdesk.tickets.v1.setup_service_pb2_grpc import SetupServiceStub
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
 
@@ -45,6 +46,7 @@ class Client:
         self.knowledge = KnowledgeServiceStub(self._channels["tickets"])
         self.setups = SetupServiceStub(self._channels["tickets"])
         self.queries = QueryServiceStub(self._channels["tickets"])
+        self.reports = ReportServiceStub(self._channels["tickets"])
         self.sla = SlaServiceStub(self._channels["sla-clock"])
         self.policies = PolicyServiceStub(self._channels["sla-clock"])
         self.notifier = NotifierServiceStub(self._channels["notifier"])

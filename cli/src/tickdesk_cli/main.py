@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from tickdesk_cli import commands, keys, queues, terminal, typed, typed_kb, typed_moves, typed_tickets
+from tickdesk_cli import (
+    commands,
+    keys,
+    queues,
+    terminal,
+    typed,
+    typed_kb,
+    typed_moves,
+    typed_report,
+    typed_tickets,
+)
 from tickdesk_cli.desk import Desk, default_folder
 
 app = typer.Typer(
@@ -24,6 +34,7 @@ letters = typer.Typer(
 )
 app.add_typer(letters, name="dlq")
 app.add_typer(typed_tickets.app, name="tickets")
+app.add_typer(typed_report.app, name="report")
 app.add_typer(typed.policy, name="policy")
 app.add_typer(queues.app, name="queue")
 app.add_typer(typed.calendar, name="calendar")

@@ -70,8 +70,8 @@ ARGUMENTS: dict[str, Callable[[Scene], dict[str, Any]]] = {
         "action": BulkAction(note=BulkNote(text="Odd")),
     },
     "PutQueue": lambda scene: {"queue": ticket_pb2.Queue(key=scene.ticket.queue, name="Support")},
-    "Report": lambda _: _REPORT,
-    "ExportReport": lambda _: {"report": reports_service_pb2.ReportRequest(**_REPORT)},
+    "GetReport": lambda _: _REPORT,
+    "ExportReport": lambda _: {"report": reports_service_pb2.GetReportRequest(**_REPORT)},
     "PutAgent": lambda _: {"agent": ticket_pb2.Agent(id="newcomer", name="New", active=True)},
 }
 

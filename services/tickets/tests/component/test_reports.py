@@ -54,18 +54,18 @@ async def test_operators_see_their_own_figures_and_leads_and_auditors_all(desk: 
         ("auditor:eve", {"anna": 2, "boris": 1}),
         ("admin:demo", {"anna": 2, "boris": 1}),
     ):
-        report = await desk.call("Report", caller, **asked)
+        report = await desk.call("GetReport", caller, **asked)
         assert numbers(report.rows) == seen, caller
         assert report.total.figures[0].value == sum(seen.values())
-    together = await desk.call("Report", "agent:anna", **these_days())
+    together = await desk.call("GetReport", "agent:anna", **these_days())
     assert together.total.figures[0].value == 3
-    refusal = await desk.refusal("Report", "agent:anna", **these_days(query="Assignee: boris"))
+    refusal = await desk.refusal("GetReport", "agent:anna", **these_days(query="Assignee: boris"))
     assert (refusal.code, refusal.reason) == (DENIED, "OPERATOR_NOT_YOURS")
-    mine = await desk.call("Report", "agent:anna", **these_days(query="Assignee: me()"))
+    mine = await desk.call("GetReport", "agent:anna", **these_days(query="Assignee: me()"))
     assert mine.total.figures[0].value == 2
-    lead = await desk.call("Report", "lead:olga", **these_days(query="Assignee: boris"))
+    lead = await desk.call("GetReport", "lead:olga", **these_days(query="Assignee: boris"))
     assert lead.total.figures[0].value == 1
-    refusal = await desk.refusal("Report", "service:sla-clock", **these_days())
+    refusal = await desk.refusal("GetReport", "service:sla-clock", **these_days())
     assert (refusal.code, refusal.reason) == (DENIED, "ROLE_NOT_PERMITTED")
 
 
@@ -77,14 +77,14 @@ async def test_nobody_counts_what_they_may_not_see(desk: Desk) -> None:
     ticket = await handled(desk, "anna")
     await desk.call("ReopenTicket", ticket=ticket.id)
     everything = these_days(metrics=[each.name for each in METRICS], group_by=["queue"])
-    assert numbers((await desk.call("Report", "agent:anna", **everything)).rows) == {"SUP": 1}
-    hidden = await desk.call("Report", "agent:dina", **everything)
+    assert numbers((await desk.call("GetReport", "agent:anna", **everything)).rows) == {"SUP": 1}
+    hidden = await desk.call("GetReport", "agent:dina", **everything)
     assert len(hidden.rows) == 0
     assert {figure.count for figure in hidden.total.figures} == {0}
     async with desk.db.tx() as tx:
         await put_grants(tx, "SUP", [Grant(agents=("boris",), view=True)])
-    assert len((await desk.call("Report", "agent:anna", **everything)).rows) == 0
-    assert len((await desk.call("Report", "agent:boris", **everything)).rows) == 1
+    assert len((await desk.call("GetReport", "agent:anna", **everything)).rows) == 0
+    assert len((await desk.call("GetReport", "agent:boris", **everything)).rows) == 1
 
 
 async def test_a_report_takes_one_statement_a_source(desk: Desk) -> None:
@@ -92,7 +92,7 @@ async def test_a_report_takes_one_statement_a_source(desk: Desk) -> None:
     await handled(desk, "anna")
     asked = these_days(metrics=[each.name for each in METRICS], group_by=["day", "queue"])
     with statements() as seen:
-        await desk.call("Report", "lead:olga", **asked)
+        await desk.call("GetReport", "lead:olga", **asked)
     assert len([each for each in seen if "GROUPING SETS" in each]) == len({each.source for each in METRICS})
 
 
@@ -107,7 +107,7 @@ async def test_what_cannot_be_told_names_its_field(desk: Desk) -> None:
         ({"timezone": "Moscow"}, "", "timezone"),
         ({"metrics": []}, "", "metrics"),
     ):
-        refusal = await desk.refusal("Report", "lead:olga", **these_days(**fields))
+        refusal = await desk.refusal("GetReport", "lead:olga", **these_days(**fields))
         assert (refusal.code, refusal.fields) == (BAD, [field]), fields
         assert refusal.reason == reason or not reason
 
@@ -116,14 +116,14 @@ async def test_a_report_that_takes_too_long_is_ended(desk: Desk) -> None:
     """It never keeps a ticket waiting: its statements have a time of their own."""
     async with desk.db.tx() as tx:
         await tx.execute(sa.text("lock table customer in access exclusive mode"))
-        refusal = await desk.refusal("Report", "admin:demo", **these_days())
+        refusal = await desk.refusal("GetReport", "admin:demo", **these_days())
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUERY_TOO_COSTLY")
 
 
 async def test_the_file_says_what_the_report_says(desk: Desk) -> None:
     await handled(desk, "anna")
     answer = await desk.call(
-        "ExportReport", "lead:olga", report=pb.ReportRequest(**these_days(group_by=["operator"]))
+        "ExportReport", "lead:olga", report=pb.GetReportRequest(**these_days(group_by=["operator"]))
     )
     assert answer.csv == "operator,handled,fcr,fcr_count\r\nanna,1,1,1\r\ntotal,1,1,1\r\n"
     refusal = await desk.refusal("ExportReport", "lead:olga")

@@ -27,45 +27,45 @@ from tickdesk.common.v1 import access_pb2 as tickdesk_dot_common_dot_v1_dot_acce
 from tickdesk.tickets.v1 import reports_pb2 as tickdesk_dot_tickets_dot_v1_dot_reports__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tickdesk/tickets/v1/reports_service.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a!tickdesk/tickets/v1/reports.proto\"\x14\n\x12ListMetricsRequest\"s\n\x13ListMetricsResponse\x12,\n\x07metrics\x18\x01 \x03(\x0b\x32\x1b.tickdesk.tickets.v1.Metric\x12.\n\x05views\x18\x02 \x03(\x0b\x32\x1f.tickdesk.tickets.v1.ReportView\"\x93\x02\n\rReportRequest\x12\x36\n\tfirst_day\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x35\n\x08last_day\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x19\n\x08timezone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12%\n\x07metrics\x18\x04 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10(\x18\x01\"\x06r\x04\x10\x01\x18\x32\x12$\n\x08group_by\x18\x05 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x02\x18\x01\"\x06r\x04\x10\x01\x18\x32\x12\x17\n\x05query\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80}\x12\x12\n\ncumulative\x18\x07 \x01(\x08\"\xd6\x01\n\x0eReportResponse\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\x12\x32\n\nfirst_sums\x18\x02 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\x12\x33\n\x0bsecond_sums\x18\x03 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\x12-\n\x05total\x18\x04 \x01(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\"Q\n\x13\x45xportReportRequest\x12:\n\x06report\x18\x01 \x01(\x0b\x32\".tickdesk.tickets.v1.ReportRequestB\x06\xbaH\x03\xc8\x01\x01\"#\n\x14\x45xportReportResponse\x12\x0b\n\x03\x63sv\x18\x01 \x01(\t2\xcd\x02\n\rReportService\x12l\n\x0bListMetrics\x12\'.tickdesk.tickets.v1.ListMetricsRequest\x1a(.tickdesk.tickets.v1.ListMetricsResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x04\x12]\n\x06Report\x12\".tickdesk.tickets.v1.ReportRequest\x1a#.tickdesk.tickets.v1.ReportResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x04\x12o\n\x0c\x45xportReport\x12(.tickdesk.tickets.v1.ExportReportRequest\x1a).tickdesk.tickets.v1.ExportReportResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tickdesk/tickets/v1/reports_service.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a!tickdesk/tickets/v1/reports.proto\"\x14\n\x12ListMetricsRequest\"s\n\x13ListMetricsResponse\x12,\n\x07metrics\x18\x01 \x03(\x0b\x32\x1b.tickdesk.tickets.v1.Metric\x12.\n\x05views\x18\x02 \x03(\x0b\x32\x1f.tickdesk.tickets.v1.ReportView\"\x96\x02\n\x10GetReportRequest\x12\x36\n\tfirst_day\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x35\n\x08last_day\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x19\n\x08timezone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12%\n\x07metrics\x18\x04 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10(\x18\x01\"\x06r\x04\x10\x01\x18\x32\x12$\n\x08group_by\x18\x05 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x02\x18\x01\"\x06r\x04\x10\x01\x18\x32\x12\x17\n\x05query\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80}\x12\x12\n\ncumulative\x18\x07 \x01(\x08\"\xd9\x01\n\x11GetReportResponse\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\x12\x32\n\nfirst_sums\x18\x02 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\x12\x33\n\x0bsecond_sums\x18\x03 \x03(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\x12-\n\x05total\x18\x04 \x01(\x0b\x32\x1e.tickdesk.tickets.v1.ReportRow\"T\n\x13\x45xportReportRequest\x12=\n\x06report\x18\x01 \x01(\x0b\x32%.tickdesk.tickets.v1.GetReportRequestB\x06\xbaH\x03\xc8\x01\x01\"#\n\x14\x45xportReportResponse\x12\x0b\n\x03\x63sv\x18\x01 \x01(\t2\xd6\x02\n\rReportService\x12l\n\x0bListMetrics\x12\'.tickdesk.tickets.v1.ListMetricsRequest\x1a(.tickdesk.tickets.v1.ListMetricsResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x04\x12\x66\n\tGetReport\x12%.tickdesk.tickets.v1.GetReportRequest\x1a&.tickdesk.tickets.v1.GetReportResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x04\x12o\n\x0c\x45xportReport\x12(.tickdesk.tickets.v1.ExportReportRequest\x1a).tickdesk.tickets.v1.ExportReportResponse\"\n\x82\xce\x18\x06\n\x04\x01\x02\x03\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tickdesk.tickets.v1.reports_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPORTREQUEST'].fields_by_name['first_day']._loaded_options = None
-  _globals['_REPORTREQUEST'].fields_by_name['first_day']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
-  _globals['_REPORTREQUEST'].fields_by_name['last_day']._loaded_options = None
-  _globals['_REPORTREQUEST'].fields_by_name['last_day']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
-  _globals['_REPORTREQUEST'].fields_by_name['timezone']._loaded_options = None
-  _globals['_REPORTREQUEST'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_REPORTREQUEST'].fields_by_name['metrics']._loaded_options = None
-  _globals['_REPORTREQUEST'].fields_by_name['metrics']._serialized_options = b'\272H\021\222\001\016\010\001\020(\030\001\"\006r\004\020\001\0302'
-  _globals['_REPORTREQUEST'].fields_by_name['group_by']._loaded_options = None
-  _globals['_REPORTREQUEST'].fields_by_name['group_by']._serialized_options = b'\272H\017\222\001\014\020\002\030\001\"\006r\004\020\001\0302'
-  _globals['_REPORTREQUEST'].fields_by_name['query']._loaded_options = None
-  _globals['_REPORTREQUEST'].fields_by_name['query']._serialized_options = b'\272H\005r\003\030\200}'
+  _globals['_GETREPORTREQUEST'].fields_by_name['first_day']._loaded_options = None
+  _globals['_GETREPORTREQUEST'].fields_by_name['first_day']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+  _globals['_GETREPORTREQUEST'].fields_by_name['last_day']._loaded_options = None
+  _globals['_GETREPORTREQUEST'].fields_by_name['last_day']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+  _globals['_GETREPORTREQUEST'].fields_by_name['timezone']._loaded_options = None
+  _globals['_GETREPORTREQUEST'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETREPORTREQUEST'].fields_by_name['metrics']._loaded_options = None
+  _globals['_GETREPORTREQUEST'].fields_by_name['metrics']._serialized_options = b'\272H\021\222\001\016\010\001\020(\030\001\"\006r\004\020\001\0302'
+  _globals['_GETREPORTREQUEST'].fields_by_name['group_by']._loaded_options = None
+  _globals['_GETREPORTREQUEST'].fields_by_name['group_by']._serialized_options = b'\272H\017\222\001\014\020\002\030\001\"\006r\004\020\001\0302'
+  _globals['_GETREPORTREQUEST'].fields_by_name['query']._loaded_options = None
+  _globals['_GETREPORTREQUEST'].fields_by_name['query']._serialized_options = b'\272H\005r\003\030\200}'
   _globals['_EXPORTREPORTREQUEST'].fields_by_name['report']._loaded_options = None
   _globals['_EXPORTREPORTREQUEST'].fields_by_name['report']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REPORTSERVICE'].methods_by_name['ListMetrics']._loaded_options = None
   _globals['_REPORTSERVICE'].methods_by_name['ListMetrics']._serialized_options = b'\202\316\030\006\n\004\001\002\003\004'
-  _globals['_REPORTSERVICE'].methods_by_name['Report']._loaded_options = None
-  _globals['_REPORTSERVICE'].methods_by_name['Report']._serialized_options = b'\202\316\030\006\n\004\001\002\003\004'
+  _globals['_REPORTSERVICE'].methods_by_name['GetReport']._loaded_options = None
+  _globals['_REPORTSERVICE'].methods_by_name['GetReport']._serialized_options = b'\202\316\030\006\n\004\001\002\003\004'
   _globals['_REPORTSERVICE'].methods_by_name['ExportReport']._loaded_options = None
   _globals['_REPORTSERVICE'].methods_by_name['ExportReport']._serialized_options = b'\202\316\030\006\n\004\001\002\003\004'
   _globals['_LISTMETRICSREQUEST']._serialized_start=163
   _globals['_LISTMETRICSREQUEST']._serialized_end=183
   _globals['_LISTMETRICSRESPONSE']._serialized_start=185
   _globals['_LISTMETRICSRESPONSE']._serialized_end=300
-  _globals['_REPORTREQUEST']._serialized_start=303
-  _globals['_REPORTREQUEST']._serialized_end=578
-  _globals['_REPORTRESPONSE']._serialized_start=581
-  _globals['_REPORTRESPONSE']._serialized_end=795
-  _globals['_EXPORTREPORTREQUEST']._serialized_start=797
-  _globals['_EXPORTREPORTREQUEST']._serialized_end=878
-  _globals['_EXPORTREPORTRESPONSE']._serialized_start=880
-  _globals['_EXPORTREPORTRESPONSE']._serialized_end=915
-  _globals['_REPORTSERVICE']._serialized_start=918
-  _globals['_REPORTSERVICE']._serialized_end=1251
+  _globals['_GETREPORTREQUEST']._serialized_start=303
+  _globals['_GETREPORTREQUEST']._serialized_end=581
+  _globals['_GETREPORTRESPONSE']._serialized_start=584
+  _globals['_GETREPORTRESPONSE']._serialized_end=801
+  _globals['_EXPORTREPORTREQUEST']._serialized_start=803
+  _globals['_EXPORTREPORTREQUEST']._serialized_end=887
+  _globals['_EXPORTREPORTRESPONSE']._serialized_start=889
+  _globals['_EXPORTREPORTRESPONSE']._serialized_end=924
+  _globals['_REPORTSERVICE']._serialized_start=927
+  _globals['_REPORTSERVICE']._serialized_end=1269
 # @@protoc_insertion_point(module_scope)

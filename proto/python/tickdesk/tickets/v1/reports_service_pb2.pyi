@@ -67,8 +67,8 @@ class ListMetricsResponse(_message.Message):
 Global___ListMetricsResponse: _TypeAlias = ListMetricsResponse  # noqa: Y015
 
 @_typing.final
-class ReportRequest(_message.Message):
-    """See Report."""
+class GetReportRequest(_message.Message):
+    """See GetReport."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -116,11 +116,11 @@ class ReportRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReportRequest: _TypeAlias = ReportRequest  # noqa: Y015
+Global___GetReportRequest: _TypeAlias = GetReportRequest  # noqa: Y015
 
 @_typing.final
-class ReportResponse(_message.Message):
-    """See Report."""
+class GetReportResponse(_message.Message):
+    """See GetReport."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,7 +158,7 @@ class ReportResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReportResponse: _TypeAlias = ReportResponse  # noqa: Y015
+Global___GetReportResponse: _TypeAlias = GetReportResponse  # noqa: Y015
 
 @_typing.final
 class ExportReportRequest(_message.Message):
@@ -168,13 +168,13 @@ class ExportReportRequest(_message.Message):
 
     REPORT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def report(self) -> Global___ReportRequest:
+    def report(self) -> Global___GetReportRequest:
         """What to tell."""
 
     def __init__(
         self,
         *,
-        report: Global___ReportRequest | None = ...,
+        report: Global___GetReportRequest | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

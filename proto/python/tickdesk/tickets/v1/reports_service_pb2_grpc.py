@@ -43,10 +43,10 @@ class ReportServiceStub:
                 request_serializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ListMetricsRequest.SerializeToString,
                 response_deserializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ListMetricsResponse.FromString,
                 _registered_method=True)
-        self.Report = channel.unary_unary(
-                '/tickdesk.tickets.v1.ReportService/Report',
-                request_serializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ReportRequest.SerializeToString,
-                response_deserializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ReportResponse.FromString,
+        self.GetReport = channel.unary_unary(
+                '/tickdesk.tickets.v1.ReportService/GetReport',
+                request_serializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.GetReportResponse.FromString,
                 _registered_method=True)
         self.ExportReport = channel.unary_unary(
                 '/tickdesk.tickets.v1.ReportService/ExportReport',
@@ -69,7 +69,7 @@ class ReportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Report(self, request, context):
+    def GetReport(self, request, context):
         """Figures of a period, in all and by at most two fields.
         Errors: INVALID_ARGUMENT (METRIC_UNKNOWN), (FIELD_NOT_GROUPED) for a field that a metric cannot be grouped by,
         (PERIOD_INVALID), (NOT_CUMULATIVE), (REPORT_TOO_LARGE) when there are more than 2,000 groups, (QUERY_INVALID);
@@ -82,7 +82,7 @@ class ReportServiceServicer:
 
     def ExportReport(self, request, context):
         """The same as CSV (RFC 4180) with a header; a value that a spreadsheet would take for a formula begins with an
-        apostrophe. Errors: as Report.
+        apostrophe. Errors: as GetReport.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,10 +96,10 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     request_deserializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ListMetricsRequest.FromString,
                     response_serializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ListMetricsResponse.SerializeToString,
             ),
-            'Report': grpc.unary_unary_rpc_method_handler(
-                    servicer.Report,
-                    request_deserializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ReportRequest.FromString,
-                    response_serializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ReportResponse.SerializeToString,
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.GetReportRequest.FromString,
+                    response_serializer=tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.GetReportResponse.SerializeToString,
             ),
             'ExportReport': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportReport,
@@ -149,7 +149,7 @@ class ReportService:
             _registered_method=True)
 
     @staticmethod
-    def Report(request,
+    def GetReport(request,
             target,
             options=(),
             channel_credentials=None,
@@ -162,9 +162,9 @@ class ReportService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/tickdesk.tickets.v1.ReportService/Report',
-            tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ReportRequest.SerializeToString,
-            tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.ReportResponse.FromString,
+            '/tickdesk.tickets.v1.ReportService/GetReport',
+            tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.GetReportRequest.SerializeToString,
+            tickdesk_dot_tickets_dot_v1_dot_reports__service__pb2.GetReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,7 +39,7 @@ class ReportServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ReportServiceAsyncStub: ...
     ListMetrics: _grpc.UnaryUnaryMultiCallable[_reports_service_pb2.ListMetricsRequest, _reports_service_pb2.ListMetricsResponse]
     """Every metric and view that there is."""
-    Report: _grpc.UnaryUnaryMultiCallable[_reports_service_pb2.ReportRequest, _reports_service_pb2.ReportResponse]
+    GetReport: _grpc.UnaryUnaryMultiCallable[_reports_service_pb2.GetReportRequest, _reports_service_pb2.GetReportResponse]
     """Figures of a period, in all and by at most two fields.
     Errors: INVALID_ARGUMENT (METRIC_UNKNOWN), (FIELD_NOT_GROUPED) for a field that a metric cannot be grouped by,
     (PERIOD_INVALID), (NOT_CUMULATIVE), (REPORT_TOO_LARGE) when there are more than 2,000 groups, (QUERY_INVALID);
@@ -48,7 +48,7 @@ class ReportServiceStub:
     """
     ExportReport: _grpc.UnaryUnaryMultiCallable[_reports_service_pb2.ExportReportRequest, _reports_service_pb2.ExportReportResponse]
     """The same as CSV (RFC 4180) with a header; a value that a spreadsheet would take for a formula begins with an
-    apostrophe. Errors: as Report.
+    apostrophe. Errors: as GetReport.
     """
 
 @_typing.type_check_only
@@ -62,7 +62,7 @@ class ReportServiceAsyncStub(ReportServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMetrics: _aio.UnaryUnaryMultiCallable[_reports_service_pb2.ListMetricsRequest, _reports_service_pb2.ListMetricsResponse]  # type: ignore[assignment]
     """Every metric and view that there is."""
-    Report: _aio.UnaryUnaryMultiCallable[_reports_service_pb2.ReportRequest, _reports_service_pb2.ReportResponse]  # type: ignore[assignment]
+    GetReport: _aio.UnaryUnaryMultiCallable[_reports_service_pb2.GetReportRequest, _reports_service_pb2.GetReportResponse]  # type: ignore[assignment]
     """Figures of a period, in all and by at most two fields.
     Errors: INVALID_ARGUMENT (METRIC_UNKNOWN), (FIELD_NOT_GROUPED) for a field that a metric cannot be grouped by,
     (PERIOD_INVALID), (NOT_CUMULATIVE), (REPORT_TOO_LARGE) when there are more than 2,000 groups, (QUERY_INVALID);
@@ -71,7 +71,7 @@ class ReportServiceAsyncStub(ReportServiceStub):
     """
     ExportReport: _aio.UnaryUnaryMultiCallable[_reports_service_pb2.ExportReportRequest, _reports_service_pb2.ExportReportResponse]  # type: ignore[assignment]
     """The same as CSV (RFC 4180) with a header; a value that a spreadsheet would take for a formula begins with an
-    apostrophe. Errors: as Report.
+    apostrophe. Errors: as GetReport.
     """
 
 class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -90,11 +90,11 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         """Every metric and view that there is."""
 
     @_abc_1.abstractmethod
-    def Report(
+    def GetReport(
         self,
-        request: _reports_service_pb2.ReportRequest,
+        request: _reports_service_pb2.GetReportRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_reports_service_pb2.ReportResponse, _abc.Awaitable[_reports_service_pb2.ReportResponse]]:
+    ) -> _typing.Union[_reports_service_pb2.GetReportResponse, _abc.Awaitable[_reports_service_pb2.GetReportResponse]]:
         """Figures of a period, in all and by at most two fields.
         Errors: INVALID_ARGUMENT (METRIC_UNKNOWN), (FIELD_NOT_GROUPED) for a field that a metric cannot be grouped by,
         (PERIOD_INVALID), (NOT_CUMULATIVE), (REPORT_TOO_LARGE) when there are more than 2,000 groups, (QUERY_INVALID);
@@ -109,7 +109,7 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_reports_service_pb2.ExportReportResponse, _abc.Awaitable[_reports_service_pb2.ExportReportResponse]]:
         """The same as CSV (RFC 4180) with a header; a value that a spreadsheet would take for a formula begins with an
-        apostrophe. Errors: as Report.
+        apostrophe. Errors: as GetReport.
         """
 
 def add_ReportServiceServicer_to_server(servicer: ReportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

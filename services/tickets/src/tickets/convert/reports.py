@@ -30,9 +30,9 @@ def to_view(view: View) -> pb.ReportView:
     return pb.ReportView(name=view.name, title=view.title.en, title_ru=view.title.ru, metrics=view.metrics)
 
 
-def to_report(table: Table) -> service.ReportResponse:
+def to_report(table: Table) -> service.GetReportResponse:
     """A whole report."""
-    return service.ReportResponse(
+    return service.GetReportResponse(
         rows=_rows(table.rows),
         first_sums=_rows(table.first_sums),
         second_sums=_rows(table.second_sums),

@@ -28,7 +28,7 @@ class ReportApi(ReportServiceServicer):
             metrics=map(convert.to_metric, METRICS), views=map(convert.to_view, VIEWS)
         )
 
-    async def Report(self, request: pb.ReportRequest, context: Any) -> pb.ReportResponse:
+    async def GetReport(self, request: pb.GetReportRequest, context: Any) -> pb.GetReportResponse:
         """Figures of a period."""
         return convert.to_report(await self._table(request))
 
@@ -36,7 +36,7 @@ class ReportApi(ReportServiceServicer):
         """The same as CSV."""
         return pb.ExportReportResponse(csv=rules.to_csv(await self._table(request.report)))
 
-    async def _table(self, request: pb.ReportRequest) -> Table:
+    async def _table(self, request: pb.GetReportRequest) -> Table:
         asked = Asked(request.query, caller(), zone(request.timezone))
         period = rules.period(request.first_day, request.last_day, asked.zone)
         question = rules.question(period, request.metrics, request.group_by, cumulative=request.cumulative)
