@@ -17,15 +17,20 @@ from pathlib import Path
 
 import grpc_tools
 from google.protobuf import descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 # protovalidate ships validate.proto only as this generated module; tests/contract notices when it moves.
 from protovalidate._gen.buf.validate import validate_pb
+
+from tools import methods
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "proto"
 OUTPUT = SOURCES / "python"
 PACKAGES = ("buf", "tickdesk")
 VALIDATE = "buf/validate/validate.proto"
+WRITTEN = (Path("tickdesk/client.py"),)
+"""Written by hand, among what is generated: the client."""
 LINT = """{"version": "v2", "lint": {
     "use": ["STANDARD", "COMMENTS"],
     "ignore": ["buf", "google"],
@@ -130,7 +135,8 @@ def copy(source: Path, target: Path) -> None:
 def files_in(folder: Path) -> set[Path]:
     """Generated files below the folder, relative to it."""
     found = (path for package in PACKAGES for path in (folder / package).rglob("*") if path.is_file())
-    return {path.relative_to(folder) for path in found if "__pycache__" not in path.parts}
+    relative = (path.relative_to(folder) for path in found if "__pycache__" not in path.parts)
+    return {path for path in relative if path not in WRITTEN}
 
 
 def generate(target: Path) -> None:
@@ -147,6 +153,8 @@ def generate(target: Path) -> None:
         for folder in [target / package, *(path for path in (target / package).rglob("*") if path.is_dir())]:
             (folder / "__init__.py").touch()
         (target / package / "py.typed").touch()
+    image = FileDescriptorSet.FromString(build_image(SOURCES, target / "image.binpb").read_bytes())
+    (target / methods.PATH).write_text(methods.stub(image), encoding="utf-8")
 
 
 def build_image(folder: Path, image: Path) -> Path:

@@ -15,6 +15,8 @@ BRINGS = {"SubmitRequest", "CreateTicket", "SetTaskState"}
 """What an adapter may call: its token lies with another system, which must not read what customers wrote."""
 READS = ("Get", "List", "Search", "Count", "Watch", "Forecast", "ExplainClock", "CheckQuery", "Export")
 """How the names of methods begin that only show what is there."""
+TRIES = ("Check", "Lint", "Test", "Plan", "Simulate", "Suggest", "Prepare")
+"""And of those that try something out and keep nothing."""
 
 
 def services_of(path: Path) -> list[ServiceDescriptor]:
@@ -49,6 +51,13 @@ def test_an_auditor_reads_everything_and_changes_nothing(name: str) -> None:
     table = roles_of(SERVICES[name], access_pb2.access)
     reads = {method for method in table if method.startswith(READS)}
     assert {method for method, roles in table.items() if "auditor" in roles} == reads
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_method_that_changes_something_has_a_request_id(name: str) -> None:
+    """A caller who heard no answer asks again without fear."""
+    methods = [each for each in SERVICES[name].methods if not each.name.startswith((*READS, *TRIES))]
+    assert [each.name for each in methods if "request_id" not in each.input_type.fields_by_name] == []
 
 
 def test_a_service_with_a_method_without_a_rule_does_not_start() -> None:

@@ -62,6 +62,8 @@ ARGUMENTS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     # One line for a method whose contract's rules do not say what it needs.
     **{name: lambda _, fields=fields: fields for name, fields in COMMANDS.items()},  # type: ignore[misc]
     "CreateTicket": lambda _: {"contact": a_contact()},
+    "AddContact": lambda _: {"contact": a_contact("second@client.example")},
+    "RemoveContact": lambda _: {"contact": a_contact()},
     "PutExternalLink": lambda _: {"url": "http://127.0.0.1/task"},
     "VoteForWish": lambda _: {"contact": a_contact()},
     "UnvoteWish": lambda _: {"contact": a_contact()},
