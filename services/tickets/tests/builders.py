@@ -16,10 +16,12 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from pydantic import SecretStr
 
 from chassis.bus import Bus, Outgoing, stream_of
 from chassis.clock import utcnow, uuid7
 from chassis.db import Database
+from chassis.principal import Principal, current
 from chassis.testing import EventWatch
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
@@ -27,6 +29,8 @@ from tickdesk.intake.v1 import message_pb2 as intake
 from tickdesk.tickets import v1 as contracts
 from tickdesk.tickets.v1 import events_pb2, setup_pb2, stale_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1 import tickets_service_pb2 as pb
+from tickets.convert.tickets import from_agent, from_queue
+from tickets.handlers.desk import put_agent, put_queue
 
 ROLES = (
     "admin:demo",
@@ -194,17 +198,29 @@ def kinds(ticket: ticket_pb2.Ticket) -> list[str]:
     return [fact.WhichOneof("kind") or "" for fact in ticket.timeline.facts]
 
 
+QUEUE = ticket_pb2.Queue(key="SUP", name="Support", addresses=["help@desk.example"])
+AGENTS = (
+    ticket_pb2.Agent(id="anna", name="Anna", lines=[common.LINE_L1], active=True),
+    ticket_pb2.Agent(id="boris", name="Boris", lines=[common.LINE_L1], active=True),
+    ticket_pb2.Agent(id="dina", name="Dina", lines=[common.LINE_L2, common.LINE_L3], active=True),
+    ticket_pb2.Agent(id="olga", name="Olga", leads=[common.LINE_L1], active=True),
+)
+
+
 async def furnish(desk: Desk) -> None:
     """Put the queue and the agents."""
-    queue = ticket_pb2.Queue(key="SUP", name="Support", addresses=["help@desk.example"])
-    await desk.call("PutQueue", "admin:demo", queue=queue)
-    for agent in (
-        ticket_pb2.Agent(id="anna", name="Anna", lines=[common.LINE_L1], active=True),
-        ticket_pb2.Agent(id="boris", name="Boris", lines=[common.LINE_L1], active=True),
-        ticket_pb2.Agent(id="dina", name="Dina", lines=[common.LINE_L2, common.LINE_L3], active=True),
-        ticket_pb2.Agent(id="olga", name="Olga", leads=[common.LINE_L1], active=True),
-    ):
+    await desk.call("PutQueue", "admin:demo", queue=QUEUE)
+    for agent in AGENTS:
         await desk.call("PutAgent", "admin:demo", agent=agent)
+
+
+async def furnish_database(url: str) -> None:
+    """The same where no service runs yet: it will tell of them when it starts."""
+    current.set(Principal.of("admin:demo"))
+    async with Database(SecretStr(url), "tickets") as db, db.tx() as tx:
+        await put_queue(tx, from_queue(QUEUE))
+        for agent in AGENTS:
+            await put_agent(tx, from_agent(agent))
 
 
 # What each command on a ticket needs beside the ticket.

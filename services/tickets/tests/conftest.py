@@ -12,7 +12,7 @@ from chassis.db import Database
 from chassis.rpc import channel
 from chassis.run import running
 from chassis.testing import events, open_bus
-from services.tickets.tests.builders import EVENTS, ROLES, Desk, furnish
+from services.tickets.tests.builders import EVENTS, ROLES, Desk, furnish_database
 from tickets.main import build
 from tickets.settings import Settings
 
@@ -51,8 +51,6 @@ async def start(database: Callable[..., str], nats_url: str) -> AsyncIterator[St
 
 
 @pytest.fixture
-async def desk(start: Start) -> Desk:
+async def desk(start: Start, database: Callable[..., str]) -> Desk:
     """A desk with the queue SUP and four agents: anna and boris (L1), dina (L2), olga who leads L1."""
-    desk = await start()
-    await furnish(desk)
-    return desk
+    return await start(url=database("tickets.migrations", furnish_database))

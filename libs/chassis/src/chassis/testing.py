@@ -7,8 +7,8 @@ import inspect
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -27,6 +27,7 @@ from chassis.servers import Server, start_nats, start_postgres, start_valkey
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
+Prepare = Callable[[str], Awaitable[None]]
 
 _WORKER_KEY = "chassis_postgres"
 _TEMPLATE_LOCK = 0x74706C
@@ -87,14 +88,21 @@ def test_run(pytestconfig: pytest.Config) -> Run:
     return pytestconfig.stash[_RUN]
 
 
+async def _nothing(url: str) -> None:
+    """Leave a migrated database as it is."""
+
+
 @pytest.fixture
 def database(test_run: Run) -> Iterator[Callable[..., str]]:
-    """Make fresh databases: `database("tickets.migrations")` -> URL, `database()` -> an empty one."""
+    """Make fresh databases: `database("tickets.migrations")` -> URL, `database()` -> an empty one.
+
+    What `prepare` puts into a migrated one is put there once per run and copied.
+    """
     made: list[str] = []
 
-    def make(package: str = "") -> str:
+    def make(package: str = "", prepare: Prepare = _nothing) -> str:
         name = f"t_{uuid4().hex}"
-        _in_thread(_create(test_run.postgres_url, name, package))
+        _in_thread(_create(test_run.postgres_url, name, package, prepare))
         made.append(name)
         return _url_of(test_run.postgres_url, name)
 
@@ -251,14 +259,15 @@ def _url_of(server_url: str, name: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-async def _create(server_url: str, name: str, package: str) -> None:
-    template = await _template(server_url, package) if package else "template0"
+async def _create(server_url: str, name: str, package: str, prepare: Prepare) -> None:
+    template = await _template(server_url, package, prepare) if package else "template0"
     await _admin(server_url, f'create database "{name}" template "{template}" strategy file_copy')
 
 
-async def _template(server_url: str, package: str) -> str:
+async def _template(server_url: str, package: str, prepare: Prepare) -> str:
     """Migrate a template database once per run and package; workers wait for the one that makes it."""
-    name = f"tpl_{hashlib.sha256(package.encode()).hexdigest()[:16]}"
+    made_of = f"{package} {prepare.__qualname__}"
+    name = f"tpl_{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
     engine = plain_engine(server_url, autocommit=True)
     try:
         async with engine.connect() as conn:
@@ -268,6 +277,7 @@ async def _template(server_url: str, package: str) -> str:
                 await conn.execute(sa.text(f'drop database if exists "{name}"'))
                 await conn.execute(sa.text(f'create database "{name}" template template0'))
                 await migrate(_url_of(server_url, name), package)
+                await prepare(_url_of(server_url, name))
                 await conn.execute(sa.text(f'alter database "{name}" is_template true'))
     finally:
         await engine.dispose()
@@ -290,18 +300,5 @@ async def _admin(server_url: str, statement: str) -> None:
 
 def _in_thread(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end from synchronous code, also while this thread's loop is running."""
-    box: list[T] = []
-    failed: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            box.append(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
-            failed.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return box[0]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
