@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
@@ -19,7 +20,7 @@ from tickdesk.tickets.v1.knowledge_service_pb2 import CreateArticleRequest
 from tickdesk_cli.terminal import bad_input
 
 _FENCE = "---\n"
-_MAX_BYTES = 1_000_000
+_MAX_BYTES, _MAX_HEAD = 1_000_000, 10_000
 _SHOWN = 20
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,78}[a-z0-9]")
 _PLAIN = re.compile(r"\w(?:[\w ./-]*\w)?")
@@ -85,6 +86,7 @@ def read_folder(folder: Path) -> list[ArticleFile]:
         if path.name == "README.md":
             continue
         try:
+            _require_inside(folder, path)
             found.append(read_file(path))
         except Faults as error:
             faults += error.faults
@@ -151,9 +153,18 @@ def _scalar(text: str) -> str:
     return text if _PLAIN.fullmatch(text) else DoubleQuotedScalarString(text)
 
 
+def _require_inside(folder: Path, path: Path) -> None:
+    """Raise Faults for what is no file of the folder: folders come out of archives and repositories."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise Faults(f"{path}: is a link that leads out of {folder}")
+    if path.exists() and not path.is_file():
+        raise Faults(f"{path}: is no file")
+
+
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise Faults(f"{path}: {(error.strerror or str(error)).lower()}") from None
     if len(data) > _MAX_BYTES:
@@ -172,6 +183,8 @@ def _parts(path: Path, text: str) -> tuple[str, str]:
     head, fence, body = text.removeprefix(_FENCE).partition(f"\n{_FENCE}")
     if not fence:
         raise Faults(f"{path}:1: the front matter does not end: a line --- is missing")
+    if len(head) > _MAX_HEAD:
+        raise Faults(f"{path}:1: the front matter is longer than {_MAX_HEAD} characters")
     return head, body
 
 
@@ -181,11 +194,12 @@ def _facts(path: Path, head: str) -> tuple[FrontMatter, dict[str, int]]:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark else 1
         raise Faults(f"{path}:{line}: {error.problem}") from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise Faults(f"{path}:1: {error}") from None
-    if not isinstance(content, dict):
+    if not isinstance(content, CommentedMap):
         raise Faults(f"{path}:2: the front matter must be lines of `name: value`")
-    lines = {str(name): content.lc.key(name)[0] + 2 for name in content}  # type: ignore[attr-defined]
+    # What another mapping is merged into has no line of its own.
+    lines = {str(name): mark[0] + 2 for name, mark in (content.lc.data or {}).items()}
     try:
         return FrontMatter.model_validate(dict(content)), lines
     except ValidationError as error:

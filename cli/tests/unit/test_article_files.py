@@ -1,5 +1,7 @@
 """Articles as files: read with the line of each fault, written so that reading gives them back."""
 
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,58 @@ def test_bytes_that_are_no_text_and_odd_names_are_told(tmp_path: Path) -> None:
         "Odd Name.md",
         "latin-one.md:7",
         "b/same-key.md",
+    ]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n" for before, after in pairwise("abcdefghij")
+)
+"""Nine to the power of ten words, were they written out."""
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (f"title: {'[' * 4_000}", "recursion"),
+        (f"title: {'{a: ' * 2_000}", "recursion"),
+        (f"title: {'x' * 10_000}", "longer than 10000 characters"),
+        (f"{BOMB}title: *j\ntags: *j", "title: Input should be a valid string"),
+        ("tags: &a [*a]", "title: Field required"),
+        ("base: &b {title: x}\n<<: *b", "kind: Field required"),
+        ("<<: {title: x}", "kind: Field required"),
+        ("!!omap [title: x, kind: y]", "owner: Field required"),
+        ("? [a, b]\n: c", "title: Field required"),
+        ("title: !!python/object/apply:os.system ['id']", "title: Input should be a valid string"),
+        ("title: !!binary abc", "base64"),
+        (f"title: {'1' * 9_000}", "limit"),
+    ],
+)  # fmt: skip
+def test_front_matter_that_is_made_to_harm_is_a_fault_like_any_other(
+    tmp_path: Path, head: str, told: str
+) -> None:
+    (tmp_path / "some-key.md").write_text(f"---\n{head}\n---\nx", encoding="utf-8")
+    with pytest.raises(Problem) as problem:
+        articlefiles.read_folder(tmp_path)
+    assert told in str(problem.value)
+
+
+def test_only_files_of_the_folder_are_read(tmp_path: Path) -> None:
+    """Nobody's own files, no device without an end, and nothing that waits for a writer."""
+    folder = tmp_path / "articles"
+    folder.mkdir()
+    (tmp_path / "secret.md").write_text(f"{HEAD}---\nx")
+    (folder / "link-out.md").symlink_to(tmp_path / "secret.md")
+    (folder / "no-end.md").symlink_to("/dev/zero")
+    os.mkfifo(folder / "wait-ing.md")
+    (folder / "so-long.md").write_bytes(b"x" * 1_000_001)
+    with pytest.raises(Problem) as problem:
+        articlefiles.read_folder(folder)
+    lines = [line.removeprefix(f"{folder}/").split(": ")[1] for line in str(problem.value).splitlines()]
+    assert lines == [
+        f"is a link that leads out of {folder}",
+        f"is a link that leads out of {folder}",
+        "is longer than 1000000 bytes",
+        "is no file",
     ]
 
 

@@ -51,7 +51,7 @@ async def shared_with(tx: Tx, queue: sa.ColumnElement[str]) -> list[sa.ColumnEle
     if person is None:
         return []
     closed = [each for each in person.grants if not rights.works_in(person, each)]
-    bounds = [queue.not_in(closed)] if closed else []
+    bounds: list[sa.ColumnElement[bool]] = [queue.not_in(closed)] if closed else []
     return [*bounds, queue.in_(person.agent.queues)] if person.agent.queues else bounds
 
 
