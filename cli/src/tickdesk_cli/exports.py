@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -81,21 +81,24 @@ async def _write(client: Client, wanted: Wanted, kind: str, progress: Progress) 
         return
     part, task = path.with_suffix(".part"), progress.add_task(kind, total=None)
     for left in reversed(range(_TRIES)):
-        with _private(part) as file:
-            token = resume(file)
-            try:
-                async for line in _lines(client, wanted, kind, token):
-                    file.write(line)
-                    progress.advance(task)
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in _AGAIN or not left:
-                    raise _told(error, part) from error
-            else:
-                file.flush()
-                os.fsync(file.fileno())
-                break
+        try:
+            await _go_on(part, client, wanted, lambda: progress.advance(task))
+            break
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in _AGAIN or not left:
+                raise _told(error, part) from error
         await asyncio.sleep(_PAUSE)
     part.rename(path)
+
+
+async def _go_on(part: Path, client: Client, wanted: Wanted, told: Callable[[], object]) -> None:
+    """Add what a file lacks."""
+    with _private(part) as file:
+        async for line in _lines(client, wanted, part.stem, resume(file)):
+            file.write(line)
+            told()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _told(error: grpc.aio.AioRpcError, part: Path) -> Exception:

@@ -37,11 +37,22 @@ FOLLOWED: tuple[type[Message], ...] = (
 
 def subscriptions(works: Works) -> tuple[Subscription[Any], ...]:
     """The table, bound to this process."""
-    return tuple(Subscription(kind, _follow(works)) for kind in FOLLOWED)
+    brought_in = Subscription(events.TicketImported, _follow_open(works))
+    return (brought_in, *(Subscription(kind, _follow(works)) for kind in FOLLOWED))
 
 
 def _follow(works: Works) -> Callable[[Tx, Any], Awaitable[None]]:
     async def handle(tx: Tx, event: Any) -> None:
         await follow(works, tx, event.ticket)
+
+    return handle
+
+
+def _follow_open(works: Works) -> Callable[[Tx, events.TicketImported], Awaitable[None]]:
+    """Nothing is promised for a ticket that was over before it came here."""
+
+    async def handle(tx: Tx, event: events.TicketImported) -> None:
+        if not event.ticket.HasField("closed_time"):
+            await follow(works, tx, event.ticket)
 
     return handle

@@ -12,6 +12,7 @@ from tickdesk.tickets.v1.conversation_service_pb2_grpc import add_ConversationSe
 from tickdesk.tickets.v1.customers_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from tickdesk.tickets.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
 from tickdesk.tickets.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
+from tickdesk.tickets.v1.importing_service_pb2_grpc import add_ImportServiceServicer_to_server
 from tickdesk.tickets.v1.incident_service_pb2_grpc import add_IncidentServiceServicer_to_server
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import add_KnowledgeServiceServicer_to_server
 from tickdesk.tickets.v1.links_service_pb2_grpc import add_LinkServiceServicer_to_server
@@ -29,6 +30,7 @@ from tickets.grpc_api import (
     customers,
     escalation,
     export,
+    importing,
     incident,
     knowledge,
     links,
@@ -72,6 +74,7 @@ async def build(app: App, settings: Settings) -> None:
         (add_TriggerServiceServicer_to_server, triggers.TriggerApi(db), triggers.SERVICE),
         (add_AuditServiceServicer_to_server, audit.AuditApi(db), audit.SERVICE),
         (add_ExportServiceServicer_to_server, export.ExportApi(db), export.SERVICE),
+        (add_ImportServiceServicer_to_server, importing.ImportApi(db), importing.SERVICE),
         (add_BulkServiceServicer_to_server, bulk.BulkApi(db), bulk.SERVICE),
         (add_WatchServiceServicer_to_server, watch.WatchApi(db, feed, lambda: app.draining), watch.SERVICE),
     ):

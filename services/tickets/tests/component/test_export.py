@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from services.tickets.tests.builders import Desk, a_contact, set_up
+from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.tickets.v1 import export_pb2, export_service_pb2, ticket_pb2
 from tickdesk.tickets.v1.export_pb2 import ExportKind, ExportRecord
 from tickets.domain.export import Kind
@@ -121,7 +122,7 @@ async def test_a_lead_gets_what_they_may_see_and_others_nothing(desk: Desk) -> N
     mine = await desk.create()
     await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="OTH", name="Other"))
     theirs = await desk.create(queue="OTH", contact=a_contact("other@client.example"))
-    olga = ticket_pb2.Agent(id="olga", name="Olga", queues=["SUP"], leads=[1], active=True)
+    olga = ticket_pb2.Agent(id="olga", name="Olga", queues=["SUP"], leads=[common.LINE_L1], active=True)
     await desk.call("PutAgent", "admin:demo", agent=olga)
     await desk.call("PutFilter", "agent:boris", name="His own", query="Assignee: me()")
     for kind in (export_pb2.EXPORT_KIND_TICKETS, export_pb2.EXPORT_KIND_AUDIT):

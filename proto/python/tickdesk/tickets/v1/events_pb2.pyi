@@ -66,6 +66,40 @@ class TicketOpened(_message.Message):
 Global___TicketOpened: _TypeAlias = TicketOpened  # noqa: Y015
 
 @_typing.final
+class TicketImported(_message.Message):
+    """A ticket of another desk was brought in with its history. Nothing of it is news to the customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    external_id: _builtins.str
+    """What it is called at the other desk."""
+    @_builtins.property
+    def ticket(self) -> _ticket_pb2.Ticket:
+        """The ticket as it is here; its timeline begins now."""
+
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """Who did it."""
+
+    def __init__(
+        self,
+        *,
+        ticket: _ticket_pb2.Ticket | None = ...,
+        actor: _common_pb2.Actor | None = ...,
+        external_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "external_id", b"external_id", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TicketImported: _TypeAlias = TicketImported  # noqa: Y015
+
+@_typing.final
 class CustomerReplied(_message.Message):
     """The customer wrote again."""
 
