@@ -78,7 +78,7 @@ class TicketImported(_message.Message):
     """What it is called at the other desk."""
     @_builtins.property
     def ticket(self) -> _ticket_pb2.Ticket:
-        """The ticket as it is here; its timeline begins now."""
+        """The ticket as it is here. The timeline of an open one begins with the import."""
 
     @_builtins.property
     def actor(self) -> _common_pb2.Actor:

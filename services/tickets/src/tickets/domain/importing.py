@@ -27,6 +27,11 @@ from tickets.domain.statuses import Status, StatusKind
 
 ORIGIN = "import"
 _OVER = (StatusKind.RESOLVED, StatusKind.CLOSED)
+_SIDES = {
+    ActorKind.CUSTOMER: facts.CustomerMessages,
+    ActorKind.AGENT: facts.StaffReplies,
+    ActorKind.ROBOT: facts.RobotReplies,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ def faults(told: Imported, setup: Setup, now: datetime) -> list[Violation]:
 def build(ticket_id: str, told: Imported, place: Place, now: datetime) -> tuple[Ticket, list[Message]]:
     """The ticket with its messages, the oldest first.
 
-    Its timeline begins now: what another desk promised or missed is no business of this one's clocks.
+    The timeline of one that is over is its history. That of an open one begins now: what another desk
+    promised or missed is no business of this one's clocks.
     """
     queue, setup = place.queue, place.setup
     status = _status(told, setup)
@@ -96,7 +102,7 @@ def build(ticket_id: str, told: Imported, place: Place, now: datetime) -> tuple[
         priority=told.priority or queue.default_priority,
         line=told.line or queue.first_line,
         channel=told.sender.channel,
-        created_time=now,
+        created_time=told.created_time if status.kind == StatusKind.CLOSED else now,
         updated_time=now,
         type=told.type or (setup.types[0] if setup.types else TicketType.QUESTION),
         category=told.category,
@@ -114,12 +120,14 @@ def build(ticket_id: str, told: Imported, place: Place, now: datetime) -> tuple[
     address, account = told.sender.address, ticket.account
     ticket.conversations = [Conversation(place.conversation_id, told.sender.channel, address, account)]
     messages = [_message(each, ticket) for each in sorted(told.messages, key=lambda each: each.created_time)]
-    _begin(ticket, messages, now)
-    _settle(ticket, status, now)
-    ticket.created_time, ticket.message_count = told.created_time, len(messages)
-    if ticket.status_kind in _OVER:
+    ticket.message_count = len(messages)
+    if status.kind == StatusKind.CLOSED:
         ticket.resolved_time = told.resolved_time or told.closed_time or told.last_time
-        ticket.closed_time = told.closed_time or ticket.resolved_time
+        ticket.closed_time = max(ticket.resolved_time, told.closed_time or ticket.resolved_time)
+        _tell(ticket, messages, status)
+    else:
+        _tell(ticket, [replace(each, created_time=now) for each in messages], status)
+        ticket.created_time = told.created_time
     return ticket, messages
 
 
@@ -176,27 +184,22 @@ def _message(told: Message, ticket: Ticket) -> Message:
     )
 
 
-def _begin(ticket: Ticket, messages: Sequence[Message], now: datetime) -> None:
-    """The birth of its timeline, and who has written."""
+def _tell(ticket: Ticket, messages: Sequence[Message], status: Status) -> None:
+    """Its timeline, from its birth into its status."""
     workflow.opened(ticket)
-    public = [each.author for each in messages if each.visibility == Visibility.PUBLIC]
-    if any(each.kind == ActorKind.CUSTOMER for each in public):
-        facts.record_message(ticket.timeline, facts.CustomerMessages, now)
-    staff = [each.id for each in public if each.kind == ActorKind.AGENT]
-    if staff:
-        facts.record_message(ticket.timeline, facts.StaffReplies, now, staff[-1])
+    for each in messages:
+        if each.visibility == Visibility.PUBLIC and each.author.kind in _SIDES:
+            agent = each.author.id if each.author.kind == ActorKind.AGENT else ""
+            facts.record_message(ticket.timeline, _SIDES[each.author.kind], each.created_time, agent)
+    at = ticket.resolved_time or ticket.timeline[-1].end
     if ticket.assignee:
-        facts.record(ticket.timeline, facts.Taken(time=now, agent_id=ticket.assignee))
-
-
-def _settle(ticket: Ticket, status: Status, now: datetime) -> None:
-    """Into its status, as of now."""
+        facts.record(ticket.timeline, facts.Taken(time=at, agent_id=ticket.assignee))
     if status.key != ticket.status:
         change = facts.StatusChanged(
-            time=now, from_=ticket.status, to=status.key, from_kind=ticket.status_kind, to_kind=status.kind
+            time=at, from_=ticket.status, to=status.key, from_kind=ticket.status_kind, to_kind=status.kind
         )
         facts.record(ticket.timeline, change)
     ticket.status, ticket.status_kind = status.key, status.kind
-    if status.kind in _OVER:
-        facts.record(ticket.timeline, facts.Resolved(time=now, agent_id=ticket.assignee))
-        facts.record(ticket.timeline, facts.Closed(time=now, confirmed=False))
+    if ticket.closed_time:
+        facts.record(ticket.timeline, facts.Resolved(time=at, agent_id=ticket.assignee))
+        facts.record(ticket.timeline, facts.Closed(time=ticket.closed_time, confirmed=False))
