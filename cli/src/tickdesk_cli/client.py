@@ -12,6 +12,7 @@ from tickdesk.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 from tickdesk.survey.v1.survey_service_pb2_grpc import SurveyServiceStub
 from tickdesk.tickets.v1.bulk_service_pb2_grpc import BulkServiceStub
 from tickdesk.tickets.v1.export_service_pb2_grpc import ExportServiceStub
+from tickdesk.tickets.v1.importing_service_pb2_grpc import ImportServiceStub
 from tickdesk.tickets.v1.knowledge_service_pb2_grpc import KnowledgeServiceStub
 from tickdesk.tickets.v1.query_service_pb2_grpc import QueryServiceStub
 from tickdesk.tickets.v1.reports_service_pb2_grpc import ReportServiceStub
@@ -43,6 +44,7 @@ class Client:
         self.tickets = TicketServiceStub(self._channels["tickets"])
         self.bulks = BulkServiceStub(self._channels["tickets"])
         self.exports = ExportServiceStub(self._channels["tickets"])
+        self.imports = ImportServiceStub(self._channels["tickets"])
         self.knowledge = KnowledgeServiceStub(self._channels["tickets"])
         self.setups = SetupServiceStub(self._channels["tickets"])
         self.queries = QueryServiceStub(self._channels["tickets"])

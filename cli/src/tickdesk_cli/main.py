@@ -41,6 +41,7 @@ app.add_typer(typed.calendar, name="calendar")
 app.add_typer(typed_kb.kb, name="kb")
 app.add_typer(keys.app, name="keys")
 app.command("export")(typed_moves.export)
+app.command("import")(typed_moves.import_tickets)
 
 Folder = Annotated[
     Path | None,

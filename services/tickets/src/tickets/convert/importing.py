@@ -15,7 +15,6 @@ from tickets.domain.importing import Imported
 from tickets.domain.model import Actor, ActorKind, Line, Message, Priority, TicketType, Visibility
 from tickets.domain.statuses import StatusKind
 
-_TIMES = ("updated_time", "resolved_time", "closed_time")
 _PLAIN = (
     *("external_id", "queue", "subject", "customer_name", "status", "assignee", "category", "component"),
     *("edition", "customer_number", "language"),
@@ -24,11 +23,12 @@ _PLAIN = (
 
 def from_ticket(told: pb.ImportTicket) -> Imported:
     """A ticket of another desk. Raises InvalidInput for an address that is none."""
-    times = {name: _time(getattr(told, name)) for name in _TIMES}
     plain = {name: getattr(told, name) for name in _PLAIN}
     return Imported(
         **plain,
-        **times,
+        updated_time=_time(told.updated_time),
+        resolved_time=_time(told.resolved_time),
+        closed_time=_time(told.closed_time),
         sender=rules.contact(told.contact.channel, told.contact.address),
         status_kind=StatusKind(told.status_kind or StatusKind.NEW),
         type=TicketType(told.type) if told.type else None,
