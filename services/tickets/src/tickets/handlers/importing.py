@@ -13,8 +13,7 @@ from tickets.domain import importing, rules
 from tickets.domain.attributes import refuse
 from tickets.domain.importing import Imported, Place
 from tickets.domain.model import Customer
-from tickets.handlers.attributes import unknown_users
-from tickets.handlers.change import Caller, acting, publish
+from tickets.handlers.change import Caller, acting, publish, unknown_users
 from tickets.handlers.opening import new_conversation_id
 from tickets.handlers.setup import setup_of
 from tickets.store import desk, messages
