@@ -50,8 +50,9 @@ bench-clock: $(STAMP) ## Measure the clock beside its peers (QUICK=1, ROUNDS=3, 
 	$(PY) -m bench.clock $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(PARTS)
 	$(if $(QUICK),,$(PY) -m tools.docs generate)
 
-bench-tickets: $(STAMP) ## Measure lists, searches and pages over a million tickets (TICKETS=100000 for fewer)
+bench-tickets: $(STAMP) ## Measure lists, searches and new tickets at a million of them (TICKETS=100000 for fewer)
 	$(PY) -m bench.tickets $(if $(TICKETS),--tickets $(TICKETS))
+	$(if $(TICKETS),,$(PY) -m tools.docs generate)
 
 soak: $(STAMP) ## The long runs: faults by the hundred, five million timers armed; hours
 	TICKDESK_SOAK=1 $(PY) -m pytest -q tests/faults

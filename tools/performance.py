@@ -5,16 +5,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.clock.goals import cost, rows
+from bench.clock.goals import Row, cost, rows
+from bench.tickets import goals
 
 RESULTS = Path(__file__).resolve().parent.parent / "bench" / "results"
 
 INTRODUCTION = """# Performance
-What the clock was promised to do, and what it did. `make bench-clock` measures and writes
-`bench/results/clock.json`, out of which this page is made. Figures are medians of the runs unless a line says
-otherwise. A mark's lateness is from its own instant to the instant at which the stream stored its event.
+What was promised, and what was measured: of the clock by `make bench-clock`, of tickets by
+`make bench-tickets`. They write `bench/results/clock.json` and `tickets.json`, out of which this page is made.
+Figures are medians of the runs unless a line says otherwise. A mark's lateness is from its own instant to the
+instant at which the stream stored its event.
 """
-HOW = """## How it is measured
+TICKETS = """One caller asks for lists, texts and pages, with values drawn anew for each call. `CreateTicket` and
+the public form of django-helpdesk take turns at the same callers, each with one process (its one with eight
+threads) and the same PostgreSQL, which syncs every commit; a ticket of ours is in the outbox with its event
+when it is answered. Processor time is in microseconds for a ticket.
+"""
+HOW = """## How the clock is measured
 - One process of sla-clock as its users run it: ledger, metrics and traces on, settings at their defaults. The
   load generator, the three servers and the process share the machine's cores.
 - PostgreSQL syncs every commit. Valkey keeps an append-only file that is synced each second. NATS stores on
@@ -51,6 +58,7 @@ def page() -> str:
         INTRODUCTION,
         "## Goals\n",
         *_goals(parts),
+        *_tickets(files),
         HOW,
         *_details(parts),
         *_soak(files),
@@ -64,7 +72,13 @@ def _goals(parts: Mapping[str, Any]) -> Iterator[str]:
     if not parts:
         yield "Nothing was measured yet.\n"
         return
-    found = rows(parts)
+    yield from _judged(rows(parts))
+    loaded = [name for name, part in parts.items() if part["machine"].get("loaded")]
+    if loaded:
+        yield f"Others used the machine before these parts, which makes them slower: {', '.join(loaded)}.\n"
+
+
+def _judged(found: Sequence[Row]) -> Iterator[str]:
     share = [f"{row.share:.2f}" if row.share is not None else "" for row in found]
     lines = [
         (row.what, row.goal, row.reached, used, row.verdict) for row, used in zip(found, share, strict=True)
@@ -72,9 +86,35 @@ def _goals(parts: Mapping[str, Any]) -> Iterator[str]:
     yield _table(("what", "goal", "measured", "of what is allowed", "verdict"), lines)
     judged = [row for row in found if row.met is not None]
     yield f"{sum(bool(row.met) for row in judged)} of {len(judged)} goals reached.\n"
-    loaded = [name for name, part in parts.items() if part["machine"].get("loaded")]
-    if loaded:
-        yield f"Others used the machine before these parts, which makes them slower: {', '.join(loaded)}.\n"
+
+
+def _tickets(files: Mapping[str, Any]) -> Iterator[str]:
+    told = files.get("tickets")
+    if not told:
+        return
+    size = told["size"]
+    yield f"## {size['tickets']:,} tickets, {size['messages']:,} messages\n"
+    yield TICKETS
+    yield from _judged(list(goals.rows(told)))
+    times = [(name, *_milliseconds(each)) for name, each in told["calls_of"].items()]
+    yield _table(("call", "p50", "p99", "max"), times)
+    created = told["create"]
+    sides = [name for name in ("ours", "django-helpdesk") if name in created]
+    runs = [(name, n, created[name][n]["median"]) for name in sides for n in created[name]]
+    lines = [(name, n, *_created(one)) for name, n, one in runs]
+    yield _table(("what", "callers", "tickets/s", "p50", "p99", "its process", "PostgreSQL", "load"), lines)
+    yield from (f"{name} was not run: {why}.\n" for name, why in created.get("skipped", {}).items())
+    yield f"Measured {told['measured']} at {told['revision']}, {_load(told)}.\n"
+    yield _machine(told["machine"]) + "\n"
+
+
+def _milliseconds(figures: Mapping[str, float]) -> list[str]:
+    return [f"{figures[name] * 1e3:.1f} ms" for name in ("p50", "p99", "max")]
+
+
+def _created(one: Mapping[str, float]) -> list[str]:
+    used = [f"{one[f'{name}_us']:,.0f}" for name in ("process", "postgres", "load")]
+    return [f"{one['per_second']:.0f}", *_milliseconds(one)[:2], *used]
 
 
 def _details(parts: Mapping[str, Any]) -> Iterator[str]:
@@ -182,7 +222,11 @@ def _soak(files: Mapping[str, Any]) -> Iterator[str]:
 
 def _others(files: Mapping[str, Any]) -> Iterator[str]:
     """The benches of `make bench`."""
-    told = {name: body for name, body in files.items() if "parts" not in body and not name.endswith("-quick")}
+    told = {
+        name: body
+        for name, body in files.items()
+        if "parts" not in body and name != "tickets" and not name.endswith("-quick")
+    }
     if told:
         yield "## The rest of the desk\n"
         yield "From `make bench`; [bench/README.md](../../bench/README.md) says what each measures.\n"

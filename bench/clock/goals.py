@@ -44,15 +44,13 @@ def _spread(part: Any) -> Iterator[Row]:
     rate, armed = part["rate"], {int(count): figures for count, figures in part["armed"].items()}
     for count, figures in armed.items():
         what = f"{rate:,} marks/s, {count:,} armed"
-        yield _at_most(f"{what}: p99", figures["median"]["p99"] * 1e3, 25, "ms")
-        yield _at_most(
-            f"{what}: max of all runs", max(run["max"] for run in figures["runs"]) * 1e3, 250, "ms"
-        )
+        yield at_most(f"{what}: p99", figures["median"]["p99"] * 1e3, 25, "ms")
+        yield at_most(f"{what}: max of all runs", max(run["max"] for run in figures["runs"]) * 1e3, 250, "ms")
     few = min(armed)
     for count, times in FLATNESS.items():
         if count in armed and few != count:
             ratio = armed[count]["median"]["p99"] / armed[few]["median"]["p99"]
-            yield _at_most(f"p99 at {count:,} armed against {few:,}", ratio, times, "times")
+            yield at_most(f"p99 at {count:,} armed against {few:,}", ratio, times, "times")
     yield _faultless("spread load", [run for each in armed.values() for run in each["runs"]])
 
 
@@ -61,7 +59,7 @@ def _burst(part: Any) -> Iterator[Row]:
     for count, figures in sizes.items():
         seconds = figures["ours"]["median"]["seconds"]
         if count in SECONDS_AT_ONCE:
-            yield _at_most(f"{count:,} at one instant, all stored", seconds, SECONDS_AT_ONCE[count], "s")
+            yield at_most(f"{count:,} at one instant, all stored", seconds, SECONDS_AT_ONCE[count], "s")
         for name, times in TIMES.items():
             yield from _beside(name, count, times, figures)
     most = max(sizes)
@@ -79,7 +77,7 @@ def cost(figures: Mapping[str, float]) -> str:
 def _beside(name: str, count: int, times: float, figures: Any) -> Iterator[Row]:
     what, ours = f"{count:,} at once against {name}", figures["ours"]["median"]["seconds"]
     if name in figures:
-        yield _at_least(what, figures[name]["median"]["seconds"] / ours, times, "times")
+        yield at_least(what, figures[name]["median"]["seconds"] / ours, times, "times")
     elif name in figures.get("cut_off", {}):
         floor = figures["cut_off_after"] / ours
         met = True if floor >= times and "in time" in figures["cut_off"][name] else None
@@ -94,9 +92,9 @@ def _synced(part: Any) -> Iterator[Row]:
 
 
 def _rest(part: Any) -> Iterator[Row]:
-    yield _at_most("Redis for a clock with its state", part["redis_bytes_each"], 200, "bytes")
+    yield at_most("Redis for a clock with its state", part["redis_bytes_each"], 200, "bytes")
     idle = part["mean"]["worker_percent"]
-    yield _at_most(f"idle with {part['armed']:,} armed: worker", idle, 2, "% of a core")
+    yield at_most(f"idle with {part['armed']:,} armed: worker", idle, 2, "% of a core")
     names = [name for name in part["mean"] if name != "worker_percent"]
     told = ", ".join(f"{name.removesuffix('_percent')} {part['mean'][name]:.2g}" for name in names)
     yield Row(f"idle with {part['armed']:,} armed: servers", "stated", f"{told} % of a core")
@@ -104,21 +102,21 @@ def _rest(part: Any) -> Iterator[Row]:
 
 def _sums(part: Any) -> Iterator[Row]:
     for name, times in (("businesstimedelta", 100), ("pandas", 50)):
-        yield _at_least(f"add against {name}", part["median"][f"{name}_times"], times, "times")
+        yield at_least(f"add against {name}", part["median"][f"{name}_times"], times, "times")
         other = part["compared"][name]["otherwise"]
         what = f"answers other than {name}'s, the convention aside"
         yield Row(what, "0", str(other), None, other == 0)
 
 
 def _rebuild(part: Any) -> Iterator[Row]:
-    yield _at_most(f"{part['timers']:,} timers rebuilt from SQL", part["median"]["seconds"], 60, "s")
+    yield at_most(f"{part['timers']:,} timers rebuilt from SQL", part["median"]["seconds"], 60, "s")
 
 
 def _recompute(part: Any) -> Iterator[Row]:
     took = part["median"]["seconds"]
     yield Row(f"{part['tickets']:,} tickets recomputed after an edit", "stated", f"{took:.0f} s")
     worst = max(run["others_max"] for run in part["runs"])
-    yield _at_most("another ticket's mark meanwhile, max of all runs", worst, 1, "s")
+    yield at_most("another ticket's mark meanwhile, max of all runs", worst, 1, "s")
     yield _faultless("recalculation", [_others(run) for run in part["runs"]])
 
 
@@ -127,14 +125,16 @@ def _others(run: Mapping[str, float]) -> dict[str, float]:
 
 
 def _relay(part: Any) -> Iterator[Row]:
-    yield _at_least("relay of one process", part["median"]["events_per_second"], 20_000, "events/s")
+    yield at_least("relay of one process", part["median"]["events_per_second"], 20_000, "events/s")
 
 
-def _at_most(what: str, value: float, goal: float, unit: str) -> Row:
+def at_most(what: str, value: float, goal: float, unit: str) -> Row:
+    """A value that must not be above its goal."""
     return Row(what, f"at most {goal:g} {unit}", f"{_short(value)} {unit}", value / goal, value <= goal)
 
 
-def _at_least(what: str, value: float, goal: float, unit: str) -> Row:
+def at_least(what: str, value: float, goal: float, unit: str) -> Row:
+    """A value that must not be below its goal."""
     reached = f"{_short(value)} {unit}"
     return Row(what, f"at least {goal:,g} {unit}", reached, goal / value if value else None, value >= goal)
 

@@ -14,10 +14,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from rich.console import Console
+from rich.table import Table
 
 from bench.clock.plan import say
 from bench.desks import a_desk
 from bench.report import machine, quantiles, save
+from bench.tickets import create, goals
 from bench.tickets.plant import plant
 from bench.tickets.queries import TEXT, USUAL, drawn
 from tickdesk.tickets.v1.query_service_pb2 import SearchTicketsRequest
@@ -25,8 +28,6 @@ from tickdesk.tickets.v1.tickets_service_pb2 import GetTicketRequest, ListTicket
 from tickdesk_cli.client import Client
 
 TICKETS, CALLS = 1_000_000, 200
-GOALS = {"page of a ticket": 0.020, "mine by due": 0.050, "usual queries": 0.200, "full text": 0.300}
-"""Seconds that 99 of 100 calls may take."""
 Call = Callable[[], Awaitable[object]]
 
 
@@ -50,14 +51,24 @@ async def measure(tickets: int, calls: int) -> Path:
         sizes = await _sizes(desk.database("tickets"))
         say(f"{tickets:,} tickets, {sizes['messages']:,} messages in {took:.0f} s, {sizes['gib']} GiB")
         figures = await _figures(client, tickets, calls)
+        created = await create.measure(desk)
     told = {
         "unit": "seconds",
         "calls": calls,
         "size": {**sizes, "seconds_to_plant": round(took)},
-        "goals": {name: {"p99": figures[name]["p99"], "goal": goal} for name, goal in GOALS.items()},
         "calls_of": figures,
+        "create": created,
     }
+    _show(told)
     return save("tickets" if tickets == TICKETS else "tickets-quick", told, about)
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    """The goals and what was reached, as a table."""
+    table = Table("what", "goal", "reached", "verdict")
+    for row in goals.rows(told):
+        table.add_row(row.what, row.goal, row.reached, row.verdict.partition(":")[0])
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 async def _figures(client: Client, tickets: int, calls: int) -> dict[str, Mapping[str, float]]:
