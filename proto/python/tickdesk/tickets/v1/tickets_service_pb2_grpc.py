@@ -253,7 +253,8 @@ class TicketServiceServicer:
 
     def UpdateTicket(self, request, context):
         """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
-        own. A component that is assigned by default gives the ticket to its owner.
+        own. A component that is assigned by default gives the ticket to its owner. A closed ticket stays what
+        clocks and reports have counted it as, for everybody: who must correct it reopens it first.
         Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
         FAILED_PRECONDITION (TICKET_CLOSED).
         """

@@ -80,7 +80,8 @@ class TicketServiceStub:
     """
     UpdateTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.UpdateTicketRequest, _tickets_service_pb2.UpdateTicketResponse]
     """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
-    own. A component that is assigned by default gives the ticket to its owner.
+    own. A component that is assigned by default gives the ticket to its owner. A closed ticket stays what
+    clocks and reports have counted it as, for everybody: who must correct it reopens it first.
     Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
     FAILED_PRECONDITION (TICKET_CLOSED).
     """
@@ -168,7 +169,8 @@ class TicketServiceAsyncStub(TicketServiceStub):
     """
     UpdateTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.UpdateTicketRequest, _tickets_service_pb2.UpdateTicketResponse]  # type: ignore[assignment]
     """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
-    own. A component that is assigned by default gives the ticket to its owner.
+    own. A component that is assigned by default gives the ticket to its owner. A closed ticket stays what
+    clocks and reports have counted it as, for everybody: who must correct it reopens it first.
     Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
     FAILED_PRECONDITION (TICKET_CLOSED).
     """
@@ -331,7 +333,8 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tickets_service_pb2.UpdateTicketResponse, _abc.Awaitable[_tickets_service_pb2.UpdateTicketResponse]]:
         """Changes what is known of the ticket beside status, line, priority and assignee, which have verbs of their
-        own. A component that is assigned by default gives the ticket to its owner.
+        own. A component that is assigned by default gives the ticket to its owner. A closed ticket stays what
+        clocks and reports have counted it as, for everybody: who must correct it reopens it first.
         Errors: INVALID_ARGUMENT names each value that breaks the setup of the queue, `fields.<key>` among them;
         FAILED_PRECONDITION (TICKET_CLOSED).
         """
