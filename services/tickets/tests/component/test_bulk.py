@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -374,3 +375,18 @@ async def test_a_database_that_goes_away_fails_no_ticket(slow: Desk, monkeypatch
     assert await bulk.advance(desk.db)
     assert (await settled(desk, made.id)).done == 1
     assert "priority_changed" in kinds(await desk.ticket(ticket.id))
+
+
+async def test_the_note_of_a_bulk_is_in_no_event_and_no_answer_to_a_stranger(slow: Desk) -> None:
+    """Faults 7: neither the ticket's events nor the bulk itself let it out of the desk."""
+    desk, word = slow, f"marker-{uuid4().hex}"
+    ticket = await desk.create()
+    made = await begin(desk, BulkAction(note=bulk_pb2.BulkNote(text=word)), list=these(ticket))
+    assert await bulk.advance(desk.db)
+    assert word in [each.text for each in await desk.messages(ticket.id)]
+    async with desk.db.tx() as tx:
+        payloads = (await tx.execute(sa.text("select payload from outbox"))).scalars().all()
+    assert not [each for each in payloads if word.encode() in each]
+    for who in ("adapter:crm", "nobody", "service:sla-clock", "agent:boris", "lead:olga"):
+        refusal = await desk.refusal("GetBulk", who, bulk_id=made.id)
+        assert word not in repr(refusal)

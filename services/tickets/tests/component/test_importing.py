@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,10 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from chassis.clock import utcnow
-from services.tickets.tests.builders import Desk, a_contact, kinds
+from services.tickets.tests.builders import Desk, a_contact, furnish, kinds
+from services.tickets.tests.component.test_export import exported
+from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import common_pb2 as common
-from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
+from tickdesk.tickets.v1 import events_pb2, export_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1.importing_pb2 import ImportMessage, ImportResult, ImportTicket
+from tickdesk_cli.exports import to_line
+from tickdesk_cli.importfiles import Reading, read
 
 CREATED, KNOWN, REFUSED = (
     ImportResult.OUTCOME_CREATED,
@@ -205,3 +210,44 @@ async def test_the_contract_bounds_every_field(desk: Desk) -> None:
         assert refusal.fields == [field]
     crowd = [a_ticket(external_id=f"old:{number}") for number in range(101)]
     assert (await desk.refusal("ImportTickets", "admin:demo", tickets=crowd)).fields == ["tickets"]
+
+
+async def test_an_export_makes_the_same_tickets_in_another_desk(start: Start, tmp_path: Path) -> None:
+    """MP-30: what goes out comes in again, but for ids, numbers, and what clocks count."""
+    old = await start()
+    await furnish(old)
+    asked = await old.create(subject="Printer", tags=["fire"], priority=common.PRIORITY_HIGH)
+    answered = await old.create(subject="Keyboard", contact=a_contact("lee@client.example"))
+    await old.call("ReplyToTicket", ticket=answered.id, text="Which one?", status="waiting")
+    await old.call("AddNote", ticket=answered.id, text="The old one.")
+    closed = await old.create(subject="Mouse", type=ticket_pb2.TICKET_TYPE_WISH)
+    for verb in ("TakeTicket", "ResolveTicket", "CloseTicket"):
+        await old.call(verb, ticket=closed.id)
+    path = tmp_path / "tickets.jsonl"
+    path.write_bytes(b"".join(map(to_line, await exported(old, export_pb2.EXPORT_KIND_TICKETS))))
+    new = await start()
+    await furnish(new)
+    rows = list(read(path, Reading()))
+    results = await bring(new, *(row.ticket for row in rows))
+    assert [each.outcome for each in results] == [CREATED] * 3
+    keys = {each.external_id: each.ticket_key for each in results}
+    for ticket in (asked, answered, closed):
+        before, after = await old.ticket(ticket.id), await new.ticket(keys[ticket.id])
+        assert like(after) == like(before)
+        assert [spoken(each) for each in await new.messages(after.id)] == [
+            spoken(each) for each in await old.messages(before.id)
+        ]
+
+
+def like(ticket: ticket_pb2.Ticket) -> dict[str, Any]:
+    """What a ticket is, wherever it is."""
+    names = (
+        *("queue", "subject", "type", "priority", "status", "line", "assignee", "category", "language"),
+        *("created_time", "resolved_time", "closed_time", "message_count", "channel"),
+    )
+    contacts = [(each.channel, each.address) for each in ticket.customer.contacts]
+    return {**{name: getattr(ticket, name) for name in names}, "tags": list(ticket.tags), "who": contacts}
+
+
+def spoken(message: ticket_pb2.TicketMessage) -> tuple[Any, ...]:
+    return message.text, message.visibility, message.author.kind, message.created_time.ToNanoseconds()

@@ -69,7 +69,7 @@ SOURCES: Mapping[Kind, Source] = {
     Kind.ORGANISATIONS: Source(
         customers.ORGANISATIONS, (customers.organisation.c.key,), customers.to_organisation
     ),
-    Kind.QUEUES: Source(QUEUES, (tables.queue.c.key,), to_queue),
+    Kind.QUEUES: Source(QUEUES, (tables.queue.c.key,), lambda row: to_queue(row._asdict())),
     Kind.SETUPS: Source(
         sa.select(_s), (_s.c.queue, _s.c.version), lambda row: KeptOf(row.queue, to_kept(row, row.document))
     ),
