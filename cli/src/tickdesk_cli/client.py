@@ -18,6 +18,7 @@ from tickdesk.tickets.v1.query_service_pb2_grpc import QueryServiceStub
 from tickdesk.tickets.v1.reports_service_pb2_grpc import ReportServiceStub
 from tickdesk.tickets.v1.setup_service_pb2_grpc import SetupServiceStub
 from tickdesk.tickets.v1.tickets_service_pb2_grpc import TicketServiceStub
+from tickdesk.tickets.v1.triggers_service_pb2_grpc import TriggerServiceStub
 
 SECONDS = 15.0
 CHECK_SECONDS = 60.0
@@ -47,6 +48,7 @@ class Client:
         self.imports = ImportServiceStub(self._channels["tickets"])
         self.knowledge = KnowledgeServiceStub(self._channels["tickets"])
         self.setups = SetupServiceStub(self._channels["tickets"])
+        self.rules = TriggerServiceStub(self._channels["tickets"])
         self.queries = QueryServiceStub(self._channels["tickets"])
         self.reports = ReportServiceStub(self._channels["tickets"])
         self.sla = SlaServiceStub(self._channels["sla-clock"])

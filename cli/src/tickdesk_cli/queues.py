@@ -11,9 +11,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tickdesk.tickets.v1 import setup_pb2
+from tickdesk.tickets.v1 import setup_pb2, triggers_service_pb2
 from tickdesk.tickets.v1 import setup_service_pb2 as pb
-from tickdesk_cli import policyfiles, queuefiles
+from tickdesk_cli import policyfiles, queuefiles, rules
 from tickdesk_cli.client import SECONDS, pages
 from tickdesk_cli.desk import Desk, default_folder
 from tickdesk_cli.terminal import Problem, console, describe, run
@@ -118,6 +118,29 @@ def versions(key: Key, as_json: AsJson = False, folder: Folder = None) -> None:
     Example: `tickdesk queue versions SUP`
     """
     run(_versions(Desk(folder or default_folder()), key, as_json))
+
+
+@app.command("dry-run")
+def dry_run(  # noqa: PLR0913 - options are read from the signature
+    key: Key,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Try the rules of this file instead of those in force.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--rule", help="Only this rule, even if it is off; can be repeated.")
+    ] = None,
+    events: Annotated[int, typer.Option("--events", help="Look at this many.", min=1, max=10_000)] = 200,
+    as_json: AsJson = False,
+    folder: Folder = None,
+) -> None:
+    """Tell what rules would have done to what happened in a queue, newest first; changes nothing.
+
+    Example: `tickdesk queue dry-run SUP --file sup.yaml`
+    """
+    request = triggers_service_pb2.DryRunRulesRequest(queue=key, rules=only or [])
+    if file:
+        request.setup.CopyFrom(queuefiles.read(file))
+    run(rules.dry_run(Desk(folder or default_folder()), request, events, as_json=as_json))
 
 
 async def _templates(as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tickdesk.tickets.v1 import bulk_service_pb2
-from tickdesk_cli import bulk, policyfiles, terminal, tickets
+from tickdesk_cli import bulk, policyfiles, rules, terminal, tickets
 from tickdesk_cli.desk import Desk, default_folder
 from tickdesk_cli.tickets import Asked
 from tickdesk_cli.typed import AsJson, Folder, NoColor
@@ -61,6 +61,20 @@ def count_tickets(  # noqa: PLR0913 - options are read from the signature
     """
     asked = Asked(query, agent, zone)
     terminal.run(tickets.count(Desk(folder or default_folder()), asked, by or [], as_json=as_json))
+
+
+@app.command("trail")
+def show_trail(
+    ticket: Annotated[str, typer.Argument(help="Key of the ticket, such as SUP-12.", metavar="KEY")],
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+    folder: Folder = None,
+) -> None:
+    """Show which rule did what to a ticket, newest first, and why one did not.
+
+    Example: `tickdesk tickets trail SUP-12`
+    """
+    terminal.run(rules.trail(Desk(folder or default_folder()), ticket, as_json=as_json))
 
 
 class Verb(Enum):

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from chassis.bus import Subscription
 from chassis.db import Tx
 from notifier.domain import Rules
-from notifier.handlers import customers, known, staff
+from notifier.handlers import customers, known, notices, staff
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.sla.v1 import events_pb2 as sla_events
 from tickdesk.survey.v1 import events_pb2 as survey_events
@@ -34,6 +34,8 @@ HANDLERS: tuple[tuple[type[Message], Handler], ...] = (
     (ticket_events.TicketRated, known.ticket_changed),
     (ticket_events.TicketMerged, known.ticket_changed),
     (ticket_events.PeopleMentioned, staff.people_mentioned),
+    (ticket_events.WebhookRequested, known.webhook_requested),
+    (ticket_events.NoticeRequested, notices.notice_requested),
     (ticket_events.AgentChanged, known.agent_changed),
     (ticket_events.QueueChanged, known.queue_changed),
     (sla_events.MarkReached, staff.mark_reached),

@@ -8,7 +8,7 @@ import orjson
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from notifier.domain import Audience, Delivery, State, is_address
+from notifier.domain import Audience, Delivery, Endpoint, State, is_address
 from tickdesk.common.v1 import common_pb2
 from tickdesk.notifier.v1 import delivery_pb2
 from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
@@ -102,12 +102,21 @@ def event_body(event: Message, event_id: str, at: datetime) -> str:
     return orjson.dumps(body).decode()
 
 
+def chat_body(endpoint: Endpoint, text: str) -> str:
+    """What a chat gets: words, in which nothing is markup or calls anybody."""
+    if endpoint.format == "telegram":
+        return orjson.dumps({"chat_id": endpoint.chat_id, "text": text}).decode()
+    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return orjson.dumps({"text": plain}).decode()
+
+
 def _strip(event: Any) -> None:
     fields = event.DESCRIPTOR.fields_by_name
     ticket = getattr(event, "ticket", None)
     if isinstance(ticket, ticket_pb2.Ticket) and ticket.HasField("escalation"):
         event.ticket.escalation.ClearField("form")
-    if "note" in fields:
-        event.ClearField("note")
+    for name in ("note", "texts"):
+        if name in fields:
+            event.ClearField(name)
     if "message" in fields and event.message.visibility != ticket_pb2.VISIBILITY_PUBLIC:
         event.ClearField("message")

@@ -85,15 +85,27 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Another system that is told of events: an address, the key that signs, the events it wants."""
+    """Another system that is told of events: an address, the key that signs, the events it wants.
+
+    A chat ("slack", "telegram") is told in words, and only what rules of queues say to it by its name.
+    """
 
     url: str
     key: bytes
     events: frozenset[str]
+    name: str = ""
+    format: str = "event"
+    chat_id: str = ""
+
+    @property
+    def recipient(self) -> str:
+        """What deliveries call it; the address of a chat is its secret."""
+        return self.url if self.format == "event" else self.name
 
     def wants(self, event: str) -> bool:
         """Tell whether it asked for this event, by its full or last name; no names means all."""
-        return not self.events or event in self.events or event.rpartition(".")[2] in self.events
+        named = not self.events or event in self.events or event.rpartition(".")[2] in self.events
+        return named and self.format == "event"
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,15 @@ def rules(settings: Settings) -> Rules:
         language=settings.default_language,
         own_domains=frozenset(one.strip().lower() for one in settings.own_domains.split(",") if one.strip()),
         endpoints=tuple(
-            Endpoint(hook.url, secret_key(hook.secret), frozenset(hook.events)) for hook in settings.webhooks
+            Endpoint(
+                hook.url,
+                secret_key(hook.secret),
+                frozenset(hook.events),
+                name=hook.name,
+                format=hook.format,
+                chat_id=hook.chat_id,
+            )
+            for hook in settings.webhooks
         ),
     )
 

@@ -4,11 +4,11 @@ import base64
 import binascii
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 from zoneinfo import available_timezones
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 from yarl import URL
 
@@ -16,12 +16,22 @@ from chassis.settings import ChassisSettings
 
 
 class Webhook(BaseModel):
-    """One endpoint of another system."""
+    """One endpoint of another system, or a chat that rules of queues write to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: str = Field(description="https address; events are posted there.")
-    secret: SecretStr = Field(description="Standard Webhooks secret: whsec_ and base64 of 24 to 64 bytes.")
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="Standard Webhooks secret: whsec_ and base64 of 24 to 64 bytes; chats have none.",
+    )
+    name: str = Field(
+        "", pattern="^([a-z0-9][a-z0-9_-]{0,49})?$", description="What rules of queues call it."
+    )
+    format: Literal["event", "slack", "telegram"] = Field(
+        "event", description="What is posted: signed events, or words to a chat."
+    )
+    chat_id: str = Field("", max_length=100, description="The chat of a bot of Telegram.")
     events: tuple[str, ...] = Field((), description="Names of events, such as TicketOpened; none means all.")
 
     @field_validator("url")
@@ -34,12 +44,15 @@ class Webhook(BaseModel):
             raise ValueError("must not carry a user name or password: the secret signs")
         return value
 
-    @field_validator("secret")
-    @classmethod
-    def _check_secret(cls, value: SecretStr) -> SecretStr:
-        if not 24 <= len(secret_key(value)) <= 64:
-            raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
-        return value
+    @model_validator(mode="after")
+    def _check_format(self) -> Self:
+        if self.format == "event" and not 24 <= len(secret_key(self.secret)) <= 64:
+            raise ValueError("secret must be whsec_ and the base64 of 24 to 64 bytes")
+        if self.format != "event" and not self.name:
+            raise ValueError("name must be given to a chat: rules find it by that")
+        if self.format == "telegram" and not self.chat_id:
+            raise ValueError("chat_id must be given for telegram")
+        return self
 
 
 def secret_key(secret: SecretStr) -> bytes:
@@ -107,7 +120,9 @@ class Settings(ChassisSettings):
     )
     retry_hours: float = Field(72, gt=0, le=240, description="How long a refused delivery is tried again.")
     keep_days: float = Field(90, ge=1, description="Days after which what a sent letter said is forgotten.")
-    webhooks: tuple[Webhook, ...] = Field((), description="JSON list of {url, secret, events}.")
+    webhooks: tuple[Webhook, ...] = Field(
+        (), description="JSON list of {url, secret, events, name, format, chat_id}."
+    )
     webhooks_file: str | None = Field(None, description="File that holds the JSON of webhooks.")
     webhook_seconds: float = Field(10, gt=0, le=60, description="Seconds one webhook call may take.")
     webhook_connections: int = Field(4, ge=1, le=50, description="Webhook calls made at the same time.")

@@ -9,7 +9,7 @@ from chassis.errors import DeskError, Unavailable
 from chassis.going import going
 from chassis.telemetry import logger
 from tickets import metrics
-from tickets.handlers import bulk, burst, customers, incident, work
+from tickets.handlers import bulk, burst, customers, incident, schedules, work
 from tickets.settings import Settings
 from tickets.store import figures
 
@@ -67,6 +67,15 @@ async def spread_customers(db: Database, settings: Settings) -> None:
 async def run_bulks(db: Database, settings: Settings) -> None:
     """Change the tickets of bulks, one at a time; any number of replicas may do this."""
     await _repeat("bulks", lambda: bulk.advance(db), settings.bulk_poll_seconds)
+
+
+async def run_schedules(db: Database, settings: Settings) -> None:
+    """Run the rules whose time has come; any number of replicas may do this."""
+
+    async def step(tx: Tx) -> bool:
+        return await schedules.run_due(tx, settings.rule_batch)
+
+    await _again(db, "rules", step, settings.rule_poll_seconds)
 
 
 async def _again(db: Database, what: str, step: Callable[[Tx], Awaitable[bool]], seconds: float) -> None:

@@ -47,6 +47,7 @@ from tickets.loop import (
     count_open,
     follow_incidents,
     run_bulks,
+    run_schedules,
     spread_customers,
     spread_organisations,
     watch_bursts,
@@ -88,6 +89,7 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("bursts", watch_bursts(db, settings))
     app.spawn("organisations", spread_organisations(db, settings))
     app.spawn("customers", spread_customers(db, settings))
+    app.spawn("rules", run_schedules(db, settings))
     app.spawn("count", count_open(db, settings))
 
 

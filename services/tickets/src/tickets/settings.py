@@ -53,6 +53,12 @@ class Settings(ChassisSettings):
     bulk_poll_seconds: float = Field(
         1, gt=0, le=60, description="Seconds between looks for tickets that a bulk shall change."
     )
+    rule_poll_seconds: float = Field(
+        10, gt=0, le=300, description="Seconds between looks for scheduled rules whose time has come."
+    )
+    rule_batch: int = Field(
+        50, ge=1, le=500, description="Tickets that a scheduled rule is tried on in one transaction."
+    )
     max_watches: int = Field(
         128,
         ge=1,

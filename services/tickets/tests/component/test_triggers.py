@@ -284,3 +284,50 @@ async def test_bad_rules_are_refused_with_the_path_of_each_fault(desk: Desk) -> 
     assert "me()" in told["triggers[1].query"]
     assert "undeclared reference to 'ticket.nothing'" in refused.message
     assert (await desk.call("GetSetup", queue="SUP")).setup.version == 0
+
+
+async def test_the_template_tracker_makes_a_line_of_a_field(desk: Desk) -> None:
+    """YT-14, YT-16: the status of another line takes the ticket there."""
+    await desk.call("CreateQueue", "admin:demo", template="tracker", key="TRK", name="Tracker")
+    second, third = (ticket_pb2.FieldValue(text=each) for each in ("second", "third"))
+    ticket = await desk.create(queue="TRK", fields={"line": second})
+    assert (ticket.status, ticket.line) == ("second_line", common.LINE_L2)
+    changed = await desk.call("UpdateTicket", ticket=ticket.id, set_fields={"line": third})
+    assert (changed.ticket.status, changed.ticket.line) == ("third_line", common.LINE_L3)
+    assert [rule for rule, _, _ in await runs(desk, ticket)] == ["second-line", "third-line"]
+
+
+async def test_the_template_megaplan_tells_of_the_development(desk: Desk) -> None:
+    """MP-20."""
+    await desk.call("CreateQueue", "admin:demo", template="megaplan", key="MEGA", name="Mega")
+    ticket = await desk.create(queue="MEGA")
+    await desk.call("AssignTicket", ticket=ticket.id, assignee="dina")
+    who = {"who": "lead:olga", "agent_id": "dina", "ticket": ticket.id}
+    await desk.call("ChangeTicketStatus", status="development", **who)
+    letter = (await desk.watch.next(events_pb2.TicketReplied)).message
+    assert letter.author.id == "rule/in-development"
+    assert "SUP" not in letter.text
+    assert "MEGA-1" in letter.text
+
+
+async def test_a_guard_of_a_transition_binds_people_and_no_rules(desk: Desk) -> None:
+    """CP-08: moves with conditions beside required fields."""
+    setup = (await desk.call("GetSetup", queue="SUP")).setup
+    setup.workflow.transitions[2].guard = 'ticket.priority == "high" || customer.tier == "vip"'
+    setup.workflow.transitions[4].guard = "ticket.nothing"
+    refused = await desk.refusal("PutSetup", "admin:demo", setup=setup)
+    assert refused.fields == ["setup.workflow.transitions[4].guard"]
+    setup.workflow.transitions[4].guard = ""
+    rule = a_rule("wait", {"status": "waiting"}, when=["NoteAdded"])
+    ParseDict({"triggers": [rule]}, setup)
+    await desk.call("PutSetup", "admin:demo", setup=setup)
+    ticket = await desk.create()
+    refused = await desk.refusal("ChangeTicketStatus", ticket=ticket.id, status="waiting")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "GUARD_NOT_MET")
+    assert 'ticket.priority == "high"' in refused.message
+    await desk.call("PrioritizeTicket", ticket=ticket.id, priority=common.PRIORITY_HIGH)
+    moved = await desk.call("ChangeTicketStatus", ticket=ticket.id, status="waiting")
+    assert moved.ticket.status == "waiting"
+    other = await desk.create(contact=a_contact("other@client.example"))
+    await desk.call("AddNote", ticket=other.id, text="Hm")
+    assert (await desk.ticket(other.id)).status == "waiting"

@@ -114,7 +114,9 @@ class Transition(_message.Message):
     to: _builtins.str
     """To this status."""
     guard: _builtins.str
-    """A CEL expression over ticket, customer and now that must hold, as in triggers; binds people. Empty means always."""
+    """A CEL expression over ticket and customer that must hold, with the names of triggers; it binds people, whatever
+    their role. Empty means always.
+    """
     @_builtins.property
     def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What must be filled in before the move, as a screen would ask for it: "category", "component",

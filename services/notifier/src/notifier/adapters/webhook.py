@@ -18,13 +18,14 @@ from notifier.domain import Endpoint, Parcel
 _PORTS = (80, 443)
 _FINAL = (410,)
 _ANSWER_BYTES = 4096
+_HEADERS = {"content-type": "application/json", "user-agent": "Tickdesk"}
 
 
 class Webhooks:
     """Posts events to endpoints; an async context manager that holds the connections."""
 
     def __init__(self, endpoints: Iterable[Endpoint], seconds: float, *, allow_private: bool = False) -> None:
-        self._endpoints = {endpoint.url: endpoint for endpoint in endpoints}
+        self._endpoints = {endpoint.recipient: endpoint for endpoint in endpoints}
         self._seconds = seconds
         self._allow_private = allow_private
         self._session: aiohttp.ClientSession
@@ -53,7 +54,10 @@ class Webhooks:
         if not self._allow_private:
             check_url(endpoint.url)
         body = str(delivery.context["body"]).encode()
-        headers = signed_headers(endpoint.key, str(delivery.context["id"]), int(utcnow().timestamp()), body)
+        headers = dict(_HEADERS)
+        if endpoint.format == "event":
+            at = int(utcnow().timestamp())
+            headers |= signed_headers(endpoint.key, str(delivery.context["id"]), at, body)
         status = await self._post(endpoint.url, body, headers)
         if 200 <= status < 300:
             return ""
@@ -99,8 +103,6 @@ def signed_headers(key: bytes, identity: str, timestamp: int, body: bytes) -> di
     content = f"{identity}.{timestamp}.".encode() + body
     signature = base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
     return {
-        "content-type": "application/json",
-        "user-agent": "Tickdesk",
         "webhook-id": identity,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": f"v1,{signature}",

@@ -1,10 +1,11 @@
 """What notifier learns from others, and what other systems are told of it."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from chassis.db import Tx
 from notifier import convert
-from notifier.domain import Audience, Channel, Delivery, Rules, identity
+from notifier.domain import Audience, Channel, Delivery, Endpoint, Rules, State, identity
 from notifier.store import desk, ledger
 from tickdesk.common.v1 import common_pb2
 from tickdesk.intake.v1 import events_pb2 as intake_events
@@ -29,6 +30,8 @@ TicketEvent = (
     | ticket_events.TicketRated
     | ticket_events.TicketMerged
     | ticket_events.PeopleMentioned
+    | ticket_events.WebhookRequested
+    | ticket_events.NoticeRequested
 )
 
 
@@ -60,9 +63,23 @@ async def tell_systems(tx: Tx, event: TicketEvent | sla_events.MarkReached, rule
     """Queue the event for every endpoint that wants it."""
     name = event.DESCRIPTOR.full_name
     endpoints = [endpoint for endpoint in rules.endpoints if endpoint.wants(name)]
-    if not endpoints:
-        return
-    post = Delivery(
+    if endpoints:
+        await _post(tx, event, endpoints, rules)
+
+
+async def webhook_requested(tx: Tx, event: ticket_events.WebhookRequested, rules: Rules) -> None:
+    """Post what a rule says to the endpoint that it names, and to no other."""
+    await desk.put_ticket(tx, event.ticket)
+    named = [each for each in rules.endpoints if each.name == event.endpoint and each.format == "event"]
+    if named:
+        await _post(tx, event, named, rules)
+    else:
+        await ledger.add_deliveries(tx, [unknown_endpoint(tx, event, event.endpoint, rules)])
+
+
+def post_of(tx: Tx, event: TicketEvent | sla_events.MarkReached, rules: Rules) -> Delivery:
+    """A call of another system about a ticket; who gets it and its body are to be filled in."""
+    return Delivery(
         id=identity("event", tx.event_id),
         channel=Channel.WEBHOOK,
         audience=Audience.SYSTEM,
@@ -74,8 +91,26 @@ async def tell_systems(tx: Tx, event: TicketEvent | sla_events.MarkReached, rule
         created_at=tx.now,
         next_at=tx.now,
         give_up_at=tx.now + rules.keep_trying,
-        context={"id": tx.event_id, "body": convert.event_body(event, tx.event_id, tx.event_time)},
     )
+
+
+def unknown_endpoint(tx: Tx, event: TicketEvent, name: str, rules: Rules) -> Delivery:
+    """What a rule wanted to tell an endpoint that nobody set up, for people to see."""
+    return replace(
+        post_of(tx, event, rules),
+        id=identity("event", tx.event_id, f"name:{name}"),
+        recipient=name,
+        next_at=None,
+        state=State.SUPPRESSED,
+        detail=f"the settings have no such endpoint named {name}",
+    )
+
+
+async def _post(
+    tx: Tx, event: TicketEvent | sla_events.MarkReached, endpoints: Iterable[Endpoint], rules: Rules
+) -> None:
+    body = convert.event_body(event, tx.event_id, tx.event_time)
+    post = replace(post_of(tx, event, rules), context={"id": tx.event_id, "body": body})
     posts = [
         replace(post, id=identity("event", tx.event_id, endpoint.url), recipient=endpoint.url)
         for endpoint in endpoints

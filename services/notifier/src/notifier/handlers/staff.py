@@ -43,7 +43,7 @@ _MARK_TEMPLATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Notice:
+class Notice:
     """What is told: its template, what caused it, and the facts."""
 
     template: str
@@ -69,11 +69,11 @@ async def ticket_escalated(tx: Tx, event: ticket_events.TicketEscalated, rules: 
         "reasons": [convert.reason_word(reason) for reason in escalation.reasons],
         **_words_of(event),
         "form": {name: getattr(escalation.form, name) for name in _FORM},
-        **_facts(ticket),
+        **facts(ticket),
     }
     cause = f"{ticket.id}/{escalation.started_time.ToJsonString()}"
     if people or event.started:
-        await _tell_staff(tx, people, _Notice("escalation", cause, ticket, context), rules)
+        await tell_staff(tx, people, Notice("escalation", cause, ticket, context), rules)
 
 
 async def people_mentioned(tx: Tx, event: ticket_events.PeopleMentioned, rules: Rules) -> None:
@@ -84,9 +84,9 @@ async def people_mentioned(tx: Tx, event: ticket_events.PeopleMentioned, rules: 
     people: list[Person] = [(Audience.AGENT, one) for one in found if one]
     lists = (Agent(f"team:{team.key}", team.name, team.email, "") for team in event.teams if team.email)
     people += [(Audience.AGENT, one) for one in lists]
-    context = {"author": event.actor.name or event.actor.id, **_facts(event.ticket)}
+    context = {"author": event.actor.name or event.actor.id, **facts(event.ticket)}
     if people:
-        await _tell_staff(tx, people, _Notice("mention", event.message_id, event.ticket, context), rules)
+        await tell_staff(tx, people, Notice("mention", event.message_id, event.ticket, context), rules)
 
 
 def _words_of(event: ticket_events.TicketEscalated) -> dict[str, str]:
@@ -118,11 +118,11 @@ async def mark_reached(tx: Tx, event: sla_events.MarkReached, rules: Rules) -> N
         if event.HasField("clock_due_time")
         else "",
         "assignee": assignee.name if assignee else "",
-        **_facts(ticket),
+        **facts(ticket),
     }
     people = await _named_people(tx, event, ticket, assignee)
     people = people or await _mark_people(tx, event.mark.action, ticket, assignee)
-    await _tell_staff(tx, people, _Notice(found, tx.event_id, ticket, context), rules)
+    await tell_staff(tx, people, Notice(found, tx.event_id, ticket, context), rules)
 
 
 def _mark_template(event: sla_events.MarkReached) -> str:
@@ -170,7 +170,7 @@ async def _mark_people(
     return heads + responsible
 
 
-async def _tell_staff(tx: Tx, people: Iterable[Person], notice: _Notice, rules: Rules) -> None:
+async def tell_staff(tx: Tx, people: Iterable[Person], notice: Notice, rules: Rules) -> None:
     """One notice a person; who is in it twice is told once, as the first."""
     told = {agent.email.lower(): (audience, agent) for audience, agent in reversed(list(people))}
     if not told:
@@ -180,7 +180,7 @@ async def _tell_staff(tx: Tx, people: Iterable[Person], notice: _Notice, rules: 
     await ledger.add_deliveries(tx, letters)
 
 
-async def _notice_to(tx: Tx, person: Person, notice: _Notice, rules: Rules) -> Delivery:
+async def _notice_to(tx: Tx, person: Person, notice: Notice, rules: Rules) -> Delivery:
     audience, agent = person
     recipient = agent.email.lower()
     reachable = is_address(recipient)
@@ -213,7 +213,8 @@ async def _is_flooded(tx: Tx, recipient: str, rules: Rules) -> bool:
     return await ledger.count_notices(tx, recipient, tx.now - _MINUTE, limit) >= limit
 
 
-def _facts(ticket: ticket_pb2.Ticket | clock_pb2.TicketRef) -> dict[str, str]:
+def facts(ticket: ticket_pb2.Ticket | clock_pb2.TicketRef) -> dict[str, str]:
+    """What notices say of a ticket."""
     return {
         "subject": one_line(ticket.subject),
         "queue": ticket.queue,

@@ -64,7 +64,7 @@ def from_document(document: Document) -> Setup:
     defined = read_fields(document.get("fields", ()))
     of_change, of_ticket = Language(defined, of_change=True), Language(defined)
     return Setup(
-        workflow=read_workflow(document["workflow"]),
+        workflow=read_workflow(document["workflow"], defined),
         types=tuple(TicketType(each) for each in setup.types),
         fields=defined,
         topics=read_topics(document),

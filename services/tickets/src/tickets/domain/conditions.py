@@ -102,11 +102,11 @@ ALWAYS = Condition()
 class Language:
     """What conditions of one queue may name."""
 
-    def __init__(self, fields: Iterable[Field], *, of_change: bool = False) -> None:
+    def __init__(self, fields: Iterable[Field], *, of_change: bool = False, of_time: bool = True) -> None:
         groups = {"ticket": _TICKET, "customer": _CUSTOMER, "change": _CHANGE if of_change else {}}
         names = {f"{group}.{name}": kind for group, part in groups.items() for name, kind in part.items()}
         names |= {f"ticket.fields.{each.key}": _OF_FIELD.get(each.type, _TEXT) for each in fields}
-        self._env = cel.NewEnv(variables={**names, "now": _TIME})
+        self._env = cel.NewEnv(variables=names | ({"now": _TIME} if of_time else {}))
 
     def read(self, text: str) -> Condition:
         """Check and compile an expression."""
@@ -129,7 +129,7 @@ class Language:
 class Facts:
     """What conditions are asked of: made when the first one asks, and again when the ticket has changed."""
 
-    def __init__(self, ticket: Ticket, now: datetime, happened: Happened | None = None) -> None:
+    def __init__(self, ticket: Ticket, now: datetime | None, happened: Happened | None = None) -> None:
         self.happened = happened
         self._ticket, self._now = ticket, now
         self._version = -1
@@ -138,7 +138,9 @@ class Facts:
     def of(self, language: Language) -> cel.Activation:
         """The facts for conditions of a language; all that ask these are of one."""
         if self._made is None or self._version != self._ticket.version:
-            values = {**_of_ticket(self._ticket), **_of_customer(self._ticket), "now": self._now}
+            values = {**_of_ticket(self._ticket), **_of_customer(self._ticket)}
+            if self._now:
+                values["now"] = self._now
             if self.happened:
                 values |= _of_change(self.happened)
             self._version, self._made = self._ticket.version, language.activation(values)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from chassis.errors import InvalidInput, Refused, Violation
 from tickets.domain import timeline as facts
+from tickets.domain.conditions import Facts
 from tickets.domain.model import Ticket
 from tickets.domain.statuses import REACHABLE, Mover, Status, StatusKind, Transition
 from tickets.domain.topics import unfilled
@@ -78,14 +79,17 @@ def _permitted(ticket: Ticket, options: Sequence[Status], by: Mover | None) -> S
     """The first of the options that the mover may choose; what its screen asks for must be there."""
     if by is None:
         return options[0]
-    before, refusals = present(ticket), []
+    before, refusals, guarded = present(ticket), [], []
     for status in options:
         for transition in ticket.workflow.between(before, status):
-            if by.may(transition):
+            if not by.may(transition):
+                refusals.append(transition)
+            elif transition.guard and not transition.guard.holds(Facts(ticket, None)):
+                guarded.append(transition)
+            else:
                 _require(ticket, transition)
                 return status
-            refusals.append(transition)
-    raise _not_permitted(ticket, refusals)
+    raise _guarded(ticket, guarded[0]) if guarded else _not_permitted(ticket, refusals)
 
 
 def _require(ticket: Ticket, transition: Transition) -> None:
@@ -97,6 +101,15 @@ def _require(ticket: Ticket, transition: Transition) -> None:
             violations=[Violation(name, f"is needed to become {transition.to}") for name in missing],
             metadata={"status": ticket.status, "to": transition.to, "missing": ", ".join(missing)},
         )
+
+
+def _guarded(ticket: Ticket, transition: Transition) -> Refused:
+    guard = transition.guard.text if transition.guard else ""
+    return Refused(
+        f"{ticket.key} becomes {transition.to} only where this holds: {guard}",
+        reason="GUARD_NOT_MET",
+        metadata={"status": ticket.status, "to": transition.to, "guard": guard[:500]},
+    )
 
 
 def _not_permitted(ticket: Ticket, transitions: Sequence[Transition]) -> Refused:

@@ -134,34 +134,32 @@ def _move(ticket: Ticket, key: str, known: Known) -> Done:
     """As the verbs do: a rule follows the transitions, and is bound by no screen, line or role."""
     if ticket.status == key:
         return NOTHING
-    previous, at = ticket.status, known.now
-    kind = next((each.kind for each in ticket.workflow.statuses if each.key == key), None)
-    done, parts = "TicketStatusChanged", {"previous_status": previous}
-    if kind == StatusKind.RESOLVED and not workflow.is_over(ticket):
-        workflow.resolve(ticket, "", at)
-        done, parts = "TicketResolved", {}
-    elif kind == StatusKind.CLOSED and workflow.is_over(ticket):
-        workflow.close(ticket, at, confirmed=False)
-        done, parts = "TicketClosed", {}
-    elif workflow.is_over(ticket) and kind in (StatusKind.NEW, StatusKind.OPEN):
-        workflow.reopen(ticket, at)
-        done, parts = "TicketReopened", {}
-    elif (status := _of_other_line(ticket, key)) and not workflow.is_over(ticket):
-        _to_line(ticket, status, at)
-    else:
-        workflow.change_status(ticket, key, at, None)
+    flow, previous, at = ticket.workflow, ticket.status, known.now
+    status = next((each for each in flow.statuses if each.key == key), None)
+    if status is None or not flow.between(moves.present(ticket), status):
+        raise moves.not_allowed(ticket, key, flow.allowed(moves.present(ticket), ticket.line))
+    event, parts = _verb(ticket, status, at), {"previous_status": previous}
     if ticket.status != key:
         raise moves.not_allowed(ticket, key, [moves.present(ticket)])
-    return Done(f"status {key}", done, parts)
+    return Done(f"status {key}", event, parts if event == "TicketStatusChanged" else {})
 
 
-def _of_other_line(ticket: Ticket, key: str) -> Status | None:
-    """The status where only tickets of another line can have it, and a transition leads there."""
-    flow = ticket.workflow
-    found = next((each for each in flow.statuses if each.key == key), None)
-    if found and found.line not in (0, ticket.line) and flow.between(moves.present(ticket), found):
-        return found
-    return None
+def _verb(ticket: Ticket, status: Status, at: datetime) -> str:
+    """Move by the verb that leads to a status; returns the event that tells of it."""
+    if status.kind == StatusKind.RESOLVED and not workflow.is_over(ticket):
+        workflow.resolve(ticket, "", at)
+        return "TicketResolved"
+    if status.kind == StatusKind.CLOSED:
+        workflow.close(ticket, at, confirmed=False)
+        return "TicketClosed"
+    if workflow.is_over(ticket) and status.kind in (StatusKind.NEW, StatusKind.OPEN):
+        workflow.reopen(ticket, at)
+        return "TicketReopened"
+    if status.line not in (0, ticket.line):
+        _to_line(ticket, status, at)
+    else:
+        workflow.change_status(ticket, status.key, at)
+    return "TicketStatusChanged"
 
 
 def _to_line(ticket: Ticket, status: Status, at: datetime) -> None:

@@ -10,7 +10,7 @@ from tickets.domain import rule_actions
 from tickets.domain.audit import Change, Entry
 from tickets.domain.conditions import Facts, Happened
 from tickets.domain.fields import Field, FieldType, User, Value
-from tickets.domain.model import ActorKind, Line, Priority, Ticket, TicketType
+from tickets.domain.model import Line, Priority, Ticket, TicketType
 from tickets.domain.rule_actions import MAX_STEPS, Known
 from tickets.domain.rule_runs import Outcome, Run, actor_of
 from tickets.domain.triggers import Rule
@@ -37,8 +37,8 @@ class Trial:
 
 def happened_in(entry: Entry, said: Iterable[Said]) -> Happened:
     """The event that an entry of the audit tells of; `said` are the customer's words, newest first."""
-    customers = entry.actor.kind == ActorKind.CUSTOMER
-    words = (each.text for each in said if each.time <= entry.time) if customers else iter(())
+    wrote = entry.event in ("TicketOpened", "CustomerReplied")
+    words = (each.text for each in said if wrote and each.time <= entry.time)
     return Happened(entry.event, entry.actor, entry.version, entry.changes, next(words, ""))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from tickets.domain import fields, lines, macros, rights, routing, topics, triggers, workflowlint
+from tickets.domain.conditions import Language
 from tickets.domain.fields import Field
 from tickets.domain.label import Label
 from tickets.domain.lines import Escalations
@@ -83,11 +84,12 @@ def used_faults(removed_keys: Iterable[str]) -> list[Remark]:
     return [("workflow.statuses", text.format(key)) for key in removed_keys]
 
 
-def read_workflow(document: Document) -> Workflow:
-    """The workflow out of its part of a document that follows the contract."""
+def read_workflow(document: Document, fields: Iterable[Field] = ()) -> Workflow:
+    """The workflow out of its part of a document that follows the contract; guards may name these fields."""
+    language = Language(fields, of_time=False)
     return Workflow(
         statuses=tuple(_status(each) for each in document.get("statuses", ())),
-        transitions=tuple(_transition(each) for each in document.get("transitions", ())),
+        transitions=tuple(_transition(each, language) for each in document.get("transitions", ())),
         confirmation_seconds=int(float(document.get("confirmation_term", "0s").removesuffix("s"))),
     )
 
@@ -101,13 +103,14 @@ def _status(document: Document) -> Status:
     )
 
 
-def _transition(document: Document) -> Transition:
+def _transition(document: Document, language: Language) -> Transition:
     return Transition(
         to=document["to"],
         from_=tuple(document.get("from", ())),
         required=tuple(document.get("required", ())),
         lines=tuple(_line(each) for each in document.get("lines", ())),
         roles=tuple(each.removeprefix("ROLE_").lower() for each in document.get("roles", ())),
+        guard=language.read(document["guard"]) if "guard" in document else None,
     )
 
 

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from tickets.domain.label import Label
+
+if TYPE_CHECKING:
+    from tickets.domain.conditions import Condition
 
 
 class StatusKind(IntEnum):
@@ -55,6 +59,7 @@ class Transition:
     required: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
     roles: tuple[str, ...] = ()
+    guard: "Condition | None" = None
 
 
 NEEDED = (StatusKind.NEW, StatusKind.OPEN, StatusKind.RESOLVED, StatusKind.CLOSED)

@@ -90,6 +90,8 @@ def _transition_faults(
     if transition.to not in statuses:
         yield "to", f"{transition.to} is no status of the workflow"
     yield from required_faults(transition.required, fields)
+    if transition.guard and transition.guard.fault:
+        yield "guard", transition.guard.fault
 
 
 def _ending_faults(flow: Workflow) -> Iterator[tuple[str, str]]:

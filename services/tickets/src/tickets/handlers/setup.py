@@ -22,6 +22,7 @@ from tickets.handlers.stale import stale
 from tickets.store import audit, desk, rights, routing
 from tickets.store import setup as store
 from tickets.store.rights import PEOPLE
+from tickets.store.schedules import put_schedules
 
 _setups = store.Memory[Setup]()
 # What the template "lines" says, without reading it.
@@ -99,6 +100,7 @@ async def create_queue(tx: Tx, caller: Caller, new: NewQueue, template: str) -> 
 async def _put(tx: Tx, queue: Queue, caller: Caller, document: Document) -> Kept:
     setup, before = convert.from_document(document), queue.setup_version
     kept = await store.put_setup(tx, queue, _actor(caller), document, setup.workflow.confirmation_seconds)
+    await put_schedules(tx, queue.key, [each.key for each in setup.schedules])
     await rights.put_grants(tx, queue.key, setup.grants)
     change = Change("setup_version", str(before or ""), str(kept.version))
     await audit.note(tx, f"queue/{queue.key}", "SetupPut", (change,))

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.clock import uuid7
 from chassis.db import Tx
 from chassis.errors import NotFound
-from tickets.domain.fields import FieldType
+from tickets.domain.fields import FieldType, read_fields
 from tickets.domain.model import Actor, ActorKind, Queue
 from tickets.domain.setup import Document, Kept, read_workflow
 from tickets.domain.statuses import LINES, Status, Workflow
@@ -50,7 +50,11 @@ async def workflow_of(tx: Tx, setup_id: str | None) -> Workflow:
     if not setup_id:
         return LINES
     known = _workflows.get(setup_id)
-    return known or _workflows.keep(setup_id, read_workflow((await document(tx, setup_id))["workflow"]))
+    if known:
+        return known
+    found = await document(tx, setup_id)
+    fields = read_fields(found.get("fields", ()))
+    return _workflows.keep(setup_id, read_workflow(found["workflow"], fields))
 
 
 async def document(tx: Tx, setup_id: str) -> Document:

@@ -1,0 +1,85 @@
+"""Dry runs of rules against what happened."""
+
+from typing import Any
+
+import grpc
+import sqlalchemy as sa
+from google.protobuf.json_format import ParseDict
+
+from services.tickets.tests.builders import Desk, set_up
+from services.tickets.tests.component.test_triggers import DONE, FAILED, LINE, a_rule, words
+from tickdesk.common.v1 import common_pb2 as common
+from tickdesk.tickets.v1 import ticket_pb2
+
+
+async def proposed(desk: Desk, **parts: Any) -> Any:
+    setup = (await desk.call("GetSetup", queue="SUP")).setup
+    ParseDict(parts, setup)
+    return setup
+
+
+async def everything(desk: Desk) -> str:
+    """All rows of the tables that a run would write."""
+    told = []
+    async with desk.db.tx() as tx:
+        for table in ("ticket", "message", "audit", "outbox", "rule_mark", "queue_setup"):
+            rows = await tx.execute(sa.text(f"select t::text from {table} t order by 1"))
+            told += list(rows.scalars())
+    return "\n".join(told)
+
+
+async def test_a_dry_run_says_what_rules_would_have_done_and_changes_nothing(desk: Desk) -> None:
+    """Tickets are taken as they were: this one is neither new nor of low priority any more."""
+    await set_up(desk, fields=[LINE])
+    ticket = await desk.create(fields={"line": ticket_pb2.FieldValue(text="second")})
+    await desk.call("PrioritizeTicket", ticket=ticket.id, priority=common.PRIORITY_LOW)
+    await desk.call("PrioritizeTicket", ticket=ticket.id, priority=common.PRIORITY_HIGH)
+    await desk.call("TakeTicket", ticket=ticket.id)
+    rules = [
+        a_rule("line", {"status": "waiting"}, when=["TicketOpened"],
+               **{"if": 'change.new["fields.line"] == "second" && change.text.contains("burns")'}),
+        a_rule("low", {"set": {"add_tags": ["low"]}}, when=["TicketUpdated"],
+               **{"if": 'ticket.priority == "low" && ticket.status == "new"'}),
+        a_rule("next", {"note": words("Tagged")}, when=["TicketUpdated"], **{"if": '"tags" in change.names'}),
+        a_rule("bad", {"status": "closed"}, when=["TicketTaken"]),
+        a_rule("off", {"webhook": "crm"}, off=True),
+    ]  # fmt: skip
+    every = [a_rule("daily", {"webhook": "crm"}, every="86400s", query="Priority: high")]
+    setup = await proposed(desk, triggers=rules, scheduled_rules=every)
+    before = await everything(desk)
+    answer = await desk.call("DryRunRules", "admin:demo", queue="SUP", setup=setup)
+    assert await everything(desk) == before
+    told = [(each.rule, each.event, each.outcome, list(each.actions)) for each in answer.runs]
+    assert told == [
+        ("daily", "Schedule", DONE, ["webhook crm"]),
+        ("bad", "TicketTaken", FAILED, []),
+        ("low", "TicketUpdated", DONE, ["set tags"]),
+        ("next", "TicketUpdated", DONE, ["note"]),
+        ("line", "TicketOpened", DONE, ["status waiting"]),
+    ]
+    assert {each.ticket_key for each in answer.runs} == {"SUP-1"}
+
+
+async def test_a_dry_run_has_pages_and_takes_rules_by_key(desk: Desk) -> None:
+    await set_up(desk, triggers=[a_rule("a", {"webhook": "a"}), a_rule("b", {"webhook": "b"}, off=True)])
+    await desk.create()
+    await desk.create()
+    request: dict[str, Any] = {"queue": "SUP", "rules": ["b"], "page_size": 1}
+    seen = []
+    while True:
+        page = await desk.call("DryRunRules", "lead:olga", **request)
+        seen.append([(each.rule, each.ticket_key) for each in page.runs])
+        if not page.next_page_token:
+            break
+        request["page_token"] = page.next_page_token
+    # A rule that calls a webhook sets itself off again, and ends by the bound.
+    assert [page[0] for page in seen] == [("b", "SUP-2"), ("b", "SUP-1")]
+    assert {len(page) for page in seen} == {21}
+
+
+async def test_a_dry_run_of_bad_rules_is_refused(desk: Desk) -> None:
+    setup = await proposed(desk, triggers=[a_rule("bad", {"status": "nowhere"})])
+    refused = await desk.refusal("DryRunRules", "admin:demo", queue="SUP", setup=setup)
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "SETUP_INVALID")
+    refused = await desk.refusal("DryRunRules", "admin:demo", queue="NOPE")
+    assert refused.code == grpc.StatusCode.NOT_FOUND
