@@ -83,6 +83,26 @@ async def test_a_mail_too_long_for_an_event_is_kept_whole_and_its_event_says_tha
     assert [(len(one.text), one.shortened) for one in found] == [(9, False), (340_000, False)]
 
 
+async def test_a_ticket_of_many_long_mails_is_read_in_pages_that_fit_an_answer(desk: Desk) -> None:
+    """Fifty of them would be forty megabytes, which nobody takes: the ticket could not be read any more."""
+    ticket = await desk.receive(conversation_id="conv")
+    for number in range(6):
+        await arrive(desk, conversation_id="conv", text="", reply_text=f"{number}" * 790_000)
+        await desk.watch.next(events_pb2.CustomerReplied)
+    told: list[str] = []
+    sizes: list[int] = []
+    token = ""
+    while not sizes or token:
+        page = await desk.call("ListTicketMessages", ticket=ticket.id, page_token=token)
+        told += [each.text[:1] for each in page.messages]
+        sizes.append(len(page.messages))
+        token = page.next_page_token
+    assert told == ["I", *"012345"]
+    assert sizes == [4, 3]
+    (small,) = (await desk.call("ListTicketMessages", ticket=ticket.id, page_size=1)).messages
+    assert small.text == "It burns."
+
+
 async def test_an_answer_to_a_closed_ticket_begins_a_new_cycle(desk: Desk) -> None:
     """CP-10, CP-11: two events, each with its own version."""
     ticket = await desk.receive(conversation_id="conv")

@@ -26,6 +26,11 @@ COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
 _MAX_NUMBER = 2**63 - 1
 _t, _m, _q, _a, _s = tables.ticket, tables.message, tables.queue, tables.agent, tables.queue_setup
+_PAGE_BYTES = 3_000_000
+"""Of the texts on a page of messages: clients take answers of 4 MiB, and no message is longer than this."""
+_BYTES = sum(
+    (sa.func.octet_length(_m.c[name]) for name in ("full_text", "html")), sa.func.octet_length(_m.c.text)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +123,19 @@ async def list_versions(tx: Tx, page: Page) -> Listed[tuple[str, int]]:
 
 
 async def list_messages(tx: Tx, ticket_id: str, page: Page) -> Listed[Message]:
-    """Messages and notes of a ticket, oldest first."""
-    query = sa.select(_m).where(_m.c.ticket_id == ticket_id)
+    """Messages and notes of a ticket, oldest first; no more than fit into one answer."""
+    order = (_m.c.created_time, _m.c.id)
+    weight = sa.func.sum(_BYTES).over(order_by=order).label("weight")
+    query = sa.select(_m, _BYTES.label("bytes"), weight).where(_m.c.ticket_id == ticket_id)
     if page.token:
-        query = query.where(sa.tuple_(_m.c.created_time, _m.c.id) > _moment(page.token, ticket_id))
-    rows = await tx.execute(query.order_by(_m.c.created_time, _m.c.id).limit(page.limit + 1))
-    messages = [to_message(row) for row in rows.mappings()]
-    return listed(messages, page, ticket_id, lambda each: [body.micros(each.created_time), each.id])
+        query = query.where(sa.tuple_(*order) > _moment(page.token, ticket_id))
+    weighed = query.order_by(*order).limit(page.limit + 1).subquery()
+    # What comes first on a page is always there, and what is beyond it shows that there is more.
+    fitting = sa.select(weighed).where(weighed.c.weight - weighed.c.bytes <= _PAGE_BYTES)
+    rows = (await tx.execute(fitting.order_by(weighed.c.created_time, weighed.c.id))).mappings().all()
+    part = Page(min(page.limit, sum(row["weight"] <= _PAGE_BYTES for row in rows) or 1))
+    messages = [to_message(row) for row in rows]
+    return listed(messages, part, ticket_id, lambda each: [body.micros(each.created_time), each.id])
 
 
 async def list_queues(tx: Tx, page: Page) -> Listed[Queue]:
