@@ -27,7 +27,19 @@ select indexdef, format('%I', indexrelid::regclass::text) as name
 from pg_indexes join pg_index on indexrelid = format('%I', indexname)::regclass
 where schemaname = 'public' and tablename = any($1) and not indisunique
 """
-_FILLED = ("ticket", "message", "ticket_text", "ticket_clock", "customer", "contact", "word", "conversation")
+_FILLED = (
+    "ticket",
+    "message",
+    "ticket_text",
+    "ticket_clock",
+    "customer",
+    "contact",
+    "word",
+    "conversation",
+    "ticket_span",
+    "ticket_cycle",
+    "clock_result",
+)
 
 _STEPS = (Path(__file__).parent / "plant.sql").read_text().split(";\n")[:-1]
 

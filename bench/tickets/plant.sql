@@ -67,6 +67,29 @@ select t.id, clock, 1,
     case when t.status_kind > 4 then number % 12 = 0 else t.due_time + later < now() end, '', 3, t.created_time
 from ticket t, (values ('first_response', interval '0'), ('resolution', interval '4 hours')) c (clock, later);
 
+insert into clock_result (ticket_id, clock, cycle, met_time, breached, elapsed_seconds, line, assignee, version,
+    as_of_time)
+select ticket_id, clock, 1, met_time, breached, extract(epoch from met_time - t.created_time) / 3, t.line,
+    t.assignee, 3, met_time
+from ticket_clock k join ticket t on t.id = k.ticket_id where state = 'met';
+
+insert into ticket_span (ticket_id, from_time, to_time, cycle, status, status_kind, line, assignee)
+select id, created_time, created_time + interval '5 minutes', 1, 'new', 1, 1, '' from ticket where status <> 'new'
+union all
+select id, created_time + interval '5 minutes', resolved_time, 1, 'in_progress', 2, line, assignee
+from ticket where resolved_time > created_time + interval '5 minutes';
+
+insert into ticket_cycle (ticket_id, cycle, began_time, highest_line, taken_time, taken_by, taken_line,
+    replied_time, replied_by, replied_line, resolved_time, resolved_by, resolved_line, closed_time, reopened_time,
+    rated_time, score, escalated, came_back)
+select id, 1, created_time, line, created_time + interval '5 minutes', assignee, 1,
+    created_time + interval '15 minutes', assignee, line, resolved_time, assignee, line, closed_time,
+    case when number % 20 = 0 then closed_time + interval '1 hour' end,
+    case when number % 10 = 0 then closed_time end,
+    case when number % 10 = 0 and closed_time is not null then 25 * (number / 10 % 5) end, line > 1,
+    number % 3 = 0
+from ticket where status <> 'new';
+
 insert into message (id, ticket_id, author_kind, author_id, author_name, visibility, text, attachments, channel,
     created_time)
 select md5(planted.n || 'message' || m)::uuid, id, 1 + m % 2, '', '', case when m % 4 = 3 then 2 else 1 end,

@@ -115,7 +115,7 @@ async def test_what_cannot_be_told_names_its_field(desk: Desk) -> None:
 async def test_a_report_that_takes_too_long_is_ended(desk: Desk) -> None:
     """It never keeps a ticket waiting: its statements have a time of their own."""
     async with desk.db.tx() as tx:
-        await tx.execute(sa.text("lock table customer in access exclusive mode"))
+        await tx.execute(sa.text("lock table ticket_cycle in access exclusive mode"))
         refusal = await desk.refusal("GetReport", "admin:demo", **these_days())
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUERY_TOO_COSTLY")
 
