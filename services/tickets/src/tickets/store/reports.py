@@ -94,8 +94,8 @@ def _statement(
     figures = [each for metric in metrics for each in _aggregates(found, metric, whole)]
     columns = [found.c[axis.name] for axis in axes]
     if not columns:
-        whole_alone: sa.Select[Any] = sa.select(sa.literal_column("0"), *figures)
-        return whole_alone
+        alone: list[Column] = [sa.literal_column("0"), *figures]
+        return sa.select(*alone)
     # Averages and medians of a whole cannot be made of those of its parts.
     sums = [*(sa.tuple_(each) for each in columns if len(columns) > 1), sa.tuple_()]
     sets = sa.func.grouping_sets(sa.tuple_(*columns), *sums)
