@@ -39,15 +39,15 @@ async def test_clocks_of_open_tickets_begin_at_the_import_and_closed_ones_get_no
 ) -> None:
     """MP-31."""
     url = SecretStr(database("sla_clock.migrations"))
-    keys = {"redis_url": SecretStr(valkey_url), "policy_path": POLICY}
-    settings = Settings(database_url=url, nats_url=nats_url, **keys)
+    places: dict[str, Any] = {"database_url": url, "nats_url": nats_url, "redis_url": SecretStr(valkey_url)}
+    settings = Settings(**places, policy_path=POLICY)
     await bus.ensure_stream("TICKETS")
     async with running("sla-clock", settings, build), events(bus, sla.ClockStarted) as watch:
         closed, opened = an_import("12"), an_import("13")
         ticket, now = opened.ticket, utcnow()
         ticket.status, ticket.status_kind = "new", timeline_pb2.STATUS_KIND_NEW
         for name in ("resolved_time", "closed_time", "timeline"):
-            ticket.ClearField(name)  # type: ignore[arg-type]
+            ticket.ClearField(name)
         born = ticket.timeline.facts.add()
         born.time.FromDatetime(now)
         born.created.status, born.created.status_kind = "new", timeline_pb2.STATUS_KIND_NEW

@@ -187,8 +187,9 @@ def _lines(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def _begin(line: int, told: Mapping[str, str], reading: Reading, columns: Mapping[str, str]) -> Row:
     """The ticket of a row without its message."""
-    plain = {name: told.get(name, "") for name in _PLAIN}
-    ticket = ImportTicket(external_id=f"{reading.source}:{told['external_id']}", queue=reading.queue, **plain)
+    ticket = ImportTicket(external_id=f"{reading.source}:{told['external_id']}", queue=reading.queue)
+    for name in _PLAIN:
+        setattr(ticket, name, told.get(name, ""))
     ticket.contact.channel = common_pb2.CHANNEL_EMAIL
     ticket.contact.address = told["email"]
     ticket.tags.extend(dict.fromkeys(re.findall(r"[^\s,;]+", told.get("tags", ""))))
@@ -240,7 +241,7 @@ def _say(row: Row, told: Mapping[str, str], reading: Reading, columns: Mapping[s
 def _moment(text: str, zone: tzinfo) -> datetime:
     for read_one in (datetime.fromisoformat, *(_by(each) for each in _MOMENTS)):
         try:
-            moment = read_one(text.removesuffix(" UTC"))
+            moment: datetime = read_one(text.removesuffix(" UTC"))
             return moment if moment.tzinfo else moment.replace(tzinfo=zone)
         except ValueError:
             continue

@@ -53,7 +53,7 @@ class Report:
 async def bring(desk: Desk, path: Path, reading: Reading, *, dry_run: bool) -> int:
     """Import a file; 1 when some tickets were refused."""
     desk.require()
-    report, columns = Report(), SpinnerColumn(), TextColumn("{task.description} {task.completed}")
+    report, columns = Report(), (SpinnerColumn(), TextColumn("{task.description} {task.completed}"))
     async with desk.client() as client:
         with Progress(
             columns[0], columns[1], console=console, disable=not live(), transient=True
