@@ -99,20 +99,22 @@ class Feed:
 
     async def run(self) -> None:
         """Read what is new while anybody watches: woken by what any replica publishes, and once a second."""
-        await self._bus.client.subscribe("tickdesk.tickets.>", cb=self._hear)
-        pause = _SOON_SECONDS
         while going():
-            self._woken.clear()
-            held = False
-            try:
-                held = await self._step() if self._watchers else self._forget()
-                self._away = False
-            except Unavailable as error:
-                log.warning("watching waits", error=error.message)
-                self._away = True
-            self._ring()
-            pause = min(2 * pause, _HELD_SECONDS) if held else _SOON_SECONDS
-            await _rest(self._woken, pause if held else _LOOK_SECONDS)
+            if not self._watchers:
+                self._woken.clear()
+                await self._woken.wait()
+            published = await self._bus.client.subscribe("tickdesk.tickets.>", cb=self._hear)
+            pause = _SOON_SECONDS
+            while going() and self._watchers:
+                self._woken.clear()
+                held = await self._look()
+                # However much is published, the database is asked fifty times a second at most.
+                await asyncio.sleep(_SOON_SECONDS)
+                pause = min(2 * pause, _HELD_SECONDS) if held else _SOON_SECONDS
+                await _rest(self._woken, pause if held else _LOOK_SECONDS)
+            await published.unsubscribe()
+            self._recent.clear()
+            self._since = None
 
     def next(self) -> asyncio.Event:
         """What is set when the feed has looked again."""
@@ -141,6 +143,19 @@ class Feed:
         if person is None:
             raise rights.unknown(asked.principal)
         return View(person, asked.queues)
+
+    async def _look(self) -> bool:
+        """Read on and wake all watchers; whether something is held back."""
+        held = False
+        try:
+            held = await self._step()
+            self._away = False
+        except Unavailable as error:
+            log.warning("watching waits", error=error.message)
+            self._away = True
+        self._rung.set()
+        self._rung = asyncio.Event()
+        return held
 
     async def _step(self) -> bool:
         """Read one page on from the edge; whether something is held back."""
@@ -175,17 +190,8 @@ class Feed:
         found = await rights.people_of(tx, watchers) if watchers else {}
         self._people |= {each: found.get(each) for each in watchers}
 
-    def _forget(self) -> bool:
-        self._recent.clear()
-        self._since = None
-        return False
-
     async def _hear(self, _: object) -> None:
         self._woken.set()
-
-    def _ring(self) -> None:
-        self._rung.set()
-        self._rung = asyncio.Event()
 
 
 async def watch(
