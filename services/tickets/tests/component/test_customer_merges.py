@@ -90,6 +90,32 @@ async def test_an_undo_is_refused_by_name_when_something_moved_on(desk: Desk) ->
     assert await owners(desk, source) == [target.customer.id]
 
 
+async def test_an_undo_takes_back_the_merge_alone_and_leaves_what_was_done_since(desk: Desk) -> None:
+    """New contacts, numbers, names and tickets are the target's; what moved goes back as it is by now."""
+    source, target = await pair(desk)
+    other = target.customer.id
+    closed = await desk.create(contact=a_contact("old@client.example"))
+    made = (await merge(desk, source, target)).merge
+    late = await desk.create(contact=a_contact("old@client.example"), customer_number="3")
+    await desk.call("AddContact", customer_id=other, contact=a_contact("more@client.example"))
+    await desk.call("UpdateCustomer", customer_id=other, name="Renamed")
+    await desk.call("UpdateTicket", ticket=source.id, customer_number="4")
+    await desk.call("ResolveTicket", ticket=closed.id)
+    await desk.call("CloseTicket", ticket=closed.id)
+    await desk.call("MergeTickets", ticket=late.id, into=target.id)
+    await desk.call("UndoMerge", "lead:olga", merge_id=made.id)
+    assert await owners(desk, source, closed, target, late) == [source.customer.id] * 2 + [other] * 2
+    kept = (await desk.call("GetCustomer", customer_id=other)).customer
+    assert kept.name == "Renamed"
+    assert sorted(each.address for each in kept.contacts) == ["more@client.example", "new@client.example"]
+    assert list(kept.numbers) == ["2", "3", "4"]
+    back = (await desk.call("GetCustomer", customer_id=source.customer.id)).customer
+    assert ([each.address for each in back.contacts], list(back.numbers)) == (["old@client.example"], ["1"])
+    assert back.name != "Renamed"
+    again = (await merge(desk, source, target)).merge
+    assert (again.ticket_count, list(again.numbers)) == (2, ["1"])
+
+
 async def test_an_undo_comes_too_late_after_thirty_days(desk: Desk) -> None:
     made = await merge(desk, *await pair(desk))
     aged = sa.update(merges.customer_merge).values(time=sa.func.now() - sa.text("interval '31 days'"))
