@@ -9,7 +9,7 @@ from tickdesk.tickets.v1 import fields_pb2, label_pb2, ticket_pb2, timeline_pb2
 
 
 async def test_custom_fields_and_statuses_of_a_queue_are_asked_for_like_all_others(desk: Desk) -> None:
-    """YT-14, YT-15: by key or by what people read, in a list and in counts."""
+    """YT-14, YT-15, YT-33: by key or by what people read, in a list, in counts and in pivots."""
     setup = (await desk.call("GetSetup", queue="SUP")).setup
     name = label_pb2.Label(en="Sorting", ru="Разбор")
     setup.workflow.statuses.add(key="triage", kind=timeline_pb2.STATUS_KIND_NEW, name=name)
@@ -62,5 +62,11 @@ async def test_custom_fields_and_statuses_of_a_queue_are_asked_for_like_all_othe
         assert [ticket.key for ticket in answer.tickets] == ["SUP-2"], query
     counts = await desk.call("CountTickets", group_by="Status")
     assert sorted((cell.group, cell.count) for cell in counts.groups) == [("new", 1), ("triage", 1)]
+    pivot = await desk.call("CountTickets", group_by="Место", split_by="Boss")
+    cells = {(cell.group, cell.split): cell.count for cell in pivot.cells}
+    assert cells == {("cloud", "anna"): 1, ("", ""): 1}
+    assert sorted((cell.group, cell.count) for cell in pivot.groups) == [("", 1), ("cloud", 1)]
+    refusal = await desk.refusal("CountTickets", group_by="sum")
+    assert refusal.reason == "FIELD_NOT_GROUPED"
     refusal = await desk.refusal("SearchTickets", query="place: cellar")
     assert refusal.message.startswith('line 1, column 8: place is never "cellar"; expected cloud')

@@ -13,7 +13,7 @@ from tickets.domain.query.catalog import Field, Kind
 from tickets.domain.query.found import Cell, Counts
 from tickets.domain.query.resolve import Search
 from tickets.store import tables
-from tickets.store.query import COLUMNS, OF_CUSTOMER, clauses
+from tickets.store.query import COLUMNS, OF_CUSTOMER, clauses, custom_value
 from tickets.store.rights import visible
 from tickets.store.search import bounded
 
@@ -28,10 +28,14 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "due": _t.c.due_time,
 }
 _NOT_COUNTED = ("score", "messages", "cycle", "due")
+_SINGLE = (Kind.WORD, Kind.CHOICE, Kind.USER)
+"""Custom fields that tickets are counted by: those of one word."""
 
 
 def counted(field: Field) -> bool:
     """Whether tickets can be counted by a field."""
+    if field.key == "field":
+        return field.kind in _SINGLE
     return field.key == "tag" or (field.key in _COLUMNS and field.key not in _NOT_COUNTED)
 
 
@@ -66,6 +70,8 @@ def _axis(field: Field, zone: ZoneInfo) -> sa.ColumnElement[Any]:
         none = sa.literal_column("array['']::text[]", ARRAY(sa.Text))
         tags = sa.case((_t.c.tags == sa.literal_column("'{}'"), none), else_=_t.c.tags)
         return sa.func.unnest(tags, type_=sa.Text)
+    if field.key == "field":
+        return custom_value(field)
     column = _COLUMNS[field.key]
     if field.kind is Kind.TIME:
         return sa.cast(sa.func.timezone(zone.key, column), sa.Date)

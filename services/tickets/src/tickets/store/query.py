@@ -185,11 +185,17 @@ def _custom(test: Test) -> Clause:
     if test.operator == "in":
         wanted = ({key: {kind: [each] if kind == "choices" else each}} for each in test.value)
         return sa.or_(*(_t.c.fields.contains(_json(each)) for each in wanted))
-    value = _t.c.fields[key][kind].astext
+    value = custom_value(test.field)
     if kind == "number":
         return _compared(sa.cast(value, sa.Double), test)
     within = [micros(each) for each in test.value] if isinstance(test.value, tuple) else micros(test.value)
     return _compared(sa.cast(value, sa.BigInteger), replace(test, value=within))
+
+
+def custom_value(field: Field) -> sa.ColumnElement[str]:
+    """What a ticket has in a custom field, as text; null for nothing."""
+    value: sa.ColumnElement[str] = _t.c.fields[field.argument][_CUSTOM[field.kind]].astext
+    return value
 
 
 def _has(column: sa.ColumnElement[Anything], key: str) -> Clause:
