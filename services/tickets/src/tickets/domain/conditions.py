@@ -3,6 +3,7 @@
 The names are flat, so that an unknown one is found when a setup is put.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,12 @@ from tickets.domain.fields import Field, FieldType, User, Value
 from tickets.domain.model import Actor, ActorKind, Ticket
 from tickets.domain.query.catalog import CHANNELS
 
-MAX_TEXT = 10_000
-"""Characters of a message that conditions see."""
+MAX_TEXT = 4_000
+"""Characters of a text that conditions see."""
+_MAX_SEARCHES, _MAX_SEARCHING = 5, 500
+_LOOP = re.compile(r"\b(?:all|exists|exists_one|map|filter)\b")
+_SEARCH = re.compile(r"\bmatches\b")
+_SEARCH_OF_NAME = re.compile(r"\b(?:ticket|customer|change)\.[\w.]+\.matches\(")
 _TEXT, _TIME, _WORDS = cel.Type.STRING, cel.Type.TIMESTAMP, cel.Type.List(cel.Type.STRING)
 _PAIRS = cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
 
@@ -112,6 +117,8 @@ class Language:
         """Check and compile an expression."""
         if not text.strip():
             return ALWAYS
+        if fault := _unbounded(text):
+            return Condition(text, fault)
         try:
             expression = self._env.compile(text)
         except RuntimeError as error:
@@ -145,6 +152,21 @@ class Facts:
                 values |= _of_change(self.happened)
             self._version, self._made = self._ticket.version, language.activation(values)
         return self._made
+
+
+def _unbounded(text: str) -> str:
+    """Why an expression might take too long. The budget of CEL counts steps, not what a step costs.
+
+    Looks at the whole text, strings too: what is hidden in them cannot be told apart from what is not.
+    """
+    searches = len(_SEARCH.findall(text))
+    if _LOOP.search(text) and (searches or "+" in text):
+        return "goes through a list and may not use matches or + beside that: make two rules of it"
+    if searches > len(_SEARCH_OF_NAME.findall(text)):
+        return "matches must stand right behind a name, as in change.text.matches(...)"
+    if searches > _MAX_SEARCHES or (searches and len(text) > _MAX_SEARCHING):
+        return f"with matches must have at most {_MAX_SEARCHING} characters and use it {_MAX_SEARCHES} times"
+    return ""
 
 
 def _of_ticket(ticket: Ticket) -> dict[str, Any]:
@@ -219,6 +241,8 @@ def _plain(value: Value) -> Any:
             return value.id
         case tuple():
             return list(value)
+        case str():
+            return value[:MAX_TEXT]
     return value
 
 

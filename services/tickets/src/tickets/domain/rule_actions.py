@@ -197,6 +197,8 @@ def silence(ticket: Ticket, known: Known) -> str:
     """Why a rule does not write to the customer now; empty when it does."""
     if known.machine:
         return "a machine's message set this off"
+    if not ticket.conversations:
+        return "there is no conversation to write in"
     runs = (each for each in ticket.timeline if isinstance(each, timeline.RobotReplies))
     recent = sum(each.count for each in runs if each.end > known.now - _HOUR)
     return f"robots wrote {recent} letters within an hour" if recent >= LETTERS_AN_HOUR else ""

@@ -1,5 +1,6 @@
 """Dry runs: what the rules of a setup would have done. Nothing is locked or changed."""
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from chassis.db import Tx
@@ -86,6 +87,8 @@ async def _replayed(tx: Tx, entries: list[Entry], trial: Trial) -> list[Run]:
             trial.found[rule.key] = await store.finds(tx, ids, triggers.search(rule, names, tx.now))
     runs = []
     for entry in entries:
+        # Many rules take a while, and others want to be served meanwhile.
+        await asyncio.sleep(0)
         own = [each for each in later if each.ticket_id == entry.ticket_id and each.id > entry.id]
         ticket = rule_trials.as_of(tickets[str(entry.ticket_id)], own, trial.known.setup.fields)
         happened = rule_trials.happened_in(entry, (each for each in said if each.ticket_id == ticket.id))
