@@ -72,9 +72,7 @@ async def test_a_dry_run_has_pages_and_takes_rules_by_key(desk: Desk) -> None:
         if not page.next_page_token:
             break
         request["page_token"] = page.next_page_token
-    # A rule that calls a webhook sets itself off again, and ends by the bound.
-    assert [page[0] for page in seen] == [("b", "SUP-2"), ("b", "SUP-1")]
-    assert {len(page) for page in seen} == {21}
+    assert seen == [[("b", "SUP-2")], [("b", "SUP-1")]]
 
 
 async def test_a_dry_run_of_bad_rules_is_refused(desk: Desk) -> None:

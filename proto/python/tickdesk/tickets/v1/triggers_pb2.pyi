@@ -90,7 +90,9 @@ class Trigger(_message.Message):
 
     @_builtins.property
     def when(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of events such as "TicketUpdated", or "MarkReached" for a mark of a clock; empty means any of them."""
+        """Names of events such as "TicketUpdated", or "MarkReached" for a mark of a clock; empty means any of them but
+        marks, WebhookRequested and NoticeRequested.
+        """
 
     @_builtins.property
     def then(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleAction]:

@@ -27,6 +27,8 @@ EVENTS = (
     "WebhookRequested", "NoticeRequested", "MarkReached",
 )  # fmt: skip
 """What a trigger may wait for: events of tickets, and marks of their clocks."""
+_BY_NAME = ("MarkReached", "WebhookRequested", "NoticeRequested")
+"""What a trigger must name to wait for it: not changes, or only what rules say."""
 Texts: TypeAlias = tuple[tuple[str, str], ...]
 """Templates by language."""
 _UTC = ZoneInfo("UTC")
@@ -114,7 +116,7 @@ class Rule:
 
     def waits_for(self, event: str) -> bool:
         """Whether the event sets it off."""
-        return not self.off and (event in self.when if self.when else event != "MarkReached")
+        return not self.off and (event in self.when if self.when else event not in _BY_NAME)
 
 
 _TEXTS: dict[type[Action], str] = {Reply: "reply", AddNote: "note", Notify: "notify"}
