@@ -15,7 +15,7 @@ BRINGS = {"SubmitRequest", "CreateTicket", "SetTaskState"}
 """What an adapter may call: its token lies with another system, which must not read what customers wrote."""
 READS = ("Get", "List", "Search", "Count", "Watch", "Forecast", "ExplainClock", "CheckQuery", "Export")
 """How the names of methods begin that only show what is there."""
-TRIES = ("Check", "Lint", "Test", "Plan", "Simulate", "Suggest", "Prepare")
+TRIES = ("Check", "DryRun", "Lint", "Test", "Plan", "Simulate", "Suggest", "Prepare")
 """And of those that try something out and keep nothing."""
 
 
