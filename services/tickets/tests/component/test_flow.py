@@ -12,6 +12,7 @@ from asyncpg.connection import LoggedQuery
 from sqlalchemy.pool import Pool
 
 from services.tickets.tests.builders import EVENTS, Desk, a_contact, an_inbound, kinds, set_up
+from services.tickets.tests.component.test_importing import a_ticket
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.survey.v1 import events_pb2 as survey
 from tickdesk.survey.v1 import survey_pb2
@@ -67,6 +68,11 @@ async def _set_rules_off(desk: Desk) -> None:
     await set_up(desk, triggers=[])
 
 
+async def _import_a_ticket(desk: Desk) -> None:
+    await desk.call("ImportTickets", "admin:demo", tickets=[a_ticket()])
+    await desk.watch.next(events_pb2.TicketImported)
+
+
 async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: Desk) -> None:
     """The contract of stream TICKETS: each of its events is made here, none leaves a version out."""
     ticket = await desk.receive(conversation_id="conv")
@@ -95,7 +101,7 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
     await desk.tell(survey.SurveyAnswered(survey=score))
     await desk.watch.next(events_pb2.TicketRated)
     answers[16] = await desk.ticket(ticket.id)
-    for make in (_propose_an_incident, _rename_a_customer, _set_rules_off):
+    for make in (_propose_an_incident, _rename_a_customer, _set_rules_off, _import_a_ticket):
         await make(desk)
     merged = await desk.call("MergeTickets", ticket=ticket.id, into=(await desk.create()).id)
     await desk.watch.next(events_pb2.TicketMerged)
