@@ -73,6 +73,11 @@ async def failures(desk: Desk, bulk_id: str, who: str = "agent:anna") -> list[tu
     return [(each.ticket_key, each.code, each.reason) for each in listed]
 
 
+async def notes(desk: Desk, ticket: ticket_pb2.Ticket) -> int:
+    """How often the bulk wrote its note; the desk may have written others."""
+    return [each.text for each in await desk.messages(ticket.id)].count("Odd")
+
+
 def these(*tickets: ticket_pb2.Ticket) -> TicketReferences:
     return TicketReferences(tickets=[each.key for each in tickets])
 
@@ -217,7 +222,7 @@ async def test_a_killed_process_goes_on_and_changes_no_ticket_twice(slow: Desk, 
         pass
     found = await settled(desk, made.id)
     assert (found.done, found.failed) == (6, 0)
-    assert [len(await desk.messages(each.id)) for each in tickets] == [2] * 6
+    assert [await notes(desk, each) for each in tickets] == [1] * 6
 
 
 async def test_many_workers_at_once_change_each_ticket_once(slow: Desk) -> None:
@@ -232,7 +237,7 @@ async def test_many_workers_at_once_change_each_ticket_once(slow: Desk) -> None:
 
     await asyncio.gather(*(worker() for _ in range(4)))
     assert (await settled(desk, made.id)).done == 20
-    assert [len(await desk.messages(each.id)) for each in tickets] == [2] * 20
+    assert [await notes(desk, each) for each in tickets] == [1] * 20
 
 
 async def test_a_ticket_that_is_held_stops_nobody_and_comes_later(slow: Desk) -> None:
