@@ -331,3 +331,18 @@ async def test_a_guard_of_a_transition_binds_people_and_no_rules(desk: Desk) -> 
     other = await desk.create(contact=a_contact("other@client.example"))
     await desk.call("AddNote", ticket=other.id, text="Hm")
     assert (await desk.ticket(other.id)).status == "waiting"
+
+
+async def test_what_follows_from_a_rule_comes_after_all_of_it(desk: Desk) -> None:
+    """CA-20: a VIP's ticket that becomes critical is escalated; the rule was rehearsed without that."""
+    rule = a_rule(
+        "worst", {"set": {"priority": "PRIORITY_CRITICAL"}}, {"status": "waiting"}, when=["NoteAdded"]
+    )
+    await with_rules(desk, rule)
+    ticket = await desk.create()
+    await desk.call(
+        "UpdateCustomer", "lead:olga", customer_id=ticket.customer.id, tier=common.CUSTOMER_TIER_VIP
+    )
+    await desk.call("AddNote", ticket=ticket.id, text="Hm")
+    assert await runs(desk, ticket) == [("worst", DONE, ["set priority", "status waiting"])]
+    assert (await desk.ticket(ticket.id)).HasField("escalation")

@@ -207,7 +207,8 @@ def silence(ticket: Ticket, known: Known) -> str:
 def _tell(ticket: Ticket, action: Escalate | CallWebhook | Notify, known: Known) -> Done:
     match action:
         case Escalate():
-            started = escalation.escalate(ticket, step_of(action), known.queue.last_line, known.now)
+            last_line = Line(ticket.workflow.last_line(known.queue.last_line))
+            started = escalation.escalate(ticket, step_of(action), last_line, known.now)
             return NOTHING if started is None else Done(f"escalation, {ticket.line.name}", "TicketEscalated")
         case CallWebhook(endpoint=endpoint):
             return Done(f"webhook {endpoint}", "WebhookRequested", {"endpoint": endpoint})

@@ -11,8 +11,9 @@ from tickets.domain import attributes, rule_actions
 from tickets.domain.incident import Kind
 from tickets.domain.letters import Letter
 from tickets.domain.model import Actor, Ticket
-from tickets.domain.rule_actions import Done, Known
-from tickets.domain.triggers import Action, AddNote, Escalate, Reply, SetValues, Texts
+from tickets.domain.rule_actions import NOTHING, Done, Known
+from tickets.domain.rule_runs import actor_of
+from tickets.domain.triggers import Action, AddNote, Escalate, Reply, Rule, SetValues, Texts
 from tickets.handlers.change import follow, publish, unknown_users, write_note
 from tickets.handlers.escalation_rules import after_change, raise_escalation
 from tickets.handlers.letters import send
@@ -29,8 +30,16 @@ async def require_users(tx: Tx, actions: Sequence[Action]) -> None:
             attributes.refuse([Violation(f"fields.{key}", "must be an active agent") for key in gone])
 
 
-async def perform(tx: Tx, ticket: Ticket, action: Action, known: Known, actor: Actor) -> None:
-    """Do one action for real, with the events that tell of it."""
+async def perform(tx: Tx, ticket: Ticket, rule: Rule, known: Known) -> None:
+    """Do all of a rule for real, as it was rehearsed, with the events that tell of it."""
+    actor = actor_of(rule.key)
+    done = [await _perform(tx, ticket, each, known, actor) for each in rule.actions]
+    # Only now: else the actions would find another ticket than they were rehearsed on.
+    for each in done:
+        await _after(tx, ticket, each, known, actor)
+
+
+async def _perform(tx: Tx, ticket: Ticket, action: Action, known: Known, actor: Actor) -> Done:
     match action:
         case Reply(texts=texts):
             await _reply(tx, ticket, texts, known, actor)
@@ -42,7 +51,8 @@ async def perform(tx: Tx, ticket: Ticket, action: Action, known: Known, actor: A
             done = rule_actions.apply(ticket, action, known)
             if done.event:
                 publish(tx, ticket, getattr(events, done.event)(actor=convert.to_actor(actor), **done.parts))
-                await _after(tx, ticket, done, known, actor)
+            return done
+    return NOTHING
 
 
 async def _reply(tx: Tx, ticket: Ticket, texts: Texts, known: Known, actor: Actor) -> None:

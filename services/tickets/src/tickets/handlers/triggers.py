@@ -63,8 +63,7 @@ async def fire(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
         log.warning("a rule is not run: too many steps", ticket=ticket.key, rule=rule.key, steps=MAX_STEPS)
         return False
     ticket.steps += 1
-    for action in rule.actions:
-        await perform(tx, ticket, action, known, rule_runs.actor_of(rule.key))
+    await perform(tx, ticket, rule, known)
     _note(tx, ticket, replace(run, actions=told))
     return True
 
