@@ -12,14 +12,14 @@ RESULTS = Path(__file__).resolve().parent.parent / "bench" / "results"
 
 INTRODUCTION = """# Performance
 What was promised, and what was measured: of the clock by `make bench-clock`, of tickets by
-`make bench-tickets`. They write `bench/results/clock.json` and `tickets.json`, out of which this page is made.
-Figures are medians of the runs unless a line says otherwise. A mark's lateness is from its own instant to the
-instant at which the stream stored its event.
+`make bench-tickets`. They write `bench/results/clock.json` and `tickets.json`, which this page is made of.
+Figures are medians of the runs unless a line says otherwise. A mark's lateness is from its own instant to
+the instant at which the stream stored its event.
 """
-TICKETS = """One caller asks for lists, texts and pages, with values drawn anew for each call. `CreateTicket` and
-the public form of django-helpdesk take turns at the same callers, each with one process (its one with eight
-threads) and the same PostgreSQL, which syncs every commit; a ticket of ours is in the outbox with its event
-when it is answered. Processor time is in microseconds for a ticket.
+TICKETS = """One caller asks for lists, texts and pages, with values drawn anew for each call.
+`CreateTicket` and the public form of django-helpdesk take turns at the same callers, each with one process
+(its one with eight threads) and the same PostgreSQL, which syncs every commit; a ticket of ours is in the
+outbox with its event when it is answered. Processor time is in microseconds for a ticket.
 """
 HOW = """## How the clock is measured
 - One process of sla-clock as its users run it: ledger, metrics and traces on, settings at their defaults. The
