@@ -109,3 +109,7 @@ from ticket t join planted on planted.id = t.id;
 insert into word (word) select word from planted_word on conflict do nothing;
 
 drop table planted, planted_word, planted_paragraph;
+
+-- Queues that the desk made have sequences, which go on behind what was planted.
+select setval('ticket_number_' || lower(queue), max(number)) from ticket
+where to_regclass('ticket_number_' || lower(queue)) is not null group by queue;

@@ -87,6 +87,8 @@ class Topics:
 
     def route_of(self, category: str) -> Route:
         """Where tickets of a category begin: what its own level leaves open, the first level says."""
+        if not self.categories:
+            return _NO_ROUTE
         own, first = self.category(category), self.category(category.partition("/")[0])
         levels = [each.route for each in (own, first) if each]
         told = {name: next(filter(None, (getattr(each, name) for each in levels)), None) for name in _ROUTE}
@@ -107,7 +109,7 @@ class Topics:
         return "is archived" if found else "must be a component of the queue"
 
 
-_ROUTE = tuple(each.name for each in fields(Route))
+_ROUTE, _NO_ROUTE = tuple(each.name for each in fields(Route)), Route()
 _ENUMS: dict[str, tuple[type[IntEnum], str]] = {
     "line": (Line, "LINE_"),
     "priority": (Priority, "PRIORITY_"),
