@@ -96,7 +96,8 @@ async def test_a_condition_beside_the_query_decides_each_time(desk: Desk) -> Non
     (ticket,) = await tickets(desk, 1)
     await round_of(desk)
     assert await runs(desk, ticket) == []
-    for change in ({"add_tags": ["go"]}, {"remove_tags": ["go"]}, {"add_tags": ["go"]}):
+    changes: list[dict[str, Any]] = [{"add_tags": ["go"]}, {"remove_tags": ["go"]}, {"add_tags": ["go"]}]
+    for change in changes:
         await desk.call("UpdateTicket", ticket=ticket.id, **change)
         await round_of(desk)
     assert len(await runs(desk, ticket)) == 2

@@ -13,6 +13,7 @@ from tickets.domain.model import Conversation, Line, Priority, Queue
 from tickets.domain.rule_actions import Known
 from tickets.domain.setup import Setup
 from tickets.domain.triggers import (
+    Action,
     AddNote,
     Assign,
     CallWebhook,
@@ -38,7 +39,7 @@ ACTIONS = st.one_of(
 
 @given(st.sampled_from(STATUSES[:-1]), st.lists(ACTIONS, max_size=5))
 def test_a_rehearsal_leaves_the_ticket_as_it_is_and_the_same_again_comes_out(
-    status: str, actions: list[rule_actions.Action]
+    status: str, actions: list[Action]
 ) -> None:
     ticket = in_status(status)
     ticket.conversations = [Conversation("conv", 1, "client@client.example")]
