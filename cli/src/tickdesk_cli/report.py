@@ -1,6 +1,6 @@
 """`tickdesk report`: figures of a period, as a table, as CSV, or as the page of a month."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -52,8 +52,9 @@ class Chosen:
         )
 
 
-async def show(desk: Desk, request: pb.GetReportRequest, *, as_csv: bool, as_json: bool) -> None:
-    """Print one report."""
+async def show(desk: Desk, typed: Callable[[], pb.GetReportRequest], *, as_csv: bool, as_json: bool) -> None:
+    """Print one report. What was typed is read here, where faults are told."""
+    request = typed()
     desk.require()
     async with desk.client() as client, _refusing():
         if as_csv:
@@ -89,8 +90,9 @@ async def metrics(desk: Desk, *, as_json: bool) -> None:
     console.print(table)
 
 
-async def month(desk: Desk, chosen: Chosen, words: Words, page: Path | None) -> None:
+async def month(desk: Desk, typed: Callable[[], Chosen], words: Words, page: Path | None) -> None:
     """Print the figures of a month, or write their page."""
+    chosen = typed()
     desk.require()
     async with desk.client() as client, _refusing():
         found = await _month(client, chosen)

@@ -1,11 +1,13 @@
 """What can be typed after `tickdesk report`, and nothing else."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tickdesk.tickets.v1 import reports_service_pb2 as pb
 from tickdesk_cli import report, terminal
 from tickdesk_cli.desk import Desk, default_folder
 from tickdesk_cli.reportwords import Words
@@ -46,7 +48,7 @@ def month(  # noqa: PLR0913 - options are read from the signature
 
     Examples: `tickdesk report month`, `tickdesk report month 2026-11 --html november.html --lang ru`
     """
-    chosen = report.month_chosen(which, zone, query)
+    chosen = partial(report.month_chosen, which, zone, query)
     terminal.run(report.month(Desk(folder or default_folder()), chosen, Words(language), page))
 
 
@@ -80,8 +82,11 @@ def show(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk report show created resolved --by day --cumulative`,
     `tickdesk report show csat ratings --by category --by month --from 2026-01-01 --csv`
     """
-    chosen = report.days_chosen(first, last, zone, query)
-    request = chosen.request(*names, by=by or [], cumulative=cumulative)
+
+    def request() -> pb.GetReportRequest:
+        chosen = report.days_chosen(first, last, zone, query)
+        return chosen.request(*names, by=by or [], cumulative=cumulative)
+
     terminal.run(report.show(Desk(folder or default_folder()), request, as_csv=as_csv, as_json=as_json))
 
 

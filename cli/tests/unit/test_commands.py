@@ -25,6 +25,7 @@ def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         *([name] for name in ("up", "down", "status", "doctor", "demo", "ingest")),
         ["mail", "show"],
         *(["dlq", name] for name in ("list", "show", "replay", "drop")),
+        *(["report", name] for name in ("month", "show", "metrics")),
     ],
 )
 def test_every_command_explains_itself_with_an_example(command: list[str]) -> None:
@@ -66,6 +67,10 @@ def test_mail_show_shows_the_reply_without_its_quote() -> None:
         (["up", "--desk", "nowhere.yaml"], "nowhere.yaml"),
         (["demo", "--folder", str(MAILBOX)], "is not empty"),
         (["ingest"], "FILE"),
+        (["report", "month", "November"], "no month"),
+        (["report", "show", "created", "--from", "yesterday"], "take days"),
+        (["report", "show"], "METRIC"),
+        (["report", "month"], "no desk in this folder"),
         (["dance"], "dance"),
     ],
 )
