@@ -68,7 +68,7 @@ def found(path: Path, finding: SetupFinding) -> dict[str, object]:
 
 
 def place(path: Path, wanted: str) -> tuple[int, int]:
-    """Line and column of a part of a setup such as `workflow.statuses[2].key`, or of what it is missing in."""
+    """Line and column of a part of a setup (`workflow.statuses[2].key`), or of what it is missing in."""
     node = YAML(pure=True).compose(path.read_text("utf-8"))
     mark = node.start_mark
     for name, index in _STEP.findall(wanted):

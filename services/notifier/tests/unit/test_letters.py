@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from chassis.errors import Refused
 from chassis.sign import sign, verify
@@ -204,8 +204,8 @@ def test_public_addresses_are_public(address: str) -> None:
 @pytest.mark.parametrize("url", ["http://hook.test:99999/", "https://[::1", "ftp://hook.test/", "https:///x"])
 def test_an_endpoint_that_is_no_web_address_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValidationError, match="url"):
-        Webhook(
-            url=url, events=(), secret=SecretStr("whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+        Webhook.model_validate(
+            {"url": url, "events": (), "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
         )
 
 

@@ -10,26 +10,7 @@ from tickdesk.tickets.v1 import fields_pb2, label_pb2, ticket_pb2, timeline_pb2
 
 async def test_custom_fields_and_statuses_of_a_queue_are_asked_for_like_all_others(desk: Desk) -> None:
     """YT-14, YT-15, YT-33: by key or by what people read, in a list, in counts and in pivots."""
-    setup = (await desk.call("GetSetup", queue="SUP")).setup
-    name = label_pb2.Label(en="Sorting", ru="Разбор")
-    setup.workflow.statuses.add(key="triage", kind=timeline_pb2.STATUS_KIND_NEW, name=name)
-    setup.workflow.transitions.add(to="triage")
-    label = label_pb2.Label
-    cloud = fields_pb2.Choice(key="cloud", name=label(en="In the cloud", ru="В облаке"))
-    setup.fields.extend(
-        [
-            fields_pb2.Field(key="sum", name=label(en="Sum"), type=fields_pb2.FIELD_TYPE_NUMBER),
-            fields_pb2.Field(key="day", name=label(en="Day"), type=fields_pb2.FIELD_TYPE_DATE),
-            fields_pb2.Field(key="boss", name=label(en="Boss"), type=fields_pb2.FIELD_TYPE_USER),
-            fields_pb2.Field(
-                key="place", name=label(ru="Место"), type=fields_pb2.FIELD_TYPE_ONE_OF, choices=[cloud]
-            ),
-            fields_pb2.Field(
-                key="parts", name=label(en="Parts"), type=fields_pb2.FIELD_TYPE_MANY_OF, choices=[cloud]
-            ),
-        ]
-    )
-    await desk.call("PutSetup", "lead:olga", setup=setup)
+    await _set_up(desk)
     value, day = ticket_pb2.FieldValue, Timestamp()
     day.FromDatetime(datetime(2026, 11, 5, tzinfo=UTC))
     await desk.create(
@@ -70,3 +51,26 @@ async def test_custom_fields_and_statuses_of_a_queue_are_asked_for_like_all_othe
     assert refusal.reason == "FIELD_NOT_GROUPED"
     refusal = await desk.refusal("SearchTickets", query="place: cellar")
     assert refusal.message.startswith('line 1, column 8: place is never "cellar"; expected cloud')
+
+
+async def _set_up(desk: Desk) -> None:
+    setup = (await desk.call("GetSetup", queue="SUP")).setup
+    name = label_pb2.Label(en="Sorting", ru="Разбор")
+    setup.workflow.statuses.add(key="triage", kind=timeline_pb2.STATUS_KIND_NEW, name=name)
+    setup.workflow.transitions.add(to="triage")
+    label = label_pb2.Label
+    cloud = fields_pb2.Choice(key="cloud", name=label(en="In the cloud", ru="В облаке"))
+    setup.fields.extend(
+        [
+            fields_pb2.Field(key="sum", name=label(en="Sum"), type=fields_pb2.FIELD_TYPE_NUMBER),
+            fields_pb2.Field(key="day", name=label(en="Day"), type=fields_pb2.FIELD_TYPE_DATE),
+            fields_pb2.Field(key="boss", name=label(en="Boss"), type=fields_pb2.FIELD_TYPE_USER),
+            fields_pb2.Field(
+                key="place", name=label(ru="Место"), type=fields_pb2.FIELD_TYPE_ONE_OF, choices=[cloud]
+            ),
+            fields_pb2.Field(
+                key="parts", name=label(en="Parts"), type=fields_pb2.FIELD_TYPE_MANY_OF, choices=[cloud]
+            ),
+        ]
+    )
+    await desk.call("PutSetup", "lead:olga", setup=setup)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 
 from chassis.db import Tx, to_json
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 """A row as the driver has it: ids are UUIDs."""
 
 
@@ -19,7 +19,7 @@ class Prepared:
     """A statement whose values all are named parameters."""
 
     def __init__(self, statement: sa.Executable) -> None:
-        compiled = statement.compile(dialect=asyncpg.dialect())  # type: ignore[attr-defined]
+        compiled = statement.compile(dialect=asyncpg.dialect())  # type: ignore[attr-defined, no-untyped-call]
         self._text = compiled.string
         self._names: list[str] = compiled.positiontup
         self._json = [name for name in self._names if isinstance(compiled.binds[name].type, sa.JSON)]
