@@ -115,6 +115,7 @@ class Rules:
     promise_wait: timedelta
     replies_per_hour: int
     replies_per_minute: int
+    robot_letters_per_hour: int
     notices_per_minute: int
     digest_window: timedelta
     first_retry: timedelta

@@ -74,6 +74,7 @@ def rules(settings: Settings) -> Rules:
         promise_wait=timedelta(seconds=settings.promise_wait_seconds),
         replies_per_hour=settings.auto_replies_per_hour,
         replies_per_minute=settings.auto_replies_per_minute,
+        robot_letters_per_hour=settings.robot_letters_per_hour,
         notices_per_minute=settings.notices_per_minute,
         digest_window=timedelta(seconds=settings.digest_seconds),
         first_retry=timedelta(seconds=settings.retry_seconds),

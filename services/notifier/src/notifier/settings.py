@@ -106,8 +106,13 @@ class Settings(ChassisSettings):
         2, ge=0, le=60, description="How long an auto-reply waits for the promised time."
     )
     auto_replies_per_hour: int = Field(5, ge=0, description="Auto-replies one recipient gets in an hour.")
+    robot_letters_per_hour: int = Field(
+        20, ge=0, description="Letters of rules that one recipient gets in an hour, of all tickets."
+    )
     auto_replies_per_minute: int = Field(600, ge=0, description="Auto-replies of the whole desk in a minute.")
-    own_domains: str = Field("", description="Domains whose addresses get no auto-reply, comma separated.")
+    own_domains: str = Field(
+        "", description="Domains whose addresses get no auto-reply and no letter of a rule, comma separated."
+    )
     notices_per_minute: int = Field(
         10,
         ge=1,

@@ -18,6 +18,7 @@ from tickdesk.intake.v1.intake_service_pb2_grpc import (
     add_IntakeServiceServicer_to_server,
 )
 from tickdesk.notifier.v1 import delivery_pb2
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2
 
 FAILED = delivery_pb2.DELIVERY_STATE_FAILED
 PICTURE = "0190-picture"
@@ -132,3 +133,40 @@ async def test_a_letter_whose_files_cannot_go_fails_whole(
     assert found.state == FAILED
     assert detail in found.detail
     assert sink.letters == []
+
+
+def by_rule(ticket: ticket_pb2.Ticket, address: str = CUSTOMER) -> events_pb2.TicketReplied:
+    event = replied(ticket, "We work on it.", address=address)
+    for actor in (event.actor, event.message.author):
+        actor.CopyFrom(common_pb2.Actor(kind=common_pb2.Actor.KIND_ROBOT, id="rule/taken"))
+    return event
+
+
+async def test_a_letter_of_a_rule_says_that_a_machine_wrote_it(start: Start, sink: Sink) -> None:
+    """faults 31: a robot at the other end does not answer it, or our rules and it would write for ever."""
+    async with start() as desk:
+        await desk.learn(a_queue())
+        await desk.tell(by_rule(a_ticket()))
+        letter = await sink.next_to(CUSTOMER)
+    assert sink.letters[0][0] == ""
+    assert letter["Auto-Submitted"] == "auto-generated"
+    assert letter["X-Auto-Response-Suppress"] == "All"
+    assert CONVERSATION in str(letter["Reply-To"])
+
+
+async def test_rules_do_not_write_to_machines_nor_without_an_end(start: Start, sink: Sink) -> None:
+    """faults 31: not where nobody reads, not to ourselves, and few letters an hour, a new ticket for each."""
+    addresses = ("no-reply@shop.test", "help+abc@desk.test", CUSTOMER, CUSTOMER, CUSTOMER)
+    tickets = [a_ticket() for _ in addresses]
+    async with start(robot_letters_per_hour=2) as desk:
+        await desk.learn(a_queue())
+        for ticket, address in zip(tickets, addresses, strict=True):
+            await desk.tell(by_rule(ticket, address))
+        found = [await settled(desk, each.id, "reply") for each in tickets]
+        person = a_ticket()
+        await desk.tell(replied(person, "It works."))
+        assert (await settled(desk, person.id, "reply")).state == delivery_pb2.DELIVERY_STATE_SENT
+    told = sorted(each.detail for each in found)
+    assert told[:2] == ["", ""]
+    assert [each.split()[-1] for each in told[2:]] == ["address", "own", "reached"]
+    assert len(sink.to(CUSTOMER)) == 3

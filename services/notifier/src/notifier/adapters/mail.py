@@ -193,7 +193,7 @@ def build(parcel: Parcel, letter: Letter, desk: Desk) -> tuple[str, EmailMessage
     if is_message_id(parcel.answers):
         message["In-Reply-To"] = message["References"] = f"<{parcel.answers}>"
     message["X-Tickdesk-Delivery"] = str(delivery.id)
-    if delivery.template != "reply":
+    if delivery.template != "reply" or delivery.context.get("automatic"):
         envelope = ""
         _mark_automatic(message, delivery.template)
     message.set_content(letter.text)

@@ -64,12 +64,27 @@ async def _why_no_greeting(
         return "the customer did not write it"
     if not recipient:
         return "the customer has no usable e-mail address"
+    looped = await _why_it_loops(tx, recipient, rules)
+    return looped or await _why_too_many(tx, event, recipient, rules)
+
+
+async def _why_it_loops(tx: Tx, recipient: str, rules: Rules) -> str:
+    """Where a machine writes to nobody, or to itself."""
     if is_robot_address(recipient):
         return "nobody reads at that address"
     own = in_domains(recipient, rules.own_domains)
     if own or await desk.is_own_address(tx, plain_mailbox(recipient)):
         return "the address is one of our own"
-    return await _why_too_many(tx, event, recipient, rules)
+    return ""
+
+
+async def _why_not_by_robot(tx: Tx, recipient: str, rules: Rules) -> str:
+    """Why a letter of a rule does not leave: tickets have a bound, a new one for each letter has none."""
+    await ledger.one_at_a_time(tx, f"robot/{recipient}")
+    most = rules.robot_letters_per_hour
+    if await ledger.count_robot_letters(tx, tx.now - _HOUR, most, recipient) >= most:
+        return "the recipient's limit of letters of rules in an hour is reached"
+    return await _why_it_loops(tx, recipient, rules)
 
 
 async def _why_too_many(
@@ -95,13 +110,14 @@ async def _why_too_many(
 
 
 async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rules) -> None:
-    """Carry the answer of a person to the customer."""
+    """Carry the answer of a person, or of a rule, to the customer."""
     await ticket_changed(tx, event, rules)
     ticket, message = event.ticket, event.message
     channel = message.channel or ticket.channel
     by_mail = channel in _ANSWERED_BY_MAIL
     named = by_mail and is_address(message.address)
     recipient = message.address.lower() if named else convert.customer_email(ticket, message)
+    automatic = message.author.kind == common_pb2.Actor.KIND_ROBOT
     letter = await _letter(tx, "reply", ticket, recipient, rules)
     letter = replace(
         letter,
@@ -115,15 +131,19 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
             "to": recipient,
             "cc": list(message.cc),
             "files": convert.files(message),
+            "automatic": automatic,
         },
     )
-    if by_mail and recipient:
+    if not recipient:
+        reason = "the customer has no usable e-mail address"
+    elif not by_mail:
+        way = common_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
+        reason = f"replies do not go by {way} yet"
+    else:
+        reason = await _why_not_by_robot(tx, recipient, rules) if automatic else ""
+    if not reason:
         await ledger.add_deliveries(tx, [letter, *_copies(letter, message)])
         return
-    way = common_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
-    reason = (
-        "the customer has no usable e-mail address" if not recipient else f"replies do not go by {way} yet"
-    )
     letter = _suppressed(letter, reason)
     await ledger.add_deliveries(tx, [letter])
     # The agent who wrote it must see that it did not leave.

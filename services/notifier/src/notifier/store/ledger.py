@@ -62,6 +62,14 @@ async def count_auto_replies(tx: Tx, since: datetime, limit: int, recipient: str
     return await _count(tx, chosen, limit)
 
 
+async def count_robot_letters(tx: Tx, since: datetime, limit: int, recipient: str) -> int:
+    """Letters of rules to one recipient asked for since then, counted up to `limit`."""
+    chosen = [_d.recipient == recipient, _d.created_at > since, _d.state != State.SUPPRESSED]
+    return await _count(
+        tx, [*chosen, _d.template == "reply", _d.context.contains({"automatic": True})], limit
+    )
+
+
 async def count_notices(tx: Tx, recipient: str, since: datetime, limit: int) -> int:
     """Notices to a person of the desk asked for since then, counted up to `limit`."""
     staff = _d.audience.in_([audience.value for audience in STAFF])
