@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from chassis.testing import eventually
-from services.tickets.tests.builders import Desk, a_contact, furnish, kinds
+from services.tickets.tests.builders import Desk, a_contact, furnish, kinds, set_up
 from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.tickets.v1 import events_pb2, incident_pb2, ticket_pb2
@@ -109,6 +109,23 @@ async def test_what_came_later_is_suggested_and_gets_no_old_letter(quick: Desk) 
     assert "staff_replies" in kinds(await desk.ticket(late.id))
     listed = (await desk.call("ListIncidents", queue="SUP")).incidents
     assert [(each.ticket_id, each.child_count) for each in listed] == [(parent, 10)]
+
+
+async def test_what_a_rule_does_to_a_parent_is_done_to_its_children_by_no_person(quick: Desk) -> None:
+    """A rule's letter stops no clock, and a rule takes no ticket."""
+    desk = quick
+    then = {"reply": {"texts": [{"language": "en", "text": "Mended."}]}}, {"status": "resolved"}
+    rule = {"key": "mended", "when": ["TicketUpdated"], "then": then, "if": "'mended' in ticket.tags"}
+    await set_up(desk, triggers=[rule])
+    parent, child = await create_many(desk, 2)
+    await desk.call("CreateIncident", ticket=parent.id, children=[child.id])
+    await settled(desk, parent.id)
+    await desk.call("UpdateTicket", ticket=parent.id, add_tags=["mended"])
+    await settled(desk, parent.id)
+    now = await desk.ticket(child.id)
+    assert (now.status, now.assignee) == ("resolved", "")
+    assert kinds(now)[-3:] == ["robot_replies", "status_changed", "resolved"]
+    assert {"staff_replies", "taken"}.isdisjoint(kinds(now))
 
 
 async def test_a_dismissed_topic_is_not_proposed_again(quick: Desk) -> None:

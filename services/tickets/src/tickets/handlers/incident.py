@@ -11,7 +11,7 @@ from tickets import metrics
 from tickets.convert import tickets as convert
 from tickets.domain import workflow
 from tickets.domain.incident import Failure, Incident, Kind, State, Task
-from tickets.domain.model import Actor, Message, Ticket
+from tickets.domain.model import Actor, ActorKind, Message, Ticket
 from tickets.handlers.change import Caller, Target, acting, locked, publish
 from tickets.handlers.triggers import finish
 from tickets.store import incident as store
@@ -132,7 +132,10 @@ async def _join(tx: Tx, child: Ticket, actor: Actor, parent: Ticket) -> None:
 
 
 async def _reply(tx: Tx, child: Ticket, actor: Actor, letter: Message) -> None:
-    workflow.replied(child, actor.id, tx.now)
+    if actor.kind == ActorKind.ROBOT:
+        workflow.robot_replied(child, tx.now)
+    else:
+        workflow.replied(child, actor.id, tx.now)
     conversation = child.conversations[-1]
     copy = replace(
         letter,
@@ -153,7 +156,8 @@ async def _reply(tx: Tx, child: Ticket, actor: Actor, letter: Message) -> None:
 async def _resolve(tx: Tx, child: Ticket, actor: Actor) -> None:
     if workflow.is_over(child):
         return
-    workflow.resolve(child, actor.id, tx.now)
+    # Who solves an untaken one takes it: no rule does.
+    workflow.resolve(child, "" if actor.kind == ActorKind.ROBOT else actor.id, tx.now)
     publish(tx, child, events.TicketResolved(actor=convert.to_actor(actor)))
     await finish(tx, child)
 
