@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,11 +15,11 @@ from google.protobuf.json_format import ParseDict, ParseError
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import export_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1.importing_pb2 import ImportMessage, ImportTicket
+from tickdesk_cli.importvalues import Days, Unreadable, field_value, is_yes, moment, word
 from tickdesk_cli.terminal import bad_input
 
 _LINE = 4 * 1024 * 1024
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
-_MOMENTS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y")
 HEADERS: Mapping[str, tuple[str, ...]] = {
     "external_id": ("external id", "id", "ticket id", "ticket number", "number"),
     "subject": ("subject", "title", "summary"),
@@ -85,17 +85,23 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is read: the queue, columns by field, the encoding, the zone of times without one."""
+    """How a file is read: the queue, columns by field, the encoding, the zone of times without one.
+
+    Types of custom fields are those of the queue; what is not known is taken as text.
+    """
 
     queue: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     source: str = "csv"
     encoding: str = "utf-8-sig"
     zone: tzinfo = UTC
+    day_first: bool = False
+    types: Mapping[str, int] = field(default_factory=dict)
 
-
-class _Unreadable(ValueError):
-    """A value that means nothing."""
+    @property
+    def days(self) -> Days:
+        """How times are read."""
+        return Days(self.zone, day_first=self.day_first)
 
 
 def read(path: Path, reading: Reading) -> Iterator[Row]:
@@ -103,9 +109,10 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
     with _opened(path, reading.encoding) as file:
         try:
             yield from (_jsonl(file, reading) if path.suffix == ".jsonl" else _csv(path, file, reading))
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
+            place = f": byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
             raise bad_input(
-                f"{path} is not text in {reading.encoding.removesuffix('-sig').upper()}: byte {error.start}",
+                f"{path} is not text in {reading.encoding.removesuffix('-sig').upper()}{place}",
                 "A file of a Russian Windows is read with --encoding cp1251.",
             ) from None
         except csv.Error as error:
@@ -162,17 +169,38 @@ def _csv(path: Path, file: TextIO, reading: Reading) -> Iterator[Row]:
     if not headers:
         raise bad_input(f"{path} has no header")
     columns = columns_of(headers, reading.columns)
+    begin = file.tell()
+    apart = _apart(file, delimiter, headers.index(columns["external_id"]))
+    file.seek(begin)
     present: Row | None = None
     for line, cells in _lines(file, delimiter):
         values = dict(zip(headers, cells, strict=False))
         told = {name: values.get(header, "").strip() for name, header in columns.items()}
-        if present and told["external_id"] != present.ticket.external_id.partition(":")[2]:
+        name = told["external_id"]
+        if present and (not name or present.ticket.external_id != f"{reading.source}:{name}"):
             yield present
             present = None
-        present = present or _begin(line, told, reading, columns)
+        if present is None:
+            present = _begin(line, told, reading, columns)
+            if not name or name in apart:
+                fault = "is empty" if not name else "has rows that stand apart: sort the file by it"
+                present.faults.append((columns["external_id"], fault))
         _say(present, told, reading, columns)
     if present:
         yield present
+
+
+def _apart(file: TextIO, delimiter: str, column: int) -> set[str]:
+    """Ids whose rows do not follow each other: the first would come in without what the others say."""
+    over, apart, present = set[str](), set[str](), ""
+    for _, cells in _lines(file, delimiter):
+        name = cells[column].strip() if column < len(cells) else ""
+        if name != present:
+            over.add(present)
+            present = name
+            if name in over:
+                apart.add(name)
+    return apart
 
 
 def _lines(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -202,62 +230,45 @@ def _begin(line: int, told: Mapping[str, str], reading: Reading, columns: Mappin
         ticket.status = state
     for name, header in columns.items():
         if told[name]:
-            _value(row, name, told[name], header, reading.zone)
+            _value(row, name, told[name], header, reading)
     return row
 
 
-def _value(row: Row, name: str, text: str, header: str, zone: tzinfo) -> None:
+def _value(row: Row, name: str, text: str, header: str, reading: Reading) -> None:
     """A value that has to be read; one that cannot be is a fault of its column."""
     try:
         if name in _TIMES:
-            getattr(row.ticket, name).FromDatetime(_moment(text, zone))
+            getattr(row.ticket, name).FromDatetime(moment(text, reading.days))
         elif name in _WORDS:
-            setattr(row.ticket, name, _word(text, _WORDS[name]))
+            setattr(row.ticket, name, word(text, _WORDS[name]))
         elif name.startswith("field."):
-            row.ticket.fields[name.removeprefix("field.")].text = text
-    except _Unreadable as error:
+            key = name.removeprefix("field.")
+            row.ticket.fields[key].CopyFrom(field_value(text, reading.types.get(key, 0), reading.days))
+    except Unreadable as error:
         row.faults.append((header, str(error)))
 
 
 def _say(row: Row, told: Mapping[str, str], reading: Reading, columns: Mapping[str, str]) -> None:
     """The message of a line."""
     message = ImportMessage(text=told.get("text", "") or row.ticket.subject)
-    hidden = told.get("internal", "").lower() in ("1", "true", "yes")
-    message.visibility = ticket_pb2.VISIBILITY_INTERNAL if hidden else ticket_pb2.VISIBILITY_PUBLIC
+    message.visibility = ticket_pb2.VISIBILITY_INTERNAL
     author = told.get("author", "")
     by_agent = author and author.lower() not in ("customer", "end-user", row.ticket.contact.address.lower())
     message.author.kind = common_pb2.Actor.KIND_AGENT if by_agent else common_pb2.Actor.KIND_CUSTOMER
     if by_agent:
         message.author.id = message.author.name = author
     message.created_time.CopyFrom(row.ticket.created_time)
-    if told.get("message_time"):
+    for name in (each for each in ("internal", "message_time") if each in columns):
         try:
-            message.created_time.FromDatetime(_moment(told["message_time"], reading.zone))
-        except _Unreadable as error:
-            row.faults.append((columns["message_time"], str(error)))
+            if name == "message_time" and told[name]:
+                message.created_time.FromDatetime(moment(told[name], reading.days))
+            elif name == "internal" and not is_yes(told[name]):
+                message.visibility = ticket_pb2.VISIBILITY_PUBLIC
+        except Unreadable as error:
+            row.faults.append((columns[name], str(error)))
+    if "internal" not in columns:
+        message.visibility = ticket_pb2.VISIBILITY_PUBLIC
     row.ticket.messages.append(message)
-
-
-def _moment(text: str, zone: tzinfo) -> datetime:
-    for read_one in (datetime.fromisoformat, *(_by(each) for each in _MOMENTS)):
-        try:
-            moment: datetime = read_one(text.removesuffix(" UTC"))
-            return moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        except ValueError:
-            continue
-    raise _Unreadable(f'"{text}" is no time: write it like 2026-11-22 09:30')
-
-
-def _by(pattern: str) -> Any:
-    return lambda text: datetime.strptime(text, pattern)  # noqa: DTZ007 - the zone comes after
-
-
-def _word(text: str, words: Mapping[str, int]) -> Any:
-    # "2 normal" is how some number them.
-    plain = re.sub(r"^\d+\s+", "", text.strip().lower())
-    if plain not in words:
-        raise _Unreadable(f'"{text}" is none of {", ".join(words)}')
-    return words[plain]
 
 
 def _jsonl(file: TextIO, reading: Reading) -> Iterator[Row]:
@@ -274,11 +285,12 @@ def _jsonl(file: TextIO, reading: Reading) -> Iterator[Row]:
                 yield present
             present = None
             present = Row(line, _ticket(document, reading))
-        except (_Unreadable, ParseError) as error:
+        except (Unreadable, ParseError) as error:
             if present:
-                yield present
-            present = None
-            yield Row(line, ImportTicket(), [("", str(error))])
+                # Perhaps one of its messages: it would come in without it, and be known from then on.
+                present.faults.append(("", f"line {line} {error}"))
+            else:
+                yield Row(line, ImportTicket(), [("", str(error))])
     if present:
         yield present
 
@@ -287,9 +299,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _Unreadable(f"is no JSON: {error}") from None
+        raise Unreadable(f"is no JSON: {error}") from None
     if not isinstance(found, dict):
-        raise _Unreadable("must be an object")
+        raise Unreadable("must be an object")
     return found
 
 
@@ -300,7 +312,7 @@ def _ticket(document: Mapping[str, Any], reading: Reading) -> ImportTicket:
         made.queue = reading.queue or made.queue
         return made
     if kind != "ticket":
-        raise _Unreadable(f"is a {kind}; only tickets and their messages are imported")
+        raise Unreadable(f"is a {kind}; only tickets and their messages are imported")
     told = ParseDict({"ticket": document.get("ticket")}, export_pb2.ExportRecord()).ticket
     made = ImportTicket(external_id=told.id, queue=reading.queue or told.queue)
     for name in _COPIED:
@@ -319,7 +331,7 @@ def _contact(contacts: Iterable[ticket_pb2.Contact], channel: int) -> ticket_pb2
     """The address of the channel that the ticket came by, else any."""
     found = sorted(contacts, key=lambda each: each.channel != channel)
     if not found:
-        raise _Unreadable("its customer has no address")
+        raise Unreadable("its customer has no address")
     return found[0]
 
 

@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +16,8 @@ from chassis.errors import InvalidInput
 from chassis.guard import check_request
 from tickdesk.tickets.v1.importing_pb2 import ImportResult
 from tickdesk.tickets.v1.importing_service_pb2 import ImportTicketsRequest
-from tickdesk_cli.client import Client
+from tickdesk.tickets.v1.setup_service_pb2 import GetSetupRequest
+from tickdesk_cli.client import SECONDS, Client
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.dlq import clean
 from tickdesk_cli.importfiles import Reading, Row, read
@@ -55,6 +56,7 @@ async def bring(desk: Desk, path: Path, reading: Reading, *, dry_run: bool) -> i
     desk.require()
     report, columns = Report(), (SpinnerColumn(), TextColumn("{task.description} {task.completed}"))
     async with desk.client() as client:
+        reading = await _with_types(client, reading) if path.suffix == ".csv" else reading
         with Progress(
             columns[0], columns[1], console=console, disable=not live(), transient=True
         ) as progress:
@@ -63,6 +65,13 @@ async def bring(desk: Desk, path: Path, reading: Reading, *, dry_run: bool) -> i
                 await _send(client, batch, report, dry_run=dry_run)
                 progress.advance(task, len(batch))
     return _tell(path, report, dry_run=dry_run)
+
+
+async def _with_types(client: Client, reading: Reading) -> Reading:
+    """What custom fields of the queue are: a CSV has nothing but text."""
+    request = GetSetupRequest(queue=reading.queue)
+    setup = (await client.setups.GetSetup(request, timeout=SECONDS)).setup
+    return replace(reading, types={each.key: each.type for each in setup.fields})
 
 
 def _sound(rows: Iterable[Row], report: Report) -> Iterator[Row]:

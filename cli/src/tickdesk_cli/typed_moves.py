@@ -56,6 +56,9 @@ def import_tickets(  # noqa: PLR0913 - options are read from the signature
     ] = "csv",
     encoding: Annotated[str, typer.Option("--encoding", help="Of the file.")] = "utf-8-sig",
     zone: Annotated[str, typer.Option("--zone", help="Zone of times without one.")] = "UTC",
+    day_first: Annotated[
+        bool, typer.Option("--day-first", help="03/04/2024 is the 3rd of April and not the 4th of March.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing; tell what would be made.")
     ] = False,
@@ -70,7 +73,8 @@ def import_tickets(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk import tickets.csv --queue SUP --source zendesk --dry-run`,
     `tickdesk import backup/tickets.jsonl`
     """
-    terminal.run(_import(folder, file, Asked(queue, maps or [], source, encoding, zone), dry_run=dry_run))
+    asked = Asked(queue, maps or [], source, encoding, zone, day_first=day_first)
+    terminal.run(_import(folder, file, asked, dry_run=dry_run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Asked:
     source: str
     encoding: str
     zone: str
+    day_first: bool
 
 
 async def _import(folder: Path | None, file: Path, asked: Asked, *, dry_run: bool) -> int:
@@ -94,5 +99,5 @@ async def _import(folder: Path | None, file: Path, asked: Asked, *, dry_run: boo
         zone = ZoneInfo(asked.zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise terminal.bad_input(f"there is no zone {asked.zone}", "Such as Europe/Moscow.") from None
-    reading = Reading(asked.queue, columns, asked.source, asked.encoding, zone)
+    reading = Reading(asked.queue, columns, asked.source, asked.encoding, zone, asked.day_first)
     return await imports.bring(Desk(folder or default_folder()), file, reading, dry_run=dry_run)
