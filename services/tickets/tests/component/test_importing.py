@@ -170,6 +170,20 @@ async def test_a_wrong_ticket_is_told_with_every_fault_and_spoils_no_other(desk:
     assert len((await desk.call("ListTickets")).tickets) == 2
 
 
+async def test_what_this_desk_could_not_work_with_is_told_and_spoils_no_other(desk: Desk) -> None:
+    """A line that the queue lacks holds a ticket for ever; numbers that the contract lacks have no name."""
+    queue = ticket_pb2.Queue(key="TWO", name="Two lines", last_line=common.LINE_L2)
+    await desk.call("PutQueue", "admin:demo", queue=queue)
+    nowhere = a_ticket(external_id="old:2", queue="TWO", line=common.LINE_L3, status="new")
+    unknown = a_ticket(external_id="old:3", contact=a_contact(channel_=77))
+    stranger = a_ticket(external_id="old:4")
+    stranger.messages[1].author.kind = 99  # type: ignore[assignment]
+    results = await bring(desk, nowhere, unknown, stranger, a_ticket())
+    assert [each.outcome for each in results] == [REFUSED, REFUSED, REFUSED, CREATED]
+    told = [each.faults[0].field for each in results[:3]]
+    assert told == ["line", "contact.channel", "messages[1].author.kind"]
+
+
 async def test_a_dry_run_tells_the_same_and_changes_nothing(desk: Desk) -> None:
     """MP-30."""
     await bring(desk, a_ticket())

@@ -6,13 +6,24 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.clock import uuid7
-from chassis.errors import Violation
+from chassis.errors import InvalidInput, Violation
+from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import importing_pb2 as pb
+from tickdesk.tickets.v1 import ticket_pb2
 from tickets.convert.fields import from_values
-from tickets.convert.values import instant
+from tickets.convert.values import instant, known
 from tickets.domain import rules
 from tickets.domain.importing import Imported
-from tickets.domain.model import Actor, ActorKind, Line, Message, Priority, TicketType, Visibility
+from tickets.domain.model import (
+    Actor,
+    ActorKind,
+    Contact,
+    Line,
+    Message,
+    Priority,
+    TicketType,
+    Visibility,
+)
 from tickets.domain.statuses import StatusKind
 
 _PLAIN = (
@@ -22,14 +33,14 @@ _PLAIN = (
 
 
 def from_ticket(told: pb.ImportTicket) -> Imported:
-    """A ticket of another desk. Raises InvalidInput for an address that is none."""
+    """A ticket of another desk. Raises InvalidInput for an address, a channel or an author that is none."""
     plain = {name: getattr(told, name) for name in _PLAIN}
     return Imported(
         **plain,
         updated_time=_time(told.updated_time),
         resolved_time=_time(told.resolved_time),
         closed_time=_time(told.closed_time),
-        sender=rules.contact(told.contact.channel, told.contact.address),
+        sender=_sender(told.contact),
         status_kind=StatusKind(told.status_kind or StatusKind.NEW),
         type=TicketType(told.type) if told.type else None,
         priority=Priority(told.priority) if told.priority else None,
@@ -37,7 +48,7 @@ def from_ticket(told: pb.ImportTicket) -> Imported:
         tags=list(told.tags),
         fields=from_values(told.fields),
         created_time=instant(told.created_time),
-        messages=[_message(each) for each in told.messages],
+        messages=[_message(each, f"messages[{at}]") for at, each in enumerate(told.messages)],
     )
 
 
@@ -56,8 +67,16 @@ def to_refusal(external_id: str, reason: str, faults: Sequence[Violation]) -> pb
     )
 
 
-def _message(told: pb.ImportMessage) -> Message:
-    author = Actor(ActorKind(told.author.kind or ActorKind.CUSTOMER), told.author.id, told.author.name)
+def _sender(told: ticket_pb2.Contact) -> Contact:
+    if told.channel not in common_pb2.Channel.values()[1:]:
+        text = "contact.channel must be a channel of the contract"
+        raise InvalidInput(text, violations=[Violation("contact.channel", text)])
+    return rules.contact(told.channel, told.address)
+
+
+def _message(told: pb.ImportMessage, path: str) -> Message:
+    kind = known(ActorKind, told.author.kind or ActorKind.CUSTOMER, f"{path}.author.kind")
+    author = Actor(kind, told.author.id, told.author.name)
     return Message(
         id=str(uuid7()),
         ticket_id="",

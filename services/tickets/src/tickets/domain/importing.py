@@ -79,9 +79,12 @@ class Place:
     conversation_id: str
 
 
-def faults(told: Imported, setup: Setup, now: datetime) -> list[Violation]:
+def faults(told: Imported, queue: Queue, setup: Setup, now: datetime) -> list[Violation]:
     """Everything that is wrong with a ticket but whom it names."""
     found = [Violation(path, text) for path, text in _faults(told, setup) if text]
+    lines = f"{queue.first_line.name} to {queue.last_line.name}"
+    if told.line and not queue.first_line <= told.line <= queue.last_line:
+        found.append(Violation("line", f"must be one of the queue's lines, {lines}"))
     return [*found, *_wrong_times(told, now), *value_faults(setup.fields, told.fields)]
 
 

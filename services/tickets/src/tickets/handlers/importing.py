@@ -48,7 +48,7 @@ async def _import(tx: Tx, caller: Caller, given: pb.ImportTicket, *, dry_run: bo
     told = convert.from_ticket(given)
     queue = await desk.load_queue(tx, told.queue)
     setup = await setup_of(tx, queue.setup_id)
-    refuse([*importing.faults(told, setup, tx.now), *await _strangers(tx, told)])
+    refuse([*importing.faults(told, queue, setup, tx.now), *await _strangers(tx, told)])
     ticket_id = str(uuid7())
     if dry_run:
         return convert.to_result(told.external_id, _CREATED)
