@@ -67,6 +67,15 @@ async def test_a_field_that_becomes_a_value_sets_a_status(desk: Desk) -> None:
     assert (told.actor.kind, told.actor.id) == (common.Actor.KIND_ROBOT, "rule/first")
 
 
+async def test_a_rule_gives_the_ticket_to_the_owner_of_the_component_that_it_sets(desk: Desk) -> None:
+    """YT-17."""
+    rule = a_rule("own", {"set": {"component": "b"}}, {"assign": {"component_owner": True}})
+    owners = [{"key": key, "name": {"en": key}, "owner": who} for key, who in (("a", "anna"), ("b", "boris"))]
+    await with_rules(desk, {**rule, "when": ["TicketOpened"]}, components=owners)
+    assert (await desk.create()).assignee == "boris"
+    assert (await desk.create(component="a")).assignee == "boris"
+
+
 async def test_rules_run_in_order_and_each_sees_what_those_before_it_did(desk: Desk) -> None:
     await with_rules(
         desk,

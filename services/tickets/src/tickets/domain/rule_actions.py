@@ -74,8 +74,17 @@ def woken_by_machine(ticket: Ticket) -> bool:
 
 
 def named_agents(actions: Sequence[Action], ticket: Ticket, setup: Setup) -> list[str]:
-    """Ids of the agents whom the actions give the ticket to."""
-    return [agent for each in actions if isinstance(each, Assign) if (agent := _agent(each, ticket, setup))]
+    """Ids of the agents whom the actions may give the ticket to, whose component they may set before."""
+    told = (each.change.component for each in actions if isinstance(each, SetValues))
+    components = [setup.topics.component(each) for each in (ticket.component, *told) if each]
+    owners = [each.owner for each in components if each and each.owner]
+    return [
+        agent
+        for each in actions
+        if isinstance(each, Assign)
+        for agent in (owners if each.component_owner else [each.agent])
+        if agent
+    ]
 
 
 def rehearse(ticket: Ticket, rule: Rule, known: Known) -> list[str]:
