@@ -1,16 +1,21 @@
 """Rules that run by the clock: once a ticket while it matches, by one replica, in batches."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from chassis.db import Tx
 from services.tickets.tests.builders import Desk, a_contact, furnish, set_up
 from services.tickets.tests.component.test_triggers import DONE, FAILED, a_rule, runs
 from services.tickets.tests.conftest import Start
 from tickdesk.tickets.v1 import ticket_pb2
+from tickets.domain.model import Ticket
 from tickets.handlers import schedules
+from tickets.store import schedules as store
+from tickets.store.tickets import changeable
 
 
 @pytest.fixture
@@ -111,3 +116,43 @@ async def test_what_a_scheduled_rule_does_sets_triggers_off(desk: Desk) -> None:
     await round_of(desk)
     assert list((await desk.ticket(ticket.id)).tags) == ["told"]
     assert [rule for rule, _, _ in await runs(desk, ticket)] == ["wait", "tell"]
+
+
+async def test_a_rule_that_is_to_run_more_often_does_not_wait_for_its_old_round(desk: Desk) -> None:
+    rule = scheduled("often", {"webhook": "crm"}, query="Status: new", every="2592000s")
+    await set_up(desk, scheduled_rules=[rule])
+    await round_of(desk)
+    assert await next_round(desk) > timedelta(days=29)
+    await set_up(desk, scheduled_rules=[{**rule, "every": "60s"}])
+    assert await next_round(desk) <= timedelta(minutes=1)
+    await set_up(desk, scheduled_rules=[rule])
+    assert await next_round(desk) <= timedelta(minutes=1)
+
+
+async def next_round(desk: Desk) -> timedelta:
+    async with desk.db.tx() as tx:
+        found: timedelta = (
+            await tx.execute(sa.text("select next_time - now() from rule_schedule"))
+        ).scalar_one()
+    return found
+
+
+async def test_a_query_that_takes_too_long_holds_no_other_rule_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules of a queue do not wait for those of another."""
+    one = scheduled("slow", {"webhook": "crm"}, query="Status: new")
+    await set_up(desk, scheduled_rules=[one, {**one, "key": "well"}])
+    (ticket,) = await tickets(desk, 1)
+    look, slow = changeable, ["set local statement_timeout = 50", "select pg_sleep(5)"]
+
+    async def waits(tx: Tx, query: sa.Select[Any]) -> list[Ticket]:
+        while slow:
+            await tx.execute(sa.text(slow.pop(0)))
+        return await look(tx, query)
+
+    monkeypatch.setattr(store, "changeable", waits)
+    assert await round_of(desk) == 2
+    assert len(await runs(desk, ticket)) == 1
+    await round_of(desk)
+    assert sorted(rule for rule, _, _ in await runs(desk, ticket)) == ["slow", "well"]

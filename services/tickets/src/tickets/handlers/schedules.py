@@ -3,14 +3,18 @@
 from datetime import timedelta
 
 from chassis.db import Tx
-from chassis.errors import Refused
+from chassis.errors import Exhausted, Refused
+from chassis.telemetry import logger
+from tickets import metrics
 from tickets.domain import triggers
 from tickets.domain.conditions import Facts
+from tickets.domain.query.faults import BadQuery
 from tickets.domain.triggers import Rule
 from tickets.handlers.setup import setup_of
 from tickets.handlers.triggers import Cause, finish, fire
 from tickets.store import schedules as store
 
+log = logger(__name__)
 _OFF = timedelta(hours=1)
 
 
@@ -24,8 +28,15 @@ async def run_due(tx: Tx, limit: int) -> bool:
     if rule is None or rule.every is None:
         await store.postpone(tx, due, tx.now + _OFF)
         return True
-    search = triggers.search(rule, triggers.names_of(setup), tx.now)
-    batch = await store.lock_batch(tx, due, search, limit)
+    try:
+        search = triggers.search(rule, triggers.names_of(setup), tx.now)
+        batch = await store.lock_batch(tx, due, search, limit)
+    except (BadQuery, Exhausted) as error:
+        # The rules of all queues must not wait behind it.
+        log.error("a scheduled rule finds nothing", queue=due.queue, rule=due.rule, error=error.message)
+        tx.after_commit(lambda: metrics.RULES.labels("failed").inc())
+        await store.postpone(tx, due, tx.now + rule.every)
+        return True
     marked = await store.marked(tx, due, [each.id for each in batch])
     for ticket in batch:
         facts = Facts(ticket, tx.now)

@@ -1,6 +1,7 @@
 """How queues work: their setups, version by version, and queues made out of templates."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from chassis.db import Tx
 from chassis.errors import AlreadyExists, InvalidInput, Violation
@@ -100,7 +101,7 @@ async def create_queue(tx: Tx, caller: Caller, new: NewQueue, template: str) -> 
 async def _put(tx: Tx, queue: Queue, caller: Caller, document: Document) -> Kept:
     setup, before = convert.from_document(document), queue.setup_version
     kept = await store.put_setup(tx, queue, _actor(caller), document, setup.workflow.confirmation_seconds)
-    await put_schedules(tx, queue.key, [each.key for each in setup.schedules])
+    await put_schedules(tx, queue.key, {each.key: each.every or timedelta() for each in setup.schedules})
     await rights.put_grants(tx, queue.key, setup.grants)
     change = Change("setup_version", str(before or ""), str(kept.version))
     await audit.note(tx, f"queue/{queue.key}", "SetupPut", (change,))

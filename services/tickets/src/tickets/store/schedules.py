@@ -1,17 +1,20 @@
 """When scheduled rules run next, and which tickets they are done with."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Tx
+from chassis.errors import Exhausted
 from tickets.domain.model import Ticket
 from tickets.domain.query.resolve import Search
 from tickets.store import tables
 from tickets.store.query import clauses
+from tickets.store.search import bounded
 from tickets.store.tables import metadata
 from tickets.store.tickets import TO_CHANGE, changeable
 
@@ -55,13 +58,18 @@ class Due:
     position: str | None
 
 
-async def put_schedules(tx: Tx, queue: str, rules: Collection[str]) -> None:
-    """The scheduled rules of a queue; new ones are due at once, marks of those that go are forgotten."""
+async def put_schedules(tx: Tx, queue: str, rules: Mapping[str, timedelta]) -> None:
+    """The scheduled rules of a queue, and how long a round of each waits at most from now on.
+
+    New ones are due at once; marks of those that go are forgotten.
+    """
     gone = sa.delete(_s).where(_s.c.queue == queue, _s.c.rule.not_in(list(rules)))
     await tx.execute(gone)
     if rules:
-        rows = [{"queue": queue, "rule": each, "next_time": tx.now} for each in rules]
-        await tx.execute(insert(_s).values(rows).on_conflict_do_nothing())
+        row = insert(_s).values(queue=queue, next_time=tx.now)
+        sooner = sa.func.least(_s.c.next_time, sa.bindparam("latest", type_=_TIME))
+        put = row.on_conflict_do_update(index_elements=["queue", "rule"], set_={"next_time": sooner})
+        await tx.execute(put, [{"rule": key, "latest": tx.now + every} for key, every in rules.items()])
 
 
 async def lock_due(tx: Tx) -> Due | None:
@@ -79,12 +87,14 @@ async def lock_due(tx: Tx) -> Due | None:
 
 
 async def lock_batch(tx: Tx, due: Due, search: Search, limit: int) -> list[Ticket]:
-    """The next tickets of a round; one that somebody holds waits for the next round."""
+    """The next tickets of a round; one that somebody holds waits for the next round. Raises Exhausted."""
     query = TO_CHANGE.where(_t.c.queue == due.queue, *clauses(search, staff=True))
     if due.position:
         query = query.where(_t.c.id > due.position)
     query = query.order_by(_t.c.id).limit(limit).with_for_update(of=_t, skip_locked=True)
-    return await changeable(tx, query)
+    # What was done before stays when the query takes too long.
+    async with bounded(), tx.conn.begin_nested():
+        return await changeable(tx, query)
 
 
 async def marked(tx: Tx, due: Due, ticket_ids: Sequence[str]) -> set[str]:
@@ -114,7 +124,10 @@ async def end_round(tx: Tx, due: Due, search: Search, next_time: datetime) -> No
     found = sa.exists().where(
         _t.c.id == _m.c.ticket_id, _t.c.queue == due.queue, *clauses(search, staff=True)
     )
-    await tx.execute(sa.delete(_m).where(_of(due), ~found))
+    # Where that takes too long, marks stay until the next round.
+    with suppress(Exhausted):
+        async with bounded(), tx.conn.begin_nested():
+            await tx.execute(sa.delete(_m).where(_of(due), ~found))
     await postpone(tx, due, next_time)
 
 
