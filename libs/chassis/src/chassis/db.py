@@ -46,6 +46,8 @@ order by place on conflict do nothing
 """
 # NATS takes 1 MiB with the headers; refused here so that a row which can never be sent is never written.
 _MAX_EVENT_BYTES = 900_000
+# A server that did not answer will not answer this either.
+_ROLLBACK_SECONDS = 2.0
 # PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _PASSING_STATES = ("08", "53", "57", "58", "25P03", "40001", "40P01", "55P03")
@@ -238,7 +240,8 @@ class Database:
                 tx = Tx(conn, driver, self.service, delivery)
                 yield tx
                 await tx.flush()
-        except (DBAPIError, *_DRIVER_ERRORS) as error:
+        # The driver tells a statement that was never answered as TimeoutError.
+        except (DBAPIError, TimeoutError, *_DRIVER_ERRORS) as error:
             telemetry.hide_row(error)
             if not (passing(error) if isinstance(error, DBAPIError) else _passes(error)):
                 raise
@@ -291,10 +294,12 @@ async def _transaction(conn: AsyncConnection) -> AsyncIterator[Driver]:
     try:
         await driver.execute("begin")
         yield driver
-        await driver.execute("commit")
+        if await driver.execute("commit") != "COMMIT":
+            # So PostgreSQL answers when a statement had failed and somebody passed over it.
+            raise RuntimeError("nothing was committed: a statement of this unit of work had failed")
     except BaseException:
         try:
-            await driver.execute("rollback")
+            await driver.execute("rollback", timeout=_ROLLBACK_SECONDS)
         except BaseException:  # noqa: BLE001 - what went wrong first is told
             await conn.invalidate()
         raise

@@ -1,6 +1,7 @@
 """Units of work and idempotent requests against a real PostgreSQL."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -180,3 +181,54 @@ async def test_work_that_claims_by_itself_finds_nothing_to_claim_in_a_call_that_
 
     async with db.tx() as tx:
         assert (await idempotent(tx, "r1", Ask(name="a"), Answer, work)).text == "claimed ''"
+
+
+async def test_a_statement_that_is_never_answered_is_unavailable_and_its_connection_works_on(
+    url: str,
+) -> None:
+    """Else it would end the loop that sent it, and the process with it."""
+    async with Database(url, "test", pool_size=1) as db:
+        with pytest.raises(Unavailable):
+            async with db.tx() as tx:
+                await tx.driver.execute("select pg_sleep(5)", timeout=0.05)
+        await db.ready()
+
+
+async def test_work_that_passes_over_a_failed_statement_is_not_taken_for_committed(db: Database) -> None:
+    async def pass_over() -> None:
+        async with db.tx() as tx:
+            await tx.execute(sa.insert(effect), {"n": 1, "id": "kept?"})
+            with pytest.raises(DBAPIError):
+                await tx.execute(sa.text("select 1 / 0"))
+
+    with pytest.raises(RuntimeError, match="nothing was committed"):
+        await pass_over()
+    assert await rows(db, "select id from effect") == []
+
+
+async def test_a_unit_of_work_that_is_cancelled_anywhere_is_done_whole_or_not_at_all(url: str) -> None:
+    """There is one connection: one that came back within a transaction would meet the next unit of work."""
+    chance, done = random.Random(11), set[str]()
+
+    async def work(single: Database, name: str, begun: asyncio.Event) -> None:
+        async with single.tx() as tx:
+            begun.set()
+            assert await tx.driver.fetchval("select pg_current_xact_id_if_assigned() is null")
+            for n in (1, 2):
+                await tx.execute(sa.insert(effect), {"n": n, "id": f"{name}/{n}"})
+                await tx.driver.execute("select pg_sleep(0.001)")
+        done.add(name)
+
+    async with Database(url, "test", pool_size=1) as single:
+        for number in range(60):
+            begun = asyncio.Event()
+            task = asyncio.get_running_loop().create_task(work(single, str(number), begun))
+            # A connection that is cut while it is made is the driver's own affair.
+            await begun.wait()
+            await asyncio.wait([task], timeout=chance.uniform(0, 0.015))
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled() or not task.exception()
+        found = [row.id.partition("/")[0] for row in await rows(single, "select id from effect")]
+    assert {found.count(each) for each in found} <= {2}
+    assert done <= set(found)
