@@ -38,6 +38,22 @@ def a_met_clock(ticket: Any, **fields: Any) -> sla.ClockMet:
     return sla.ClockMet(ticket=ref, clock=clock)
 
 
+async def rate(desk: Desk, ticket: Any, cycle: int, score: int) -> None:
+    """The customer's score of a cycle."""
+    told = survey_pb2.Survey(
+        id=f"s{cycle}",
+        kind=survey_pb2.SURVEY_KIND_CUSTOMER,
+        ticket_id=ticket.id,
+        raw=1 + score // 25,
+        scale=5,
+        score=score,
+        cycle=cycle,
+    )
+    told.answered_time.FromDatetime(utcnow())
+    await desk.tell(survey.SurveyAnswered(survey=told))
+    await desk.watch.next(events_pb2.TicketRated)
+
+
 async def a_life(desk: Desk) -> Any:
     """A ticket handed up, returned, resolved, rated, reopened; one split off; one merged."""
     ticket = await desk.escalated()
@@ -45,12 +61,7 @@ async def a_life(desk: Desk) -> Any:
     await desk.call("ReturnTicket", "agent:dina", ticket=ticket.id, reason=1, answer="Mended")
     await desk.call("ReplyToTicket", ticket=ticket.id, text="Mended.", status="waiting")
     await desk.call("ResolveTicket", ticket=ticket.id)
-    score = survey_pb2.Survey(
-        id="s", kind=survey_pb2.SURVEY_KIND_CUSTOMER, ticket_id=ticket.id, raw=5, scale=5, score=100, cycle=1
-    )
-    score.answered_time.FromDatetime(utcnow())
-    await desk.tell(survey.SurveyAnswered(survey=score))
-    await desk.watch.next(events_pb2.TicketRated)
+    await rate(desk, ticket, 1, 100)
     await desk.call("CloseTicket", ticket=ticket.id)
     await desk.call("ReopenTicket", ticket=ticket.id)
     other = await desk.create(text="And the door squeaks.")
@@ -126,3 +137,18 @@ async def test_results_of_clocks_stay_when_the_next_cycle_begins(desk: Desk) -> 
     found = [each for each in await eventually(noted) if each["clock"] == "resolution"]
     told = [(each["cycle"], each["breached"], each["elapsed_seconds"], each["assignee"]) for each in found]
     assert sorted(told) == [(1, False, 600.0, "anna"), (2, True, 600.0, "anna")]
+
+
+async def test_a_cycle_keeps_its_score_when_a_later_one_is_scored(desk: Desk) -> None:
+    """CA-24: who was annoyed and then satisfied was both; the last score of a cycle counts."""
+    ticket = await desk.create()
+    await desk.call("TakeTicket", ticket=ticket.id)
+    await desk.call("ResolveTicket", ticket=ticket.id)
+    for score in (50, 0):
+        await rate(desk, ticket, 1, score)
+    await desk.call("ReopenTicket", ticket=ticket.id)
+    await desk.call("ResolveTicket", ticket=ticket.id)
+    await rate(desk, ticket, 2, 100)
+    scores = {each["cycle"]: each["score"] for each in await rows(desk, "ticket_cycle")}
+    assert scores == {1: 0, 2: 100}
+    assert all(each["rated_time"] for each in await rows(desk, "ticket_cycle"))

@@ -16,6 +16,8 @@ _KEY = ("ticket_id", "cycle")
 _EITHER = ("escalated", "came_back")
 _FIRST = ("taken", "replied", "resolved", "closed", "reopened")
 """Moments that are for good: a timeline that was folded may have lost them."""
+_LATEST = ("rated_time", "score")
+"""What a ticket knows of its cycle rated last alone: earlier cycles keep theirs."""
 
 
 def _rows(table: sa.Table, name: str) -> sa.Select[Any]:
@@ -33,6 +35,8 @@ def _changed(news: Any) -> dict[str, Any]:
     for each in known:
         if each.name.partition("_")[0] in _FIRST:
             changed[each.name] = sa.func.coalesce(each, news[each.name])
+        elif each.name in _LATEST:
+            changed[each.name] = sa.func.coalesce(news[each.name], each)
         elif each.name in _EITHER:
             changed[each.name] = each | news[each.name]
         elif each.name not in _KEY:
