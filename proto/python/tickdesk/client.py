@@ -18,6 +18,7 @@ import json
 import os
 import pkgutil
 import random
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -48,6 +49,8 @@ BOOKKEEPING = ("request_id", "page_size", "page_token", "version", "agent_id")
 """Fields that a value without a name is never for."""
 ENDS = ("ToTicket", "Tickets", "Ticket", "Queue")
 """Words that a method of tickets may be called without, in the order in which they are tried."""
+_HERE = re.compile(r"unix(-abstract)?:.*|(dns:///|ipv[46]:)?(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+"""Targets on this machine: a key may go there without TLS."""
 _AGAIN = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED", "UNKNOWN")
 # A watch hears something every five seconds.
 _SILENCE_SECONDS, _PATIENCE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 20.0, 300.0, 0.1, 5.0
@@ -187,16 +190,20 @@ class Call:
         return getattr(answer, self._only) if self._only else answer
 
     async def _watched(self, request: Any) -> AsyncIterator[Any]:
-        """Answers of a stream with news; where it has cursors it goes on by itself when it breaks off."""
+        """Answers of a stream; where it has cursors it goes on by itself when it breaks off.
+
+        Then only the first answer and those with news are told: the first says that the watch has begun.
+        """
         clock = asyncio.get_running_loop().time
-        pause, heard = _FIRST_PAUSE, clock()
+        pause, heard, begun = _FIRST_PAUSE, clock(), False
         while True:
             try:
                 async for answer in self._heard(request):
                     pause, heard = _FIRST_PAUSE, clock()
                     if self._resumes:
                         request.cursor = answer.cursor
-                    if not self._resumes or len(answer.ListFields()) > 1:
+                    if not (self._resumes and begun) or len(answer.ListFields()) > 1:
+                        begun = True
                         yield answer
             except _Broken as broken:
                 if clock() - heard > _PATIENCE_SECONDS:
@@ -260,8 +267,10 @@ class Desk:
     """A connection to a desk; use it as an async context manager.
 
     `target` is the address of tickets, host:port; `services` those of others ("sla", "intake", "notifier", "survey").
-    `ca` is a PEM file with the authorities to trust and turns TLS on. What is not given is read from TICKDESK_TARGET,
-    TICKDESK_KEY, TICKDESK_CA and TICKDESK_<SERVICE>_TARGET. `seconds` is the deadline of every call without its own.
+    `ca` is a PEM file with the authorities to trust, for those that gRPC knows. Without TLS it speaks to this machine,
+    and to others only if `insecure`, as everybody on the way may then read the key. What is not given is read from
+    TICKDESK_TARGET, TICKDESK_KEY, TICKDESK_CA, TICKDESK_INSECURE ("true") and TICKDESK_<SERVICE>_TARGET. `seconds` is
+    the deadline of every call without its own.
     """
 
     tickets: "methods.Tickets"
@@ -276,6 +285,7 @@ class Desk:
         *,
         key: str = "",
         ca: str | Path | None = None,
+        insecure: bool = False,
         seconds: float = SECONDS,
         services: Mapping[str, str] | None = None,
     ) -> None:
@@ -283,14 +293,18 @@ class Desk:
         if not target:
             raise ValueError("say where the desk is: Desk('host:port'), or TICKDESK_TARGET")
         self._targets = {"tickets": target, **_from_environment(), **(services or {})}
-        self._key = key or os.environ.get("TICKDESK_KEY", "")
+        # A key out of a file often ends with a newline, which no header may have.
+        self._key = (key or os.environ.get("TICKDESK_KEY", "")).strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise ValueError("the key has characters that no key has")
         self._ca = ca or os.environ.get("TICKDESK_CA", "")
+        self._insecure = insecure or os.environ.get("TICKDESK_INSECURE", "") == "true"
         self._seconds = seconds
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def __aenter__(self) -> Self:
         for name, target in self._targets.items():
-            self._channels[name] = channel = _channel(target, self._ca)
+            self._channels[name] = channel = self._channel(target)
             setattr(self, name, Methods(name, self._calls(channel)))
         return self
 
@@ -300,6 +314,12 @@ class Desk:
         for channel in self._channels.values():
             await channel.close()
 
+    def _channel(self, target: str) -> grpc.aio.Channel:
+        if not self._ca and (self._insecure or _HERE.fullmatch(target)):
+            return grpc.aio.insecure_channel(target, options=_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(Path(self._ca).read_bytes() if self._ca else None)
+        return grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+
     def _calls(self, channel: grpc.aio.Channel) -> Callable[[MethodDescriptor], Call]:
         return lambda method: Call(channel, method, self._key, self._seconds)
 
@@ -307,13 +327,6 @@ class Desk:
 def _from_environment() -> dict[str, str]:
     names = {name: f"TICKDESK_{name.upper()}_TARGET" for name in ("sla", "intake", "notifier", "survey")}
     return {name: os.environ[variable] for name, variable in names.items() if variable in os.environ}
-
-
-def _channel(target: str, ca: str | Path) -> grpc.aio.Channel:
-    if not ca:
-        return grpc.aio.insecure_channel(target, options=_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(Path(ca).read_bytes())
-    return grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
 
 
 def _methods(package: str) -> list[MethodDescriptor]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 
 from chassis.clock import utcnow
@@ -119,20 +120,63 @@ async def test_a_key_that_nobody_has_and_an_address_that_is_missing_are_told(
         Desk()
 
 
-async def test_a_watch_tells_news_only_and_ends_with_its_reader(anna: Desk) -> None:
+async def test_a_watch_says_that_it_has_begun_and_then_news_only_and_ends_with_its_reader(anna: Desk) -> None:
+    """YT-31: who reads the list after the first answer misses nothing between the two."""
     seen: list[str] = []
+    begun = asyncio.Event()
 
     async def follow() -> None:
         async for news in anna.tickets.watch("SUP"):
+            begun.set()
             seen.append(news.change.event)
 
     reading = asyncio.get_running_loop().create_task(follow())
-
-    async def heard() -> bool:
-        await anna.tickets.create(**OPENING)
-        return len(seen) > 1
-
-    await eventually(heard)
+    await asyncio.wait_for(begun.wait(), 10)
+    await anna.tickets.create(**OPENING)
+    await eventually(lambda: seen[-1])
     reading.cancel()
     await asyncio.wait([reading])
-    assert set(seen) == {"TicketOpened"}
+    assert seen == ["", "TicketOpened"]
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "secure"),
+    [
+        ("desk.example.com:7000", {}, True),
+        ("localhost.example.com:7000", {}, True),
+        ("ipv4:127.0.0.1:7000,10.0.0.1:7000", {}, True),
+        ("dns://10.0.0.1/localhost:7000", {}, True),
+        ("desk.example.com:7000", {"insecure": True}, False),
+        ("localhost:7000", {}, False),
+        ("[::1]:7000", {}, False),
+        ("unix:/run/desk.sock", {}, False),
+        ("127.0.0.1:7000", {"ca": __file__}, True),
+    ],
+)
+async def test_a_key_goes_to_no_other_machine_without_tls_unasked(
+    target: str, fields: Any, secure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def note(kind: str) -> Any:
+        def make(*args: Any, **options: Any) -> Any:
+            made.append(kind)
+            return real(target, options=options["options"])
+
+        return make
+
+    real = grpc.aio.insecure_channel
+    for kind in ("secure_channel", "insecure_channel"):
+        monkeypatch.setattr(grpc.aio, kind, note(kind))
+    async with Desk(target, key="secret", **fields):
+        assert made == ["secure_channel" if secure else "insecure_channel"]
+
+
+async def test_a_key_as_it_stands_in_a_file_is_good_and_one_that_is_none_is_told_without_it(
+    desk: Service,
+) -> None:
+    async with Desk(desk.target, key="token-of-agent:anna\n") as anna:
+        assert (await anna.tickets.create(**OPENING)).version == 1
+    with pytest.raises(ValueError, match="characters that no key has") as refused:
+        Desk(desk.target, key="sec\nret")
+    assert "sec" not in str(refused.value)
