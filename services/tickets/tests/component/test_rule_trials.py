@@ -1,5 +1,6 @@
 """Dry runs of rules against what happened."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -81,3 +82,36 @@ async def test_a_dry_run_of_bad_rules_is_refused(desk: Desk) -> None:
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "SETUP_INVALID")
     refused = await desk.refusal("DryRunRules", "admin:demo", queue="NOPE")
     assert refused.code == grpc.StatusCode.NOT_FOUND
+
+
+async def test_fields_are_tried_as_they_were_whatever_their_type(desk: Desk) -> None:
+    """Times too; a value that was shortened, or has another type by now, is taken for none."""
+    plain: list[dict[str, Any]] = [
+        {"key": "day", "type": "FIELD_TYPE_DATE"},
+        {"key": "sum", "type": "FIELD_TYPE_NUMBER"},
+        {"key": "loose", "type": "FIELD_TYPE_TEXT"},
+    ]
+    fields = [{**each, "name": {"en": each["key"]}} for each in plain]
+    rule = a_rule(
+        "then", {"webhook": "crm"}, when=["TicketOpened"],
+        **{"if": 'ticket.fields.day < timestamp("2024-01-02T00:00:00Z") && ticket.fields.sum == 1.5'},
+    )  # fmt: skip
+    await set_up(desk, fields=fields, triggers=[rule])
+    first, second = ticket_pb2.FieldValue(), ticket_pb2.FieldValue()
+    first.time.FromDatetime(datetime(2024, 1, 1, tzinfo=UTC))
+    second.time.FromDatetime(datetime(2024, 1, 3, tzinfo=UTC))
+    given = {"day": first, "sum": ticket_pb2.FieldValue(number=1.5), "loose": ticket_pb2.FieldValue(text="a")}
+    ticket = await desk.create(fields=given)
+    later = {"day": second, "sum": ticket_pb2.FieldValue(number=2)}
+    await desk.call("UpdateTicket", ticket=ticket.id, set_fields=later, clear_fields=["loose"])
+    fields[2]["type"] = "FIELD_TYPE_NUMBER"
+    setup = await proposed(desk)
+    for name in ("fields", "triggers"):
+        setup.ClearField(name)
+    ParseDict({"fields": fields[:2], "triggers": []}, setup)
+    await desk.call("PutSetup", "admin:demo", setup=setup)
+    changed = await proposed(desk)
+    changed.ClearField("fields")
+    ParseDict({"fields": fields, "triggers": [rule]}, changed)
+    answer = await desk.call("DryRunRules", "admin:demo", queue="SUP", setup=changed)
+    assert [(each.rule, each.outcome) for each in answer.runs] == [("then", DONE)]

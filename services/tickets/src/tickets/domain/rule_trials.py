@@ -1,8 +1,9 @@
 """Trying rules on what happened: tickets as they were, and what rules would have done to them."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chassis.errors import InvalidInput, Refused
@@ -126,7 +127,9 @@ def _undo(ticket: Ticket, change: Change, kinds: dict[str, FieldType]) -> None:
     elif name.startswith("fields.") and (key := name.removeprefix("fields.")) in kinds:
         ticket.fields.pop(key, None)
         if old:
-            ticket.fields[key] = _value(old, kinds[key])
+            # The audit shortens long values, and another queue may have had another type.
+            with suppress(ValueError, OverflowError):
+                ticket.fields[key] = _value(old, kinds[key])
     if name == "status" and old:
         ticket.status_kind = ticket.workflow.status(old, ticket.status_kind).kind
 
@@ -137,12 +140,16 @@ _TEXTS = (
 _ENUMS: dict[str, Any] = {"priority": Priority, "line": Line, "type": TicketType}
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def _value(told: str, kind: FieldType) -> Value:
+    """A value as rows hold it, times as microseconds. Raises ValueError, OverflowError."""
     match kind:
         case FieldType.NUMBER:
             return float(told)
         case FieldType.DATE | FieldType.TIME:
-            return datetime.fromisoformat(told)
+            return _EPOCH + timedelta(microseconds=int(told))
         case FieldType.MANY_OF:
             return tuple(told.split(", "))
         case FieldType.USER:
