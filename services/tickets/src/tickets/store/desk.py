@@ -71,7 +71,8 @@ _ADMIT = Prepared(
             coalesce(j.key, ''), coalesce(j.name, ''), coalesce(j.tier, 1), coalesce(j.account_manager, '')
         from owner left join joined j on true where id = cast(:new_id as uuid)
     )
-    select queue.*, owner.id as customer_id, to_jsonb(customer) as customer,
+    select queue.*, owner.id as customer_id,
+        (select to_jsonb(customer) from customer where customer.id = owner.id) as customer,
         (select array_agg(a.address order by a.position) from queue_address a where a.queue = queue.key)
             as addresses,
         (select jsonb_agg(jsonb_build_array(o.channel, o.address)) from contact o
@@ -85,7 +86,7 @@ _ADMIT = Prepared(
         case when queue.key is not null
             then nextval(cast('ticket_number_' || lower(queue.key) as regclass)) end as number
     from fresh left join queue on queue.key = :queue
-        left join owner on true left join customer on customer.id = owner.id
+        left join owner on true
     """
     )
 )
