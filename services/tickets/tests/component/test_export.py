@@ -141,6 +141,9 @@ async def test_notes_are_left_out_where_that_is_asked(desk: Desk) -> None:
     word = f"marker-{uuid4().hex}"
     ticket = await desk.create()
     await desk.call("AddNote", ticket=ticket.id, text=word)
+    # A form is kept as a note, and stands in the ticket too while the escalation is open.
+    form = ticket_pb2.EscalationForm(ask=word)
+    await desk.call("EscalateTicket", ticket=ticket.id, reason=1, form=form)
     for public_only in (False, True):
         found = await exported(desk, export_pb2.EXPORT_KIND_TICKETS, public_only=public_only)
         assert any(word.encode() in each.SerializeToString() for each in found) == (not public_only)

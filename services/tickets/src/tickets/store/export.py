@@ -150,7 +150,10 @@ async def _found(tx: Tx, wanted: Wanted) -> AsyncIterator[Sequence[str]]:
 async def _with_messages(
     tx: Tx, ids: Sequence[str], *, public_only: bool
 ) -> AsyncIterator[tuple[Ticket, Message | None]]:
-    """Each ticket alone, then with each of its messages."""
+    """Each ticket alone, then with each of its messages.
+
+    The form of an escalation is a note to the next line.
+    """
     whole = await tx.execute(TICKETS.where(_t.c.id.in_(ids)).order_by(_t.c.id))
     query = sa.select(_m).where(_m.c.ticket_id.in_(ids))
     if public_only:
@@ -158,6 +161,8 @@ async def _with_messages(
     rows = _stream(tx, query.order_by(_m.c.ticket_id, _m.c.created_time, _m.c.id))
     row = await anext(rows, None)
     for ticket in [to_ticket(each) for each in whole.mappings()]:
+        if public_only and ticket.escalation:
+            ticket.escalation.form = None
         yield ticket, None
         while row and row.ticket_id == ticket.id:
             yield ticket, to_message(row._asdict())
