@@ -69,6 +69,27 @@ async def test_operators_see_their_own_figures_and_leads_and_auditors_all(desk: 
     assert (refusal.code, refusal.reason) == (DENIED, "ROLE_NOT_PERMITTED")
 
 
+async def test_an_agent_does_not_count_what_each_of_the_others_finished(desk: Desk) -> None:
+    """CA-28: nor how customers scored it; how much each has to do is no secret."""
+    for who in ("anna", "boris"):
+        await handled(desk, who)
+    last = await handled(desk, "boris")
+    await desk.call("ReopenTicket", "agent:boris", ticket=last.id)
+    every = {"anna": 1, "boris": 2}
+    for caller, by, seen in (
+        ("agent:anna", {"group_by": "Assignee"}, {"anna": 1, "boris": 1}),
+        ("agent:anna", {"group_by": "Assignee", "query": "Resolved: >= today()"}, {"anna": 1}),
+        ("agent:boris", {"group_by": "Исполнитель", "query": "Queue: SUP ORDER BY Key"}, {"boris": 2}),
+        ("lead:olga", {"group_by": "Assignee"}, every),
+        ("auditor:eve", {"group_by": "Assignee"}, every),
+        ("agent:anna", {"group_by": "Queue", "split_by": "Assignee"}, {"SUP": 2}),
+        ("agent:anna", {"group_by": "Queue"}, {"SUP": 3}),
+    ):
+        answer = await desk.call("CountTickets", caller, **by)
+        assert {cell.group: cell.count for cell in answer.groups} == seen, (caller, by)
+        assert answer.total == sum(seen.values())
+
+
 async def test_nobody_counts_what_they_may_not_see(desk: Desk) -> None:
     """YT-03: rights of queues and of agents bound every source of every metric."""
     await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="OTH", name="Other"))

@@ -91,7 +91,8 @@ class QueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountTickets(self, request, context):
-        """How many tickets a query finds, by one field or by two: what widgets and pivots show.
+        """How many tickets a query finds, by one field or by two: what widgets and pivots show. By assignee an agent is told
+        what others have to do, not what they resolved: those are figures of operators (see ReportService).
         Errors: INVALID_ARGUMENT (FIELD_NOT_GROUPED) for a field that makes no groups.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -43,7 +43,8 @@ class QueryServiceStub:
     SearchTickets: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.SearchTicketsRequest, _query_service_pb2.SearchTicketsResponse]
     """Tickets that a query finds, in its order; without one the newest first."""
     CountTickets: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CountTicketsRequest, _query_service_pb2.CountTicketsResponse]
-    """How many tickets a query finds, by one field or by two: what widgets and pivots show.
+    """How many tickets a query finds, by one field or by two: what widgets and pivots show. By assignee an agent is told
+    what others have to do, not what they resolved: those are figures of operators (see ReportService).
     Errors: INVALID_ARGUMENT (FIELD_NOT_GROUPED) for a field that makes no groups.
     """
     CheckQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CheckQueryRequest, _query_service_pb2.CheckQueryResponse]
@@ -73,7 +74,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     SearchTickets: _aio.UnaryUnaryMultiCallable[_query_service_pb2.SearchTicketsRequest, _query_service_pb2.SearchTicketsResponse]  # type: ignore[assignment]
     """Tickets that a query finds, in its order; without one the newest first."""
     CountTickets: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CountTicketsRequest, _query_service_pb2.CountTicketsResponse]  # type: ignore[assignment]
-    """How many tickets a query finds, by one field or by two: what widgets and pivots show.
+    """How many tickets a query finds, by one field or by two: what widgets and pivots show. By assignee an agent is told
+    what others have to do, not what they resolved: those are figures of operators (see ReportService).
     Errors: INVALID_ARGUMENT (FIELD_NOT_GROUPED) for a field that makes no groups.
     """
     CheckQuery: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CheckQueryRequest, _query_service_pb2.CheckQueryResponse]  # type: ignore[assignment]
@@ -112,7 +114,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.CountTicketsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.CountTicketsResponse, _abc.Awaitable[_query_service_pb2.CountTicketsResponse]]:
-        """How many tickets a query finds, by one field or by two: what widgets and pivots show.
+        """How many tickets a query finds, by one field or by two: what widgets and pivots show. By assignee an agent is told
+        what others have to do, not what they resolved: those are figures of operators (see ReportService).
         Errors: INVALID_ARGUMENT (FIELD_NOT_GROUPED) for a field that makes no groups.
         """
 

@@ -26,6 +26,8 @@ from tickets.store.search import search_tickets
 
 _STAFF = ("agent", "lead", "admin")
 _HEADS = ("lead", "admin")
+_OPEN_OR_OWN = "Resolution: empty() OR Assignee: me(), unassigned()"
+"""What an agent counts by assignee: what others have finished are their figures (CA-28)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,17 @@ async def resolved(tx: Tx, asked: Asked) -> Search:
 
 
 async def count(tx: Tx, asked: Asked, group_by: str, split_by: str) -> Counts:
-    """Tickets by one field or two. Raises BadQuery, InvalidInput (FIELD_NOT_GROUPED), Exhausted."""
+    """Tickets by one field or two; for agents by assignee without what others finished.
+
+    Raises BadQuery, InvalidInput (FIELD_NOT_GROUPED), Exhausted.
+    """
     known = await catalog_in_force(tx)
     by = [
         _counted(known, path, name) for path, name in (("group_by", group_by), ("split_by", split_by)) if name
     ]
     wanted = _resolved(tx, asked, asked.query, known)
+    if asked.caller.principal.role == "agent" and any(each.key == "assignee" for each in by):
+        wanted = wanted.also(_resolved(tx, asked, _OPEN_OR_OWN, known))
     return await counts.count_tickets(tx, wanted, by, asked.zone, staff=asked.staff)
 
 

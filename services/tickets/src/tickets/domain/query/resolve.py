@@ -11,7 +11,7 @@ from tickets.domain.query.catalog import Catalog, Field, Kind, folded
 from tickets.domain.query.faults import BadQuery, Fault, nearest
 from tickets.domain.query.grammar import parse
 from tickets.domain.query.times import Moment, moment
-from tickets.domain.query.tree import Condition, Item, Node, Order, Span, Value, conditions
+from tickets.domain.query.tree import Condition, Item, Node, Order, Span, Value, all_of, conditions
 
 FUNCTIONS = ("me", "empty", "unassigned", "today", "now")
 MAX_PHRASE = 300
@@ -52,6 +52,11 @@ class Search:
     tests: Mapping[Condition, tuple[Test, ...]]
     order: tuple[tuple[Field, bool], ...]
     """Fields to sort by, each with whether it descends."""
+
+    def also(self, other: "Search") -> "Search":
+        """What both find, in the order of this one."""
+        where = all_of(each for each in (self.where, other.where) if each)
+        return Search(where, {**self.tests, **other.tests}, self.order)
 
 
 def resolve(text: str, catalog: Catalog, context: Context) -> Search:
