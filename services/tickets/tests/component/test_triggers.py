@@ -355,3 +355,18 @@ async def test_what_follows_from_a_rule_comes_after_all_of_it(desk: Desk) -> Non
     await desk.call("AddNote", ticket=ticket.id, text="Hm")
     assert await runs(desk, ticket) == [("worst", DONE, ["set priority", "status waiting"])]
     assert (await desk.ticket(ticket.id)).HasField("escalation")
+
+
+async def test_conditions_get_a_second_of_the_processor_and_the_change_stands(desk: Desk) -> None:
+    """Two hundred of these would hold the whole service up for two minutes."""
+    long, inner = ",".join(["1"] * 100), ",".join(["1"] * 700)
+    slow = f"[{long}].all(a, [{long}].all(b, [{inner}] != [1]))"
+    rules = [a_rule(f"slow{n}", {"webhook": "crm"}, when=["TicketOpened"], **{"if": slow}) for n in range(20)]
+    await with_rules(desk, *rules, a_rule("last", {"webhook": "crm"}, when=["TicketOpened"]))
+    ticket = await desk.create()
+    found = (await desk.call("ListRuleRuns", ticket=ticket.id)).runs
+    assert (found[0].outcome, found[0].reason) == (
+        NOT_RUN, "conditions took more than 1 s of this unit of work"
+    )  # fmt: skip
+    assert 2 < len(found) < 20
+    assert "last" not in [each.rule for each in found]

@@ -468,7 +468,7 @@ class RuleRun(_message.Message):
         OUTCOME_FAILED: RuleRun._Outcome.ValueType  # 2
         """Nothing was done: the reason says why."""
         OUTCOME_NOT_RUN: RuleRun._Outcome.ValueType  # 3
-        """Nothing was done: 20 steps had been made already."""
+        """Nothing was done: 20 steps had been made already, or conditions had taken too long: the reason says which."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """How it ended."""
@@ -480,7 +480,7 @@ class RuleRun(_message.Message):
     OUTCOME_FAILED: RuleRun.Outcome.ValueType  # 2
     """Nothing was done: the reason says why."""
     OUTCOME_NOT_RUN: RuleRun.Outcome.ValueType  # 3
-    """Nothing was done: 20 steps had been made already."""
+    """Nothing was done: 20 steps had been made already, or conditions had taken too long: the reason says which."""
 
     TIME_FIELD_NUMBER: _builtins.int
     TICKET_ID_FIELD_NUMBER: _builtins.int

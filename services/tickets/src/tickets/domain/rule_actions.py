@@ -28,6 +28,8 @@ from tickets.domain.triggers import (
 
 MAX_STEPS = 20
 """Rules that may do something to one ticket in one unit of work."""
+MAX_SECONDS = 1.0
+"""Of the processor, for the conditions of one ticket in one unit of work: nobody is served meanwhile."""
 LETTERS_AN_HOUR = 5
 """Letters that rules and other robots write to one ticket, so that two machines do not answer each other."""
 MAX_LETTER = 50_000

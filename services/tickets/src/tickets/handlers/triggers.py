@@ -1,6 +1,7 @@
 """Where every change of a ticket ends: the triggers of its queue run on it, then it is stored."""
 
 from dataclasses import dataclass, replace
+from time import thread_time
 
 from chassis.db import Tx
 from chassis.errors import InvalidInput, Refused
@@ -9,7 +10,7 @@ from tickets import metrics
 from tickets.domain import rule_actions, rule_runs, triggers
 from tickets.domain.conditions import Facts
 from tickets.domain.model import Ticket
-from tickets.domain.rule_actions import MAX_STEPS, Known
+from tickets.domain.rule_actions import MAX_SECONDS, MAX_STEPS, Known
 from tickets.domain.rule_runs import Outcome, Run
 from tickets.domain.setup import Setup
 from tickets.domain.triggers import Rule
@@ -49,6 +50,8 @@ async def wakes_rules(tx: Tx, ticket: Ticket) -> bool:
 async def fire(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
     """Do all of a rule to a ticket or nothing of it, and say so in its trail; False when no more may run."""
     run = Run(tx.now, ticket.id, rule.key, cause.event, Outcome.DONE, version=cause.version)
+    if tx.read.get(_spent(ticket), 0.0) > MAX_SECONDS:
+        return _stop(tx, ticket, run, f"conditions took more than {MAX_SECONDS:g} s of this unit of work")
     try:
         known = await known_of(tx, ticket, rule, cause)
         told = rule_actions.rehearse(ticket, rule, known) if known else []
@@ -58,10 +61,7 @@ async def fire(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
     if known is None or not told:
         return True
     if ticket.steps >= MAX_STEPS:
-        reason = f"{MAX_STEPS} rules had done something in this unit of work already"
-        _note(tx, ticket, replace(run, outcome=Outcome.NOT_RUN, reason=reason))
-        log.warning("a rule is not run: too many steps", ticket=ticket.key, rule=rule.key, steps=MAX_STEPS)
-        return False
+        return _stop(tx, ticket, run, f"{MAX_STEPS} rules had done something in this unit of work already")
     ticket.steps += 1
     await perform(tx, ticket, rule, known)
     _note(tx, ticket, replace(run, actions=told))
@@ -73,7 +73,7 @@ async def known_of(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> Known | 
 
     Raises Refused, InvalidInput.
     """
-    if not rule.condition.holds(cause.facts):
+    if not _holds(tx, ticket, rule, cause):
         return None
     if rule.query and rule.every is None and not await _finds(tx, ticket, rule, cause.setup):
         return None
@@ -95,6 +95,27 @@ async def _run(tx: Tx, ticket: Ticket) -> None:
             if rule.waits_for(happened.event) and not await fire(tx, ticket, rule, cause):
                 ticket.happened.clear()
                 return
+
+
+def _holds(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
+    """Whether its condition is true; what all conditions cost is summed up. Raises Refused."""
+    began = thread_time()
+    try:
+        return rule.condition.holds(cause.facts)
+    finally:
+        tx.read[_spent(ticket)] = tx.read.get(_spent(ticket), 0.0) + thread_time() - began
+
+
+def _spent(ticket: Ticket) -> str:
+    """Where a unit of work keeps the processor's seconds of the conditions of a ticket."""
+    return f"conditions/{ticket.id}"
+
+
+def _stop(tx: Tx, ticket: Ticket, run: Run, reason: str) -> bool:
+    """No rule more for a ticket in this unit of work."""
+    _note(tx, ticket, replace(run, outcome=Outcome.NOT_RUN, reason=reason))
+    log.warning("a rule is not run", ticket=ticket.key, rule=run.rule, reason=reason)
+    return False
 
 
 async def _finds(tx: Tx, ticket: Ticket, rule: Rule, setup: Setup) -> bool:
