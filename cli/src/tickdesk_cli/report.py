@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import grpc
 import grpc.aio
@@ -106,10 +106,10 @@ async def month(desk: Desk, typed: Callable[[], Chosen], words: Words, page: Pat
 def month_chosen(text: str, zone: str, query: str) -> Chosen:
     """The days of "2026-11"; of the present month without a text."""
     try:
-        first = date.fromisoformat(f"{text}-01") if text else utcnow().date().replace(day=1)
-    except ValueError:
+        first = date.fromisoformat(f"{text}-01") if text else _today(zone).replace(day=1)
+        return Chosen(first, _last_of(first), zone, query)
+    except (ValueError, OverflowError):
         raise bad_input(f'"{text}" is no month', "Write it as 2026-11.") from None
-    return Chosen(first, _last_of(first), zone, query)
 
 
 async def _month(client: Client, chosen: Chosen) -> Month:
@@ -224,9 +224,16 @@ def _months_before(first: date, months: int) -> date:
 
 def days_chosen(first: str, last: str, zone: str, query: str) -> Chosen:
     """Two days as they are typed; the last 30 where none is said."""
-    today: Any = utcnow().date()
     try:
-        end = date.fromisoformat(last) if last else today
+        end = date.fromisoformat(last) if last else _today(zone)
         return Chosen(date.fromisoformat(first) if first else end - 29 * _DAY, end, zone, query)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise bad_input("--from and --to take days", "Write them as 2026-11-30.") from None
+
+
+def _today(zone: str) -> date:
+    """The day that it is in a zone; an unknown one is for the desk to refuse."""
+    try:
+        return utcnow().astimezone(ZoneInfo(zone or "UTC")).date()
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return utcnow().date()

@@ -145,6 +145,8 @@ def _table(found: Month, words: Words, name: str, by: str) -> str:
     if not ordered:
         rows.sort(key=lambda row: -row.figures[0].count)
     body = "".join(_row(found, words, name, row) for row in rows[:_MOST_ROWS])
+    if len(rows) > _MOST_ROWS:
+        body += f"<tr class=dim><td>{words['more']}: {len(rows) - _MOST_ROWS}</td></tr>"
     total = _row(found, words, name, report.total)
     return f"<table><thead><tr><th>{words[by]}</th>{heads}</tr></thead><tbody>{body}{total}</tbody></table>"
 

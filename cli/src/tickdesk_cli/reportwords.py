@@ -63,6 +63,7 @@ _WORDS = {
     "definitions": ("Что значат показатели", "What the figures mean"),
     "written": ("Составлено", "Written"),
     "only": ("Только", "Only"),
+    "more": ("ещё", "more"),
     "total": ("всего", "in all"),
     "queue": ("очередь", "queue"),
     "level": ("линия", "line"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tickdesk.tickets.v1 import reports_pb2
 from tickdesk.tickets.v1 import reports_service_pb2 as pb
-from tickdesk_cli.report import month_chosen
+from tickdesk_cli.report import days_chosen, month_chosen
 from tickdesk_cli.reportcharts import Series, bars, lines, nice
 from tickdesk_cli.reportpage import Month, html
 from tickdesk_cli.reportwords import Words
@@ -134,10 +134,30 @@ def test_charts_leave_out_what_has_no_value() -> None:
     assert "<circle" in lines(["2026-11"], [Series("CSAT", "one", [0.8])])
 
 
+def test_a_long_table_says_how_much_it_leaves_out() -> None:
+    found = a_month()
+    names = found.asked["operators"]
+    rows = [a_row(list(names), f"agent-{number}") for number in range(18)]
+    found.parts["operators"] = pb.GetReportResponse(rows=rows, total=a_row(list(names)))
+    assert "<td>more: 3</td>" in html(found, Words("en"), NOW)
+    assert "<td>ещё: 3</td>" in html(found, Words("ru"), NOW)
+    assert "more: " not in html(a_month(), Words("en"), NOW)
+
+
+def test_today_is_that_of_the_zone_and_days_that_are_none_are_refused() -> None:
+    """Those two zones never have the same day."""
+    east, west = (days_chosen("", "", zone, "").last for zone in ("Pacific/Kiritimati", "Etc/GMT+12"))
+    assert timedelta(days=1) <= east - west <= timedelta(days=2)
+    assert days_chosen("", "", "Nowhere", "").zone == "Nowhere"
+    for days in (("", "0001-01-05"), ("2026-02-30", "")):
+        with pytest.raises(Problem):
+            days_chosen(*days, "", "")
+
+
 def test_a_month_is_its_days_and_what_is_none_is_refused() -> None:
     chosen = month_chosen("2026-02", "", "")
     assert (chosen.first, chosen.last) == (date(2026, 2, 1), date(2026, 2, 28))
-    for text in ("2026-13", "February", "2026-02-01"):
+    for text in ("2026-13", "February", "2026-02-01", "9999-12"):
         with pytest.raises(Problem) as caught:
             month_chosen(text, "", "")
         assert caught.value.code == 2
