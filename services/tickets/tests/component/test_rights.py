@@ -13,9 +13,9 @@ from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.tickets.v1 import ticket_pb2
 from tickets.domain import rights
 from tickets.domain.model import Line
-from tickets.domain.rights import Grant
+from tickets.domain.rights import Grant, Person
 from tickets.store import lists, tables
-from tickets.store.rights import person_of, put_grants
+from tickets.store.rights import people_of, person_of, put_grants
 
 GRANTS = (
     Grant(agents=("anna",), create=True, view=True, edit=True),
@@ -94,3 +94,22 @@ async def test_rights_are_read_anew_by_the_next_call(desk: Desk) -> None:
     await grant()
     assert (await desk.call("TakeTicket", ticket=ticket.id)).ticket.assignee == "anna"
     assert (await desk.call("CreateTicket", **fields)).ticket.channel == common.CHANNEL_EMAIL
+
+
+async def test_grants_are_read_once_for_everybody_and_made_again_only_when_they_change(desk: Desk) -> None:
+    """A hundred watchers of a desk with many grants would else make them a hundred times a change."""
+    callers = [Principal.of(f"agent:{who}") for who in ("anna", "boris", "dina")]
+
+    async def people() -> dict[Principal, Person]:
+        async with desk.db.tx() as tx:
+            return await people_of(tx, callers)
+
+    async with desk.db.tx() as tx:
+        await put_grants(tx, "SUP", [Grant(agents=("anna",), view=True)])
+    first, second = await people(), await people()
+    assert len({id(person.grants) for person in (*first.values(), *second.values())}) == 1
+    assert len(first) == 3
+    assert first[callers[0]].grants["SUP"] == (Grant(agents=("anna",), view=True),)
+    async with desk.db.tx() as tx:
+        await put_grants(tx, "SUP", [])
+    assert all(not person.grants for person in (await people()).values())

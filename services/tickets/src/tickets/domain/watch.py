@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple
 
 from tickets.domain.rights import Person, Right, may
@@ -25,7 +26,7 @@ class Sight(Enum):
     HIDDEN = "hidden"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """The tickets that somebody watches: of these queues (none: of all) those that they may see."""
 
@@ -47,7 +48,7 @@ class View:
         # A new ticket was nowhere.
         return Sight.LEFT if before.queue and self.holds(before) else Sight.HIDDEN
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Short and the same in every replica for as long as the view holds the same spots."""
         if self.person is None:

@@ -132,17 +132,20 @@ class Feed:
             return Batch(fresh[:_PAGE], fresh[_PAGE - 1].place, more=True)
         return Batch(fresh, max(place, self._edge), more=False)
 
-    async def view(self, asked: Asked) -> View:
-        """What a watcher may see now. Raises NotFound (AGENT_NOT_FOUND), Unavailable."""
+    async def view(self, asked: Asked, known: View | None) -> View:
+        """What a watcher may see now: the `known` one while nothing else is true.
+
+        Raises NotFound (AGENT_NOT_FOUND), Unavailable.
+        """
         if asked.principal.role not in rights.PEOPLE:
-            return View(None, asked.queues)
+            return known or View(None, asked.queues)
         if asked.principal not in self._people:
             async with self._db.tx() as tx:
                 await self._know(tx, [asked.principal])
         person = self._people[asked.principal]
         if person is None:
             raise rights.unknown(asked.principal)
-        return View(person, asked.queues)
+        return known if known and known.person is person else View(person, asked.queues)
 
     async def _look(self) -> bool:
         """Read on and wake all watchers; whether something is held back."""
@@ -188,7 +191,12 @@ class Feed:
 
     async def _know(self, tx: Tx, watchers: list[Principal]) -> None:
         found = await rights.people_of(tx, watchers) if watchers else {}
-        self._people |= {each: found.get(each) for each in watchers}
+        for each in watchers:
+            person = found.get(each)
+            # Whose rights stay the same stays the same object: views are made of it. Who has gone meanwhile
+            # is forgotten: their rights would be those of now when they come again.
+            if each in self._watchers and (each not in self._people or self._people[each] != person):
+                self._people[each] = person
 
     async def _hear(self, _: object) -> None:
         self._woken.set()
@@ -205,10 +213,11 @@ async def watch(
     place, digest = await _start(db, asked)
     clock = asyncio.get_running_loop().time
     beat_at = 0.0
+    view: View | None = None
     while going() and not is_over():
         rung = feed.next()
         batch = await feed.after(place)
-        view = await feed.view(asked)
+        view = await feed.view(asked, view)
         if digest not in ("", view.digest):
             yield None, _cursor(place, view.digest), True
         digest = view.digest
