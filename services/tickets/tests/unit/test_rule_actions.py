@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,13 @@ def test_a_rule_writes_to_nobody_where_there_is_no_conversation() -> None:
 
 def test_a_rule_gives_a_ticket_to_the_owner_of_its_component_if_there_is_one() -> None:
     assert rule_actions.rehearse(a_ticket(), Rule("r", (Assign(component_owner=True),)), KNOWN) == []
+
+
+@pytest.mark.parametrize("action", [SetStatus("new"), SetValues(Change(add_tags=("a",))), AddNote(TEXTS)])
+def test_a_ticket_that_goes_on_elsewhere_is_left_as_it_is(action: Action) -> None:
+    """A rule would open it again, and nobody could work on it: people are refused that, too."""
+    ticket = in_status("closed")
+    ticket.merged_into_id, ticket.merged_into_key = "other", "SUP-2"
+    with pytest.raises(Refused, match="merged into SUP-2"):
+        rule_actions.rehearse(ticket, Rule("r", (action,)), KNOWN)
+    assert rule_actions.rehearse(ticket, Rule("r", (CallWebhook("crm"),)), KNOWN) == ["webhook crm"]

@@ -97,6 +97,8 @@ def rehearse(ticket: Ticket, rule: Rule, known: Known) -> list[str]:
 
 def apply(ticket: Ticket, action: Action, known: Known) -> Done:
     """Do one action. Raises Refused, InvalidInput."""
+    if ticket.merged_into_id and not isinstance(action, (CallWebhook, Notify)):
+        raise Refused(f"{ticket.key} was merged into {ticket.merged_into_key}", reason="TICKET_MERGED")
     match action:
         case SetValues():
             return _set(ticket, action, known)
