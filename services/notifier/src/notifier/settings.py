@@ -141,6 +141,17 @@ class Settings(ChassisSettings):
     def _parse_webhooks(cls, value: Any) -> Any:
         return orjson.loads(value) if isinstance(value, str | bytes) else value
 
+    @field_validator("webhooks")
+    @classmethod
+    def _check_webhooks(cls, value: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
+        # An endpoint is found again by its url, a chat by its name: one of two alike signs for the other.
+        urls = [each.url for each in value if each.format == "event"]
+        names = [each.name for each in value if each.name]
+        for what, all_ in (("url", urls), ("name", names)):
+            if len(set(all_)) < len(all_):
+                raise ValueError(f"must have a {what} of their own each")
+        return value
+
     @field_validator("default_from")
     @classmethod
     def _check_from(cls, value: str) -> str:
