@@ -370,3 +370,5 @@ async def test_conditions_get_a_second_of_the_processor_and_the_change_stands(de
     )  # fmt: skip
     assert 2 < len(found) < 20
     assert "last" not in [each.rule for each in found]
+    tried = (await desk.call("DryRunRules", "admin:demo", queue="SUP")).runs
+    assert (tried[-1].outcome, tried[-1].reason) == (NOT_RUN, found[0].reason)

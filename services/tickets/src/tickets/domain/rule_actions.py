@@ -30,6 +30,9 @@ MAX_STEPS = 20
 """Rules that may do something to one ticket in one unit of work."""
 MAX_SECONDS = 1.0
 """Of the processor, for the conditions of one ticket in one unit of work: nobody is served meanwhile."""
+TOO_MANY = f"{MAX_STEPS} rules had done something in this unit of work already"
+TOO_LONG = f"conditions took more than {MAX_SECONDS:g} s of this unit of work"
+"""Why a rule is not run."""
 LETTERS_AN_HOUR = 5
 """Letters that rules and other robots write to one ticket, so that two machines do not answer each other."""
 MAX_LETTER = 50_000

@@ -12,7 +12,7 @@ from tickets.domain.audit import Change, Entry
 from tickets.domain.conditions import Facts, Happened
 from tickets.domain.fields import Field, FieldType, User, Value
 from tickets.domain.model import Line, Priority, Ticket, TicketType
-from tickets.domain.rule_actions import MAX_STEPS, Known
+from tickets.domain.rule_actions import MAX_SECONDS, MAX_STEPS, TOO_LONG, TOO_MANY, Known
 from tickets.domain.rule_runs import Outcome, Run, actor_of
 from tickets.domain.triggers import Rule
 
@@ -28,12 +28,16 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Rules to try: what they have to know, which tickets their queries find, what differs in a ticket."""
+    """Rules to try: what they have to know, which tickets their queries find, what differs in a ticket.
+
+    The clock counts the seconds of the processor.
+    """
 
     rules: Sequence[Rule]
     known: Known
     found: dict[str, Collection[str]]
     changes: Callable[[Ticket], tuple[Change, ...]]
+    clock: Callable[[], float]
 
 
 def happened_in(entry: Entry, said: Iterable[Said]) -> Happened:
@@ -56,16 +60,19 @@ def as_of(ticket: Ticket, later: Iterable[Entry], fields: Sequence[Field]) -> Ti
 def replay(ticket: Ticket, happened: Happened, trial: Trial) -> list[Run]:
     """What the rules would have done to a ticket, as they do it: also on the events they cause."""
     trial.changes(ticket)
-    waiting, runs, steps = [happened], list[Run](), 0
+    waiting, runs, steps, began = [happened], list[Run](), 0, trial.clock()
     while waiting:
         event = waiting.pop(0)
         for rule in (each for each in trial.rules if each.waits_for(event.event)):
+            if trial.clock() - began > MAX_SECONDS:
+                run = _run_of(ticket, rule, event, trial.known)
+                return [*runs, replace(run, outcome=Outcome.NOT_RUN, reason=TOO_LONG)]
             run, after, caused = _try(ticket, rule, event, trial)
             if run is None:
                 continue
             steps += run.outcome == Outcome.DONE
             if steps > MAX_STEPS:
-                return [*runs, replace(run, outcome=Outcome.NOT_RUN, actions=[])]
+                return [*runs, replace(run, outcome=Outcome.NOT_RUN, actions=[], reason=TOO_MANY)]
             runs.append(run)
             ticket = after
             waiting += caused
@@ -90,8 +97,7 @@ def _try(
 ) -> tuple[Run | None, Ticket, list[Happened]]:
     """What a rule did, the ticket after it, and the events it caused."""
     known, copy = trial.known, rule_actions.copy_of(ticket)
-    run = Run(known.now, ticket.id, rule.key, event.event, Outcome.DONE, version=event.version)
-    run = replace(run, ticket_key=ticket.key)
+    run = _run_of(ticket, rule, event, known)
     told, caused = [], []
     try:
         if not _holds(ticket, rule, event, trial):
@@ -105,6 +111,11 @@ def _try(
     except (Refused, InvalidInput) as error:
         return replace(run, outcome=Outcome.FAILED, reason=error.message), ticket, []
     return (replace(run, actions=told), copy, caused) if told else (None, ticket, [])
+
+
+def _run_of(ticket: Ticket, rule: Rule, event: Happened, known: Known) -> Run:
+    run = Run(known.now, ticket.id, rule.key, event.event, Outcome.DONE, version=event.version)
+    return replace(run, ticket_key=ticket.key)
 
 
 def _holds(ticket: Ticket, rule: Rule, event: Happened, trial: Trial) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from time import thread_time
 
 from chassis.db import Tx
 from tickdesk.tickets.v1 import setup_pb2
@@ -39,7 +40,7 @@ async def dry_run(tx: Tx, proposal: Proposal, page: Page) -> Listed[Run]:
     events = await store.list_events(tx, queue.key, page)
     known = await _known(tx, queue, setup)
     runs = [] if page.token else await _scheduled(tx, _chosen(setup.schedules, proposal), known)
-    trial = Trial(_chosen(setup.triggers, proposal), known, {}, changes)
+    trial = Trial(_chosen(setup.triggers, proposal), known, {}, changes, thread_time)
     return Listed([*runs, *await _replayed(tx, events.items, trial)], events.next_token)
 
 
@@ -70,6 +71,7 @@ async def _scheduled(tx: Tx, rules: list[Rule], known: Known) -> list[Run]:
     for rule in rules:
         search = triggers.search(rule, triggers.names_of(known.setup), tx.now)
         for ticket in await store.found_in(tx, known.queue.key, search, _TICKETS_A_RULE):
+            await asyncio.sleep(0)
             runs.append(rule_trials.rehearse(_in_setup(ticket, known), rule, known))
     return [each for each in runs if each]
 

@@ -10,7 +10,7 @@ from tickets import metrics
 from tickets.domain import rule_actions, rule_runs, triggers
 from tickets.domain.conditions import Facts
 from tickets.domain.model import Ticket
-from tickets.domain.rule_actions import MAX_SECONDS, MAX_STEPS, Known
+from tickets.domain.rule_actions import MAX_SECONDS, MAX_STEPS, TOO_LONG, TOO_MANY, Known
 from tickets.domain.rule_runs import Outcome, Run
 from tickets.domain.setup import Setup
 from tickets.domain.triggers import Rule
@@ -51,7 +51,7 @@ async def fire(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
     """Do all of a rule to a ticket or nothing of it, and say so in its trail; False when no more may run."""
     run = Run(tx.now, ticket.id, rule.key, cause.event, Outcome.DONE, version=cause.version)
     if tx.read.get(_spent(ticket), 0.0) > MAX_SECONDS:
-        return _stop(tx, ticket, run, f"conditions took more than {MAX_SECONDS:g} s of this unit of work")
+        return _stop(tx, ticket, run, TOO_LONG)
     try:
         known = await known_of(tx, ticket, rule, cause)
         told = rule_actions.rehearse(ticket, rule, known) if known else []
@@ -61,7 +61,7 @@ async def fire(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
     if known is None or not told:
         return True
     if ticket.steps >= MAX_STEPS:
-        return _stop(tx, ticket, run, f"{MAX_STEPS} rules had done something in this unit of work already")
+        return _stop(tx, ticket, run, TOO_MANY)
     ticket.steps += 1
     await perform(tx, ticket, rule, known)
     _note(tx, ticket, replace(run, actions=told))
