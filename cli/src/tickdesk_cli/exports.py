@@ -22,7 +22,7 @@ from tickdesk_cli.client import Client
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.terminal import Problem, bad_input, console, live
 
-MANIFEST = "manifest.json"
+MANIFEST, BEGUN = "manifest.json", "begun.json"
 _PREFIX = "EXPORT_KIND_"
 KINDS = tuple(each.removeprefix(_PREFIX).lower() for each in export_pb2.ExportKind.keys()[1:])
 _SECONDS = 86_400.0
@@ -48,6 +48,7 @@ async def export(desk: Desk, wanted: Wanted) -> None:
     desk.require()
     wanted.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     wanted.folder.chmod(0o700)
+    begin(wanted)
     columns = SpinnerColumn(), TextColumn("{task.description} {task.completed}")
     async with desk.client() as client:
         with Progress(*columns, console=console, disable=not live(), transient=True) as progress:
@@ -57,6 +58,7 @@ async def export(desk: Desk, wanted: Wanted) -> None:
                 await _fetch_files(client, wanted.folder, progress)
     manifest = _manifest(wanted)
     _put(wanted.folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2).encode() + b"\n")
+    (wanted.folder / BEGUN).unlink()
     for each in manifest["files"]:
         console.print(f"{each['records']:>9} in {each['name']}")
     console.print(
@@ -72,6 +74,28 @@ def _check(wanted: Wanted) -> None:
         raise bad_input(f"{wanted.folder} holds an export already", "Name another folder.")
     if wanted.query and tuple(wanted.kinds) != ("tickets",):
         raise bad_input("a query chooses tickets", "Add --kind tickets.")
+
+
+def begin(wanted: Wanted) -> None:
+    """Note what is asked for: what another command left would be taken for a part of this, notes and all.
+
+    Raises Problem.
+    """
+    told = json.dumps(_asked(wanted)).encode()
+    try:
+        same = (wanted.folder / BEGUN).read_bytes() == told
+    except FileNotFoundError:
+        same = not any(wanted.folder.glob("*.jsonl"))
+    if not same:
+        raise bad_input(
+            f"{wanted.folder} holds what another export began", "Type the same again, or name another folder."
+        )
+    _put(wanted.folder / BEGUN, told)
+
+
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    kinds = list(wanted.kinds)
+    return {"kinds": kinds, "query": wanted.query, "public_only": wanted.public_only}
 
 
 async def _write(client: Client, wanted: Wanted, kind: str, progress: Progress) -> None:
