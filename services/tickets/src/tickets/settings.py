@@ -62,7 +62,8 @@ class Settings(ChassisSettings):
     max_watches: int = Field(
         128,
         ge=1,
-        description="Watches served at once; more get RESOURCE_EXHAUSTED. At most half of max_calls.",
+        description="Watches served at once, an eighth of them of one person; more get RESOURCE_EXHAUSTED. "
+        "At most half of max_calls.",
     )
 
     @model_validator(mode="after")

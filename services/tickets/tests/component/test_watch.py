@@ -271,16 +271,23 @@ async def emit(db: Database, ids: list[str]) -> None:
             tx.emit(events_pb2.TicketUpdated(ticket=ticket), key=each)
 
 
+async def no_room(desk: Desk, who: str) -> str:
+    """What is said to who would watch, too."""
+    async with watching(desk, who) as call:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call.read()
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return str(refused.value.details())
+
+
 async def test_other_calls_are_answered_while_all_watches_are_open(start: Start) -> None:
     desk = await start(max_watches=3, max_calls=6)
     await furnish(desk)
     async with AsyncExitStack() as stack:
-        for _ in range(3):
-            await (await stack.enter_async_context(watching(desk))).read()
-        async with watching(desk) as call:
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await call.read()
-        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for who in ("agent:anna", "service:sla-clock", "service:sla-clock"):
+            await (await stack.enter_async_context(watching(desk, who))).read()
+        for who, told in (("agent:anna", "one person"), ("agent:boris", "serves 3 watches")):
+            assert told in await no_room(desk, who)
         assert (await desk.call("ListTickets")).total_size == 0
 
     async def again() -> bool:

@@ -27,6 +27,8 @@ from tickets.store.watch import Place
 log = logger(__name__)
 
 _PAGE, _KEPT = 100, 1000
+_SHARE = 8
+"""One person has this part of all watches at most: nobody shuts the others out."""
 _SOON_SECONDS, _HELD_SECONDS, _LOOK_SECONDS, _BEAT_SECONDS = 0.02, 0.25, 1.0, 5.0
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,12})-([0-9a-f]{1,8})")
 # Events are kept for seven days after they were published.
@@ -80,6 +82,10 @@ class Feed:
     @contextmanager
     def one(self, principal: Principal) -> Iterator[None]:
         """Room for one more watch: none ends by itself, so they need a bound. Raises Exhausted."""
+        share = max(1, self._most // _SHARE)
+        if principal.role in rights.PEOPLE and self._watchers[principal] >= share:
+            text = f"you have {share} watches open at this replica, as many as one person may: end one"
+            raise Exhausted(text, reason="WATCHES_EXHAUSTED")
         if self._watchers.total() >= self._most:
             raise Exhausted(
                 f"this replica serves {self._most} watches, as many as it may: end one, watch at another "
