@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from google.protobuf.message import Message
 from pydantic import SecretStr
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis import telemetry
 from chassis.clock import utcnow, uuid7
-from chassis.errors import AlreadyExists, InvalidInput, Unavailable, Violation
+from chassis.dberrors import passing_told
+from chassis.errors import AlreadyExists, InvalidInput, Violation
 from chassis.principal import Principal, current
 from chassis.schema import asyncpg_url, chassis_tables
 
@@ -48,9 +48,7 @@ order by place on conflict do nothing
 _MAX_EVENT_BYTES = 900_000
 # A server that did not answer will not answer this either.
 _ROLLBACK_SECONDS = 2.0
-# PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
-_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_PASSING_STATES = ("08", "53", "57", "58", "25P03", "40001", "40P01", "55P03")
+_POOL_SECONDS = 5.0
 
 
 class Emitted(NamedTuple):
@@ -156,8 +154,7 @@ class Tx:
         """Note the event being handled as done; False when its effect is already here."""
         delivery = self._handled()
         row = {"event_id": delivery.event_id, "consumer": delivery.consumer, "at": self.now}
-        result = await self.execute(_NOTE, row)
-        return bool(result.rowcount)
+        return bool((await self.execute(_NOTE, row)).rowcount)
 
     async def flush(self) -> None:
         """Write the events and the answer; the unit of work does this by itself right before its commit."""
@@ -179,8 +176,7 @@ class Tx:
     def _next_id(self, kind: str) -> UUID:
         if self._delivery is None:
             return uuid7()
-        name = f"{self._service}/{self._delivery.event_id}/{kind}/{len(self._events)}"
-        return uuid5(NAMESPACE_URL, name)
+        return uuid5(NAMESPACE_URL, f"{self._service}/{self._delivery.event_id}/{kind}/{len(self._events)}")
 
 
 class Database:
@@ -196,6 +192,7 @@ class Database:
     ) -> None:
         self.service = service
         self.emitted = asyncio.Event()
+        self._turns = asyncio.Semaphore(pool_size + pool_size // 2)
         settings = {
             "application_name": f"tickdesk-{service}",
             "timezone": "UTC",
@@ -208,7 +205,6 @@ class Database:
             asyncpg_url(url),
             pool_size=pool_size,
             max_overflow=pool_size // 2,
-            pool_timeout=5,
             pool_recycle=1800,
             # Errors are logged with their statement; what customers wrote stays out of it.
             hide_parameters=True,
@@ -234,20 +230,10 @@ class Database:
 
         Raises Unavailable when the database is away, out of connections, or a lock was not to be had.
         """
-        conn = await self._connect()
-        try:
-            async with _transaction(conn) as driver:
-                tx = Tx(conn, driver, self.service, delivery)
-                yield tx
-                await tx.flush()
-        # The driver tells a statement that was never answered as TimeoutError.
-        except (DBAPIError, TimeoutError, *_DRIVER_ERRORS) as error:
-            telemetry.hide_row(error)
-            if not (passing(error) if isinstance(error, DBAPIError) else _passes(error)):
-                raise
-            raise _unavailable(error) from error
-        finally:
-            await conn.close()
+        async with self._connection() as conn, _transaction(conn) as driver:
+            tx = Tx(conn, driver, self.service, delivery)
+            yield tx
+            await tx.flush()
         if tx.committed():
             self.emitted.set()
 
@@ -257,40 +243,34 @@ class Database:
 
         Raises Unavailable as `tx` does.
         """
-        conn = await self._connect()
-        try:
-            yield await _driver_of(conn)
-        except (*_DRIVER_ERRORS, OSError) as error:
-            if not _passes(error):
-                raise
-            raise _unavailable(error) from error
-        finally:
-            await conn.close()
+        async with self._connection() as conn:
+            yield (await conn.get_raw_connection()).driver_connection
 
     async def ready(self) -> None:
         """Ask the database for one row. Raises Unavailable when it does not answer."""
         async with self.tx() as tx:
             await tx.execute(sa.text("select 1"))
 
-    async def _connect(self) -> AsyncConnection:
-        try:
-            return await self.engine.connect()
-        except (OSError, TimeoutError, PoolTimeout) as error:
-            raise _unavailable(error) from error
-        except DBAPIError as error:
-            if not passing(error):
-                raise
-            raise _unavailable(error) from error
-
-
-async def _driver_of(conn: AsyncConnection) -> Driver:
-    return (await conn.get_raw_connection()).driver_connection
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        with passing_told():
+            # In the order of asking: the pool would let who gives one back take it again before who waits.
+            async with asyncio.timeout(_POOL_SECONDS):
+                await self._turns.acquire()
+            try:
+                conn = await self.engine.connect()
+                try:
+                    yield conn
+                finally:
+                    await conn.close()
+            finally:
+                self._turns.release()
 
 
 @asynccontextmanager
 async def _transaction(conn: AsyncConnection) -> AsyncIterator[Driver]:
     """A transaction of the driver, which the layer above would begin and end at twice the cost."""
-    driver = await _driver_of(conn)
+    driver: Driver = (await conn.get_raw_connection()).driver_connection
     try:
         await driver.execute("begin")
         yield driver
@@ -314,23 +294,6 @@ def _refuse_closed(connection: Any, record: Any, proxy: Any) -> None:
     """Make the pool replace a connection whose server has gone; a ping would be three round trips."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-def passing(error: DBAPIError) -> bool:
-    """Tell whether the same statement may work later: the server is away, full, or a lock is held."""
-    if error.connection_invalidated or isinstance(error, InterfaceError):
-        return True
-    return _passes(error.orig)
-
-
-def _passes(error: BaseException | None) -> bool:
-    if asyncpg.InternalClientError in (type(error), type(error and error.__cause__)):
-        # A server that went in the middle of an exchange makes the driver lose its place.
-        return True
-    if isinstance(error, (asyncpg.InterfaceError, OSError)):
-        # A value that the driver cannot send is an error of ours.
-        return not isinstance(error, ValueError)
-    return str(getattr(error, "sqlstate", None) or "").startswith(_PASSING_STATES)
 
 
 async def idempotent(
@@ -388,8 +351,3 @@ async def _stored(tx: Tx, claim: Claim, response_type: type[R]) -> R:
             violations=[Violation("request_id", "must be new for a new request")],
         )
     return response_type.FromString(stored.response)
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    telemetry.logger(__name__).warning("database away", error=type(error).__name__, detail=str(error)[:300])
-    return Unavailable("the database does not answer, try again", reason="DATABASE_UNAVAILABLE")

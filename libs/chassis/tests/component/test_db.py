@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from asyncpg import InternalClientError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from chassis.db import Database, Tx, idempotent, passing
+from chassis.db import Database, Tx, idempotent
+from chassis.dberrors import passing
 from chassis.errors import AlreadyExists, Unavailable
 from chassis.principal import Principal, current
 from chassis.schema import create_database
@@ -232,3 +233,18 @@ async def test_a_unit_of_work_that_is_cancelled_anywhere_is_done_whole_or_not_at
         found = [row.id.partition("/")[0] for row in await rows(single, "select id from effect")]
     assert {found.count(each) for each in found} <= {2}
     assert done <= set(found)
+
+
+async def test_whoever_waits_for_a_connection_gets_it_in_turn(database: Callable[..., str]) -> None:
+    """Without turns, who gives a connection back takes it again first, and others wait until they give up."""
+    rounds = dict.fromkeys("abcdef", 0)
+
+    async def work(name: str) -> None:
+        while max(rounds.values()) < 30:
+            async with single.tx() as tx:
+                await tx.execute(sa.text("select 1"))
+            rounds[name] += 1
+
+    async with Database(database(), "test", pool_size=1) as single:
+        await asyncio.gather(*(work(name) for name in rounds))
+    assert min(rounds.values()) >= 28, rounds
