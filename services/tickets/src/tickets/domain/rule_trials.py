@@ -65,8 +65,8 @@ def replay(ticket: Ticket, happened: Happened, trial: Trial) -> list[Run]:
         event = waiting.pop(0)
         for rule in (each for each in trial.rules if each.waits_for(event.event)):
             if trial.clock() - began > MAX_SECONDS:
-                run = _run_of(ticket, rule, event, trial.known)
-                return [*runs, replace(run, outcome=Outcome.NOT_RUN, reason=TOO_LONG)]
+                late = _run_of(ticket, rule, event, trial.known)
+                return [*runs, replace(late, outcome=Outcome.NOT_RUN, reason=TOO_LONG)]
             run, after, caused = _try(ticket, rule, event, trial)
             if run is None:
                 continue
