@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tickdesk_cli import terminal
 from tickdesk_cli.main import app
 
 from .test_desk import EXAMPLES, LETTERS, Owner
@@ -39,6 +40,8 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mover]:
     owner.types("ingest", *(str(EXAMPLES / "mailbox" / f"{name}.eml") for name in LETTERS))
     (tmp_path / "examples").symlink_to(EXAMPLES)
     monkeypatch.chdir(tmp_path)
+    # Who asked first in this process may have had a narrower terminal.
+    monkeypatch.setattr(terminal.console, "width", 200)
     yield owner
     owner.types("down")
 

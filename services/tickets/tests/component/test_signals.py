@@ -1,6 +1,7 @@
 """What clocks and surveys say, and what follows from it."""
 
 from typing import Any
+from uuid import uuid4
 
 from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, kinds
@@ -37,7 +38,7 @@ def a_mark(ticket: ticket_pb2.Ticket, action: int, name: str = "80%", **fields: 
 
 async def settled(desk: Desk, ticket: ticket_pb2.Ticket) -> ticket_pb2.Ticket:
     """The ticket once everything told so far was handled: signs off with a clock of its own."""
-    end = a_clock(0, name=f"end-{len(desk.watch.seen)}-{id(object())}")
+    end = a_clock(0, name=f"end-{uuid4().hex}")
     await desk.tell(sla.ClockStarted(ticket=a_ref(ticket), clock=end))
 
     async def ended() -> ticket_pb2.Ticket | None:
