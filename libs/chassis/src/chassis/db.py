@@ -258,7 +258,8 @@ class Database:
             async with asyncio.timeout(_POOL_SECONDS):
                 await self._turns.acquire()
             try:
-                conn = await self.engine.connect()
+                with passing_told(OSError):
+                    conn = await self.engine.connect()
                 try:
                     yield conn
                 finally:

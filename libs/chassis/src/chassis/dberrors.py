@@ -9,23 +9,22 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from chassis import telemetry
 from chassis.errors import Unavailable
 
-# The driver tells a statement that was never answered as TimeoutError, which is an OSError.
-_ERRORS = (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# The driver tells a statement that was never answered as TimeoutError.
+_DRIVERS = (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
 _PASSING_STATES = ("08", "53", "57", "58", "25P03", "40001", "40P01", "55P03")
 
 
 @contextmanager
-def passing_told() -> Iterator[None]:
+def passing_told(*more: type[Exception]) -> Iterator[None]:
     """Tell errors that pass as Unavailable; others go on as they are, without what customers wrote."""
     try:
         yield
-    except _ERRORS as error:
+    except (DBAPIError, *_DRIVERS, *more) as error:
         telemetry.hide_row(error)
         if not passing(error):
             raise
-        log = telemetry.logger(__name__)
-        log.warning("database away", error=type(error).__name__, detail=str(error)[:300])
+        telemetry.logger(__name__).warning("database away", error=f"{type(error).__name__}: {error}"[:300])
         raise Unavailable("the database does not answer, try again", reason="DATABASE_UNAVAILABLE") from error
 
 
