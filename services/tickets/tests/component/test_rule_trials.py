@@ -23,7 +23,9 @@ async def everything(desk: Desk) -> str:
     """All rows of the tables that a run would write."""
     told = []
     async with desk.db.tx() as tx:
-        for table in ("ticket", "message", "audit", "outbox", "rule_mark", "queue_setup"):
+        # When an event left is the relay's to note.
+        events = "(select id, key, type, payload from outbox)"
+        for table in ("ticket", "message", "audit", events, "rule_mark", "queue_setup"):
             rows = await tx.execute(sa.text(f"select t::text from {table} t order by 1"))
             told += list(rows.scalars())
     return "\n".join(told)
