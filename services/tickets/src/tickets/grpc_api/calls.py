@@ -12,9 +12,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.db import Database, Tx, idempotent
 from chassis.errors import InvalidInput, Violation
 from chassis.principal import principal
+from tickdesk.common.v1 import common_pb2
+from tickdesk.tickets.v1 import ticket_pb2
 from tickets.convert import tickets as convert
 from tickets.convert.values import instant
-from tickets.domain.model import Ticket
+from tickets.domain import rules
+from tickets.domain.model import Contact, Ticket
 from tickets.handlers.change import Caller, Target
 from tickets.store import lists
 
@@ -97,6 +100,13 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise bad("timezone", 'must be an IANA zone such as "Europe/Moscow"') from None
+
+
+def contact(asked: ticket_pb2.Contact) -> Contact:
+    """The contact that the field `contact` names. Raises InvalidInput."""
+    if asked.channel not in common_pb2.Channel.values()[1:]:
+        raise bad("contact.channel", "must be a channel of the contract")
+    return rules.contact(asked.channel, asked.address)
 
 
 def bad(field: str, description: str) -> InvalidInput:

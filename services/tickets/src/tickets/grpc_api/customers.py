@@ -6,14 +6,12 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from chassis.db import Database, Tx
-from tickdesk.common.v1 import common_pb2
-from tickdesk.tickets.v1 import customers_pb2, ticket_pb2
+from tickdesk.tickets.v1 import customers_pb2
 from tickdesk.tickets.v1 import customers_service_pb2 as pb
 from tickdesk.tickets.v1.customers_service_pb2_grpc import CustomerServiceServicer
 from tickets.convert import customers as convert
 from tickets.convert.tickets import to_customer
-from tickets.domain import rules
-from tickets.domain.model import Contact, Customer
+from tickets.domain.model import Customer
 from tickets.grpc_api import calls
 from tickets.handlers import customer_merges as merging
 from tickets.handlers import customers
@@ -46,12 +44,12 @@ class CustomerApi(CustomerServiceServicer):
 
     async def AddContact(self, request: pb.AddContactRequest, context: Any) -> pb.AddContactResponse:
         """Adds an address."""
-        contact = _contact(request.contact)
+        contact = calls.contact(request.contact)
         return await self._change(request, pb.AddContactResponse, customers.add_contact, contact)
 
     async def RemoveContact(self, request: pb.RemoveContactRequest, context: Any) -> pb.RemoveContactResponse:
         """Takes an address away."""
-        contact = _contact(request.contact)
+        contact = calls.contact(request.contact)
         return await self._change(request, pb.RemoveContactResponse, customers.remove_contact, contact)
 
     async def AddNumber(self, request: pb.AddNumberRequest, context: Any) -> pb.AddNumberResponse:
@@ -158,9 +156,3 @@ class CustomerApi(CustomerServiceServicer):
             return answer(customer=to_customer(changed))
 
         return await calls.write(self._db, request, answer, work)  # type: ignore[arg-type]
-
-
-def _contact(contact: ticket_pb2.Contact) -> Contact:
-    if contact.channel not in common_pb2.Channel.values()[1:]:
-        raise calls.bad("contact.channel", "must be a channel of the contract")
-    return rules.contact(contact.channel, contact.address)

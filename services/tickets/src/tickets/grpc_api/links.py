@@ -3,15 +3,12 @@
 from typing import Any
 
 from chassis.db import Database, Tx
-from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import links_service_pb2 as pb
 from tickdesk.tickets.v1.links_service_pb2_grpc import LinkServiceServicer
-from tickdesk.tickets.v1.ticket_pb2 import Contact as ContactMessage
 from tickets.convert import links as convert
 from tickets.convert.tickets import to_ticket
-from tickets.domain import rules
 from tickets.domain.links import LinkKind, TaskState
-from tickets.domain.model import Contact, Ticket
+from tickets.domain.model import Ticket
 from tickets.grpc_api import calls
 from tickets.handlers import links, merging, moving, wishes
 from tickets.handlers.change import Caller, Target
@@ -128,7 +125,7 @@ class LinkApi(LinkServiceServicer):
         """Counts who wants it."""
 
         async def vote(tx: Tx) -> pb.VoteForWishResponse:
-            wish = await wishes.vote(tx, request.ticket, _contact(request.contact))
+            wish = await wishes.vote(tx, request.ticket, calls.contact(request.contact))
             return pb.VoteForWishResponse(wish=convert.to_wish(wish))
 
         return await calls.write(self._db, request, pb.VoteForWishResponse, vote)
@@ -137,7 +134,7 @@ class LinkApi(LinkServiceServicer):
         """Counts them no more."""
 
         async def unvote(tx: Tx) -> pb.UnvoteWishResponse:
-            wish = await wishes.unvote(tx, request.ticket, _contact(request.contact))
+            wish = await wishes.unvote(tx, request.ticket, calls.contact(request.contact))
             return pb.UnvoteWishResponse(wish=convert.to_wish(wish))
 
         return await calls.write(self._db, request, pb.UnvoteWishResponse, unvote)
@@ -148,9 +145,3 @@ class LinkApi(LinkServiceServicer):
             page = await wishes_store.list_wishes(tx, request.queue, calls.page(request))
         told = [convert.to_wish(each) for each in page.items]
         return pb.ListWishesResponse(wishes=told, next_page_token=page.next_token)
-
-
-def _contact(contact: ContactMessage) -> Contact:
-    if contact.channel not in common_pb2.Channel.values()[1:]:
-        raise calls.bad("contact.channel", "must be a channel of the contract")
-    return rules.contact(contact.channel, contact.address)
