@@ -27,6 +27,7 @@ CHANNEL = "email"
 _LONGEST_LINE = 512 * 1024
 _CONTROLS = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 _PEERS = 10_000
+_MINUTE = 60.0
 # The library would look the full name up in DNS for each connection, and wait for it.
 _HOSTNAME = socket.gethostname()
 _DRAIN_SECONDS = 10
@@ -59,7 +60,7 @@ class Door:
     per_recipient: bool
     sessions: set[asyncio.BaseTransport] = field(default_factory=set)
     busy: set[asyncio.Future[str]] = field(default_factory=set)
-    peers: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
+    peers: OrderedDict[str, tuple[float, int]] = field(default_factory=OrderedDict)
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -138,15 +139,15 @@ class Door:
         return f"250 2.0.0 {words} {receipt.message_id}"
 
     def _too_many(self, session: Session) -> bool:
-        """Count a mail of a peer in the running minute; the least recent peers are forgotten."""
+        """Count a mail of a peer, in minutes that begin with its first; the least recent peers are forgotten."""
         if not self.rules.peer_per_minute:
             return False
         address: Any = session.peer
         peer = str(address[0]) if isinstance(address, tuple) else str(address)
-        minute = int(time.monotonic() // 60)
-        since, count = self.peers.pop(peer, (minute, 0))
-        count = count + 1 if since == minute else 1
-        self.peers[peer] = (minute, count)
+        now = time.monotonic()
+        since, count = self.peers.pop(peer, (now, 0))
+        since, count = (since, count + 1) if now < since + _MINUTE else (now, 1)
+        self.peers[peer] = (since, count)
         if len(self.peers) > _PEERS:
             self.peers.popitem(last=False)
         return count > self.rules.peer_per_minute
