@@ -41,10 +41,10 @@ class Settings(ChassisSettings):
     )
     poll_seconds: float = Field(1, gt=0, le=5, description="Longest sleep between two looks at the timers.")
     lanes: int = Field(
-        4, ge=1, le=16, description="How many parts of the timers are fired at once by one process."
+        2, ge=1, le=16, description="How many parts of the timers are fired at once by one process."
     )
     batch: int = Field(
-        500, ge=1, le=2000, description="About how many tickets' marks are fired at once by a lane."
+        1000, ge=1, le=2000, description="About how many tickets' marks are fired at once by a lane."
     )
     reconcile_seconds: float = Field(
         60,

@@ -95,7 +95,7 @@ class Works:
     bus: Bus
     timers: Timers
     book: PolicyBook = field(default_factory=PolicyBook)
-    batch: int = 500
+    batch: int = 1000
     wakes: list[Wake] = field(default_factory=list)
     to_arm: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[Sent] = field(default_factory=list)
