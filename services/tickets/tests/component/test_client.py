@@ -47,12 +47,15 @@ async def test_the_example_of_the_guide_works(desk: Service) -> None:
     assert lines[0].startswith("opened SUP-"), (await process.stderr.read()).decode()
     assert lines[1].startswith("changed meanwhile: assignee")
     assert lines[2] == f"{lines[0].split()[1]} Export hangs at 99 %"
-    # Its watch begins some time after that line; what happens then it hears.
+    # Its watch begins some time after that line: it hears what happens then, and may hear again of what the
+    # script did before while a transaction of anybody is open (here: of the other tests on this server).
     out = asyncio.get_running_loop().create_task(process.stdout.readline())
     while not out.done():
         await desk.call("AddNote", ticket=lines[0].split()[1], text="Odd")
         await asyncio.wait([out], timeout=0.5)
-    assert (await process.wait(), out.result().decode().split()) == (0, ["NoteAdded", "in_progress"])
+    heard, status = out.result().decode().split()
+    assert (await process.wait(), status) == (0, "in_progress")
+    assert heard in {"NoteAdded", "TicketTaken"}
 
 
 async def test_calls_are_found_by_their_names_and_answers_are_what_was_asked_for(anna: Desk) -> None:

@@ -30,7 +30,9 @@ class WatchQueueRequest(_message.Message):
     QUEUES_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where to go on: a cursor of an earlier answer, at most six days old. Empty means from now on."""
+    """Where to go on: a cursor of an earlier answer, at most six days old. Empty means from now on; changes of
+    shortly before may come too, and their version tells.
+    """
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Keys of the queues; empty means all that the caller may see."""
