@@ -139,7 +139,7 @@ class Door:
         return f"250 2.0.0 {words} {receipt.message_id}"
 
     def _too_many(self, session: Session) -> bool:
-        """Count a mail of a peer, in minutes that begin with its first; the least recent peers are forgotten."""
+        """Count a mail of a peer, minutes beginning with its first; the least recent peers are forgotten."""
         if not self.rules.peer_per_minute:
             return False
         address: Any = session.peer
