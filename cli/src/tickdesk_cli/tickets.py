@@ -23,6 +23,10 @@ from tickdesk_cli.terminal import bad_input, console
 
 _PAGE, _COUNTED = 200, 1000
 _SOON = timedelta(hours=1)
+_COLUMNS = ("key", "due", "status", "line", "assignee", "customer", "subject")
+# What is typed or acted on is of no use cut short.
+_WHOLE = frozenset(("key", "due", "status", "line"))
+_AT_MOST = {"assignee": 12, "customer": 20}
 _GUIDE = "The language is told in docs/guides/query.md; `tickdesk tickets list --help` has examples."
 
 
@@ -52,7 +56,7 @@ async def overview(desk: Desk, asked: Asked, limit: int, *, as_json: bool) -> No
     if not tickets:
         console.print("No tickets.")
         return
-    console.print(_table(tickets, utcnow()))
+    console.print(table_of(tickets, utcnow()))
     if total > len(tickets):
         at_least = "at least " if total >= _COUNTED else ""
         console.print(f"{len(tickets)} of {at_least}{total}: --limit shows more", style="dim")
@@ -103,23 +107,30 @@ async def refusing() -> AsyncIterator[None]:
         raise bad_input(error.details() or "bad query", _GUIDE) from error
 
 
-def _table(tickets: Iterable[query_pb2.TicketSummary], now: datetime) -> Table:
+def table_of(tickets: Iterable[query_pb2.TicketSummary], now: datetime) -> Table:
+    """A ticket a line; names and subjects give way where the terminal is narrow."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("key", "due", "status", "line", "assignee", "customer"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("subject", ratio=1, no_wrap=True, overflow="ellipsis")
-    for ticket in tickets:
-        vip = ticket.customer_tier == common_pb2.CUSTOMER_TIER_VIP
-        table.add_row(
-            Text(ticket.key, "bold"),
-            _due(ticket, now),
-            Text(clean(ticket.status)),
-            Text(common_pb2.Line.Name(ticket.line).removeprefix("LINE_")),
-            Text(clean(ticket.assignee) or "-"),
-            Text(clean(ticket.customer_name), "yellow" if vip else ""),
-            Text(clean(ticket.subject)),
-        )
+    rows = [_row(each, now) for each in tickets]
+    for place, name in enumerate(_COLUMNS):
+        widest = max([len(name), *(row[place].cell_len for row in rows)])
+        whole = widest if name in _WHOLE else None
+        table.add_column(name, no_wrap=True, min_width=whole, max_width=_AT_MOST.get(name))
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _row(ticket: query_pb2.TicketSummary, now: datetime) -> list[Text]:
+    vip = ticket.customer_tier == common_pb2.CUSTOMER_TIER_VIP
+    return [
+        Text(ticket.key, "bold"),
+        _due(ticket, now),
+        Text(clean(ticket.status)),
+        Text(common_pb2.Line.Name(ticket.line).removeprefix("LINE_")),
+        Text(clean(ticket.assignee) or "-"),
+        Text(clean(ticket.customer_name), "yellow" if vip else ""),
+        Text(clean(ticket.subject)),
+    ]
 
 
 def _due(ticket: query_pb2.TicketSummary, now: datetime) -> Text:
