@@ -12,7 +12,7 @@ from bench.clock.marks import fire
 from bench.clock.plan import Figures, Plan, repeat
 from bench.clock.site import POLICY, Site, a_site
 from bench.clock.tickets import Tickets
-from chassis.rpc import channel
+from chassis.channel import channel
 from sla_clock.calendar import MICROS
 from tickdesk.sla.v1.policy_service_pb2 import ApplyPolicyRequest
 from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub

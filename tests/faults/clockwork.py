@@ -21,10 +21,10 @@ import nats.errors
 import sqlalchemy as sa
 
 from chassis.bus import Ack, Bus, Outgoing, Subscription
+from chassis.channel import channel
 from chassis.consume import Consumer
 from chassis.db import Database, Tx
 from chassis.errors import Unavailable
-from chassis.rpc import channel
 from chassis.schema import chassis_tables, migrate, plain_engine
 from chassis.servers import Server, free_port
 from chassis.testing import eventually

@@ -23,8 +23,8 @@ import sla_clock.settings
 import tickets.main
 import tickets.settings
 from chassis.bus import Bus
+from chassis.channel import channel
 from chassis.db import Database
-from chassis.rpc import channel
 from chassis.run import App, running
 from chassis.testing import eventually
 from tickdesk.common.v1 import common_pb2

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from chassis.rpc import channel
+from chassis.channel import channel
 from tickdesk.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
 from tickdesk.notifier.v1.notifier_service_pb2_grpc import NotifierServiceStub
 from tickdesk.sla.v1.policy_service_pb2_grpc import PolicyServiceStub

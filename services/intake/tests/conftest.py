@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chassis.bus import Bus
-from chassis.rpc import channel
+from chassis.channel import channel
 from chassis.run import running
 from chassis.servers import free_port
 from chassis.sign import sign

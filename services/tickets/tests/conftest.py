@@ -8,8 +8,8 @@ import grpc.aio
 import pytest
 from pydantic import SecretStr
 
+from chassis.channel import channel
 from chassis.db import Database
-from chassis.rpc import channel
 from chassis.run import running
 from chassis.testing import events, open_bus
 from services.tickets.tests.builders import EVENTS, ROLES, Desk, furnish_database

@@ -234,15 +234,14 @@ def run(
     settings = load_settings(settings_type)
     telemetry.setup_logs(service, settings.log_level)
     telemetry.setup_foreign_logs(service, settings.log_level)
-    provider = telemetry.setup_traces(service, settings.otlp_endpoint)
+    end_traces = telemetry.setup_traces(service, settings.otlp_endpoint)
     work = (
         _serve(service, settings, build, migrations) if command == "serve" else _migrate(settings, migrations)
     )
     try:
         code = uvloop.run(work) if sys.platform == "linux" else asyncio.run(work)
     finally:
-        if provider:
-            provider.shutdown()
+        end_traces()
     raise SystemExit(code)
 
 

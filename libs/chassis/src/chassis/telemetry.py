@@ -3,17 +3,13 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import orjson
 import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 Logger = structlog.typing.FilteringBoundLogger
 tracer = trace.get_tracer("chassis")
@@ -83,16 +79,22 @@ def hide_row(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def setup_traces(service: str, endpoint: str | None) -> TracerProvider | None:
-    """Send spans to an OTLP/HTTP collector; without an endpoint spans cost nothing."""
+def setup_traces(service: str, endpoint: str | None) -> Callable[[], None]:
+    """Send spans to an OTLP/HTTP collector; returns what ends it. Without an endpoint spans cost nothing."""
     if not endpoint:
-        return None
+        return lambda: None
+    # The exporter takes a while to import, and most desks have no collector.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
     provider = TracerProvider(resource=Resource.create({"service.name": f"tickdesk-{service}"}))
     # A short timeout: with no collector the last flush must not outlive the drain.
     exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=2)
     provider.add_span_processor(BatchSpanProcessor(exporter, export_timeout_millis=2000))
     trace.set_tracer_provider(provider)
-    return provider
+    return provider.shutdown
 
 
 def inject(headers: MutableMapping[str, str]) -> None:

@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from chassis import identity
 from chassis.clock import utcnow
 from chassis.identity import digest, read_keys
-from chassis.rpc import Server, principal
+from chassis.principal import principal
+from chassis.rpc import Server
 from chassis.settings import ChassisSettings
 from libs.chassis.tests.probe import SERVICE, Answer, Ask, Probe, add_probe, do, watch
 

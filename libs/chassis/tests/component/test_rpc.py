@@ -17,8 +17,10 @@ from grpc_status import rpc_status
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
+from chassis.channel import channel
 from chassis.errors import DeskError, InvalidInput, NotFound, Violation
-from chassis.rpc import Server, channel, principal
+from chassis.principal import principal
+from chassis.rpc import Server
 from chassis.settings import ChassisSettings
 from libs.chassis.tests.probe import SERVICE, Answer, Ask, Probe, add_probe, do, watch
 

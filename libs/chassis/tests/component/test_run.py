@@ -17,8 +17,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from chassis.channel import channel
 from chassis.db import Database
-from chassis.rpc import channel
 from chassis.run import App, running
 from chassis.schema import expected_head, lagging_revision, migrate, plain_engine
 from chassis.servers import Server, start_postgres

@@ -17,9 +17,9 @@ from google.protobuf.message import Message
 from sqlalchemy import text
 
 from chassis.bus import Bus, Outgoing, stream_of
+from chassis.channel import channel
 from chassis.clock import utcnow
 from chassis.db import Database
-from chassis.rpc import channel
 from chassis.run import App, running
 from chassis.testing import eventually, open_bus
 from notifier.main import build

@@ -5,7 +5,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from chassis.rpc import channel
+from chassis.channel import channel
 from chassis.testing import eventually
 from services.notifier.tests.component.builders import a_ticket, replied
 from services.notifier.tests.component.conftest import Running, Start

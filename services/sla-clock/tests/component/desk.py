@@ -16,9 +16,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import SecretStr
 
 from chassis.bus import Ack, Bus, Outgoing
+from chassis.channel import channel
 from chassis.clock import utcnow, uuid7
 from chassis.db import Database
-from chassis.rpc import channel
 from chassis.run import App, running
 from chassis.testing import EventWatch, events
 from sla_clock.handlers.follow import follow

@@ -17,9 +17,9 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr, ValidationError
 
+from chassis.channel import channel
 from chassis.clock import utcnow
 from chassis.db import Database, Tx
-from chassis.rpc import channel
 from chassis.testing import eventually
 from sla_clock.settings import Settings
 from sla_clock.store.ledger import LedgerRow

@@ -11,8 +11,8 @@ import pytest
 from google.protobuf.message import Message
 
 from chassis.bus import Bus, Outgoing, stream_of
+from chassis.channel import channel
 from chassis.clock import utcnow
-from chassis.rpc import channel
 from chassis.run import App, running
 from chassis.testing import EventWatch, events, open_bus
 from survey.main import build

@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from chassis.rpc import channel
+from chassis.channel import channel
 from chassis.servers import free_port
 from chassis.testing import eventually
 from services.tickets.tests.builders import ROLES, Desk

@@ -17,10 +17,10 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr, ValidationError
 
+from chassis.channel import channel
 from chassis.clock import utcnow
 from chassis.db import Database
 from chassis.identity import digest
-from chassis.rpc import channel
 from chassis.run import running
 from chassis.testing import eventually
 from services.tickets.tests.builders import ROLES, Desk, furnish, set_up

@@ -8,8 +8,8 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
+from chassis.channel import channel
 from chassis.errors import Refused, Unavailable
-from chassis.rpc import channel
 from notifier.domain import File
 from tickdesk.intake.v1.intake_service_pb2 import GetAttachmentRequest
 from tickdesk.intake.v1.intake_service_pb2_grpc import IntakeServiceStub

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from chassis import telemetry
-from chassis.rpc import channel
+from chassis.channel import channel
 from sla_clock.handlers.follow import follow
 from sla_clock.handlers.works import Works
 from sla_clock.metrics import TICKET_DRIFT
