@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from sla_clock.calendar import Calendar, nobody
+from sla_clock.calendar import nobody
 from sla_clock.domain import Clock, State
 from sla_clock.standing import Point, Standing, Standings, carrier_of, folds
 
@@ -32,6 +32,7 @@ class Course(NamedTuple):
     running: bool
     calendar: str
     calendar_version: str
+    newest: bool = False
 
 
 class Reached(NamedTuple):
@@ -118,7 +119,8 @@ def pack(
 
     `moved` names the fact or edit that put a mark (clock, cycle, mark) into the past.
     """
-    told = {(one.name, one.cycle): one for clock in clocks for one in (*clock.past, clock)}
+    newest = {clock.name: clock for clock in clocks}
+    told = {(one.name, one.cycle): one for clock in newest.values() for one in (*clock.past, clock)}
     courses: list[Course] = []
     marks: list[list[Any]] = []
     for standing in standings:
@@ -126,18 +128,18 @@ def pack(
         if waiting:
             clock = told[standing.name, standing.cycle]
             marks += [_mark(len(courses), standing, clock, point, moved) for point in waiting]
-            courses.append(_course(standing, clock.terms.calendar))
+            courses.append(_course(standing, clock, newest=clock is newest[clock.name]))
     marks.sort(key=lambda mark: mark[0])
     return orjson.dumps([tuple(header), [tuple(one) for one in courses], marks]), marks[0][
         0
     ] if marks else None
 
 
-def _course(one: Standing, calendar: Calendar) -> Course:
-    running = one.state is State.RUNNING
+def _course(one: Standing, clock: Clock, *, newest: bool) -> Course:
+    running, calendar = one.state is State.RUNNING, clock.terms.calendar
     return Course(
         *(one.name, one.cycle, one.generation, one.target, one.due, running),
-        *(calendar.name, calendar.fingerprint),
+        *(calendar.name, calendar.fingerprint, newest),
     )
 
 

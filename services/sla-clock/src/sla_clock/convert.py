@@ -299,8 +299,8 @@ def _put(message: Timestamp | Duration, micros: int) -> None:
 @lru_cache(maxsize=4096)
 def _same(*key: Any) -> bytes:
     """The part of the event that is the same for many tickets."""
-    policy, version, clock, cycle, generation, calendar, calendar_version, mark, action, tell, *more = key
-    folds, duty, cause = more
+    policy, version, clock, cycle, generation, calendar, calendar_version, newest, mark, *more = key
+    action, tell, folds, duty, cause = more
     event = events.MarkReached(
         clock=clock,
         cycle=cycle,
@@ -316,6 +316,7 @@ def _same(*key: Any) -> bytes:
         folded_marks=folds,
         duty=duty,
         cause=cause,
+        newest_cycle=newest,
     )
     return event.SerializeToString()
 

@@ -237,24 +237,27 @@ def _changes(
     found: list[Change] = []
     for clock in clocks:
         old = newest.pop(clock.name, None)
-        if old and clock.cycle < old.cycle:
+        recounted = old is not None and clock.cycle < old.cycle
+        if old and recounted:
             # Another policy may count fewer cycles: who follows the last one has to hear where it stands.
             old = replace(old, cycle=clock.cycle)
         for one in (*clock.past, clock):
             if one.cycle >= (old.cycle if old else 0):
                 same = old if old and old.cycle == one.cycle else None
-                found += _turned(one, same, generations.get((one.name, one.cycle), 1))
+                generation = generations.get((one.name, one.cycle), 1)
+                found += _turned(one, same, generation, recounted=recounted)
     unfinished = (State.RUNNING, State.PAUSED)
     gone = (old for old in newest.values() if old.state in unfinished)
     return found + [Change(Turn.CANCELLED, old.name, old.cycle, None, old) for old in gone]
 
 
-def _turned(clock: Clock, old: Standing | None, generation: int) -> list[Change]:
+def _turned(clock: Clock, old: Standing | None, generation: int, *, recounted: bool) -> list[Change]:
     state = old.state if old else State.PENDING
     turns = _TURNS.get((state, clock.state), ())
     moved = old is not None and (old.target, old.due, old.generation) != (clock.target, clock.due, generation)
     # A generation grows with the marks, too: who reads only events has to hear of other marks.
-    if not turns and moved and clock.ended is None and clock.state is not State.PENDING:
+    told = recounted or clock.ended is None
+    if not turns and moved and told and clock.state is not State.PENDING:
         turns = (Turn.RECALCULATED,)
     return [Change(turn, clock.name, clock.cycle, clock, old) for turn in turns]
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from chassis.clock import utcnow
 from sla_clock.calendar import MICROS, micros
@@ -15,9 +16,11 @@ from sla_clock.handlers.recalculate import recalculate
 from sla_clock.handlers.tools import Planned, plan
 from sla_clock.handlers.works import Works
 from sla_clock.store import tickets
+from sla_clock.store.tables import ledger_table
 from sla_clock.timers import Claim
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
+from tickdesk.sla.v1.clock_pb2 import CLOCK_STATE_MET
 from tickdesk.tickets.v1 import timeline_pb2
 
 from .desk import POLICY, Case, ago, followed, some_works
@@ -112,3 +115,29 @@ async def test_a_plan_does_not_announce_what_was_told_in_a_forgotten_cycle(works
     await reopened(works)
     planned = [one.change async for one in plan(works, SHORTER) if isinstance(one, Planned)]
     assert [one.fires for one in planned] == [()]
+
+
+async def test_a_clock_that_is_over_in_either_count_is_told_as_it_now_stands(works: Works) -> None:
+    """Met in its second cycle, it was met in its first and only one by the other policy."""
+    case = await reopened(works)
+    await followed(works, case.add(resolved=timeline_pb2.Resolved()))
+    await put_in_force(works, f"{POLICY}clocks:\n  resolution: {{restart: []}}\n")
+    told = [one for one in await emitted(works, sla.ClockRecalculated) if one.ticket.id == case.id]
+    met = [(one.clock.name, one.clock.cycle, one.clock.state, one.policy.version) for one in told]
+    assert met == [("resolution", 1, CLOCK_STATE_MET, 2)]
+
+
+async def test_a_mark_tells_whether_its_cycle_is_the_last(works: Works) -> None:
+    """Who orders news by cycles knows by it a mark of a cycle counted anew from one that comes late."""
+    case = Case(ago(80), common.PRIORITY_CRITICAL)
+    await followed(works, case)
+    case.add(resolved=timeline_pb2.Resolved()).add(reopened=timeline_pb2.Reopened())
+    await followed(works, case)
+    assert await fired(works, case, 75) == [("70%", 1), ("70%", 2)]
+    await put_in_force(works, LONGER)
+    assert await fired(works, case, 125) == [("100%", 1)]
+    async with works.db.tx() as tx:
+        rows = await tx.execute(sa.select(ledger_table.c.payload).where(~ledger_table.c.folded))
+    told = [sla.MarkReached.FromString(one.payload) for one in rows]
+    marks = {(one.cycle, one.mark.name, one.newest_cycle) for one in told if one.clock == "resolution"}
+    assert marks == {(1, "70%", False), (2, "70%", True), (1, "100%", True)}

@@ -1,5 +1,6 @@
 """What clocks and surveys say, and what follows from it."""
 
+from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
@@ -89,6 +90,63 @@ async def test_news_of_an_older_version_or_cycle_is_dropped(desk: Desk) -> None:
         sla.ClockCancelled(ticket=a_ref(ticket, 5), clock=a_clock(8, cycle=2, state=5)),
     )
     assert summary(await settled(desk, ticket)) == [("first_response", "running", False, "")]
+
+
+def counted(
+    ticket: ticket_pb2.Ticket, policy: int, version: int, as_of: int, cycle: int
+) -> sla.ClockRecalculated:
+    """Where a clock stands in a cycle, as computed from that version of the ticket under that policy."""
+    clock = a_clock(as_of, cycle=cycle)
+    clock.due_time.FromSeconds(1_800_001_000 + as_of)
+    rules = clock_pb2.PolicyRef(version=policy)
+    return sla.ClockRecalculated(ticket=a_ref(ticket, version), clock=clock, policy=rules)
+
+
+async def test_a_policy_that_counts_fewer_cycles_is_followed_in_whatever_order_its_news_come(
+    desk: Desk,
+) -> None:
+    computed = [(1, 3, 30, 1), (1, 5, 50, 2), (2, 5, 60, 1), (2, 8, 80, 1)]
+    for order in permutations(computed):
+        ticket = await desk.create(subject=f"{order}")
+        await desk.tell(*(counted(ticket, *each) for each in order))
+        [last] = [each for each in (await settled(desk, ticket)).sla.clocks if each.clock == "first_response"]
+        assert (last.cycle, last.due_time.seconds) == (1, 1_800_001_080)
+
+
+async def test_a_policy_that_lost_its_number_in_a_restore_is_followed_from_the_next_version_on(
+    desk: Desk,
+) -> None:
+    ticket = await desk.create()
+    await desk.tell(counted(ticket, 7, 5, 50, 2), counted(ticket, 6, 4, 60, 1), counted(ticket, 6, 6, 70, 1))
+    assert (await settled(desk, ticket)).sla.clocks[0].cycle == 1
+
+
+def mark_of(ticket: ticket_pb2.Ticket, policy: int, reached: int, **fields: Any) -> sla.MarkReached:
+    event = a_mark(ticket, LINE, policy=clock_pb2.PolicyRef(version=policy), **fields)
+    event.ticket.version = 5
+    event.reached_time.FromSeconds(1_800_000_000 + reached)
+    return event
+
+
+async def test_a_mark_of_a_cycle_counted_anew_escalates_even_before_its_news(desk: Desk) -> None:
+    """CA-21: an edit may put it into the past, and marks travel faster than the news of the edit."""
+    ticket = await desk.create()
+    await desk.tell(counted(ticket, 1, 5, 50, 2))
+    await desk.tell(mark_of(ticket, 2, 61, cycle=1, newest_cycle=True), counted(ticket, 1, 5, 40, 2))
+    now = await settled(desk, ticket)
+    assert (now.status, now.sla.clocks[0].cycle, now.sla.clocks[0].last_mark) == ("escalated", 1, "80%")
+    await desk.tell(counted(ticket, 2, 5, 60, 1))
+    now = await settled(desk, ticket)
+    assert (now.sla.clocks[0].last_mark, now.sla.clocks[0].due_time.seconds) == ("80%", 1_800_001_060)
+
+
+async def test_a_late_mark_of_a_cycle_that_is_not_the_last_escalates_nothing(desk: Desk) -> None:
+    over, forgotten = [await desk.create(subject=name) for name in ("over", "forgotten")]
+    await desk.tell(counted(over, 1, 5, 50, 2), mark_of(over, 2, 61, cycle=1))
+    await desk.tell(counted(forgotten, 2, 5, 60, 1), mark_of(forgotten, 1, 55, cycle=2, newest_cycle=True))
+    for ticket, cycle in ((over, 2), (forgotten, 1)):
+        now = await settled(desk, ticket)
+        assert (now.version, now.sla.clocks[0].cycle, now.sla.clocks[0].last_mark) == (1, cycle, "")
 
 
 async def test_a_breach_is_for_good_in_its_cycle(desk: Desk) -> None:

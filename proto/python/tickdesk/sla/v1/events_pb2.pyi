@@ -293,6 +293,7 @@ class MarkReached(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     DUTY_FIELD_NUMBER: _builtins.int
+    NEWEST_CYCLE_FIELD_NUMBER: _builtins.int
     clock: _builtins.str
     """Name of the clock."""
     cycle: _builtins.int
@@ -301,6 +302,10 @@ class MarkReached(_message.Message):
     """Grows with every pause, resume and edit that moved the marks."""
     cause: _builtins.str
     """What let it fire: "due", "overdue" after an outage, or the fact or edit that moved it into the past."""
+    newest_cycle: _builtins.bool
+    """True when its cycle is the clock's last one, false when a later one has begun. Under one version of the
+    policy a clock's cycles only grow in number; another version may count fewer.
+    """
     @_builtins.property
     def ticket(self) -> _clock_pb2.TicketRef:
         """The ticket."""
@@ -353,10 +358,11 @@ class MarkReached(_message.Message):
         policy: _clock_pb2.PolicyRef | None = ...,
         cause: _builtins.str = ...,
         duty: _abc.Iterable[_builtins.str] | None = ...,
+        newest_cycle: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock_due_time", b"clock_due_time", "lateness", b"lateness", "mark", b"mark", "policy", b"policy", "reached_time", b"reached_time", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "clock", b"clock", "clock_due_time", b"clock_due_time", "cycle", b"cycle", "duty", b"duty", "folded_marks", b"folded_marks", "generation", b"generation", "lateness", b"lateness", "mark", b"mark", "policy", b"policy", "reached_time", b"reached_time", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "clock", b"clock", "clock_due_time", b"clock_due_time", "cycle", b"cycle", "duty", b"duty", "folded_marks", b"folded_marks", "generation", b"generation", "lateness", b"lateness", "mark", b"mark", "newest_cycle", b"newest_cycle", "policy", b"policy", "reached_time", b"reached_time", "remaining", b"remaining", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -228,7 +228,7 @@ class FinishedEscalation:
 
 @dataclass(slots=True)
 class SlaClock:
-    """One clock of a ticket, as last heard; `version` is the ticket's that it was computed from."""
+    """One clock of a ticket, as last heard, with the versions of ticket and policy it was computed from."""
 
     clock: str
     state: str
@@ -238,6 +238,7 @@ class SlaClock:
     met_time: datetime | None = None
     breached: bool = False
     last_mark: str = ""
+    policy_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class ClockEvent(Protocol):
         """The clock after it."""
         ...
 
+    @property
+    def policy(self) -> clock_pb2.PolicyRef:
+        """Rules applied."""
+        ...
+
 
 async def clock_changed(tx: Tx, event: ClockEvent) -> None:
     """The ticket's summary follows the clock; no version, no event: else both would answer for ever."""
@@ -94,14 +99,16 @@ async def mark_reached(tx: Tx, event: sla.MarkReached) -> None:
         clock=event.clock,
         state="running",
         cycle=event.cycle,
-        version=0,
+        version=event.ticket.version,
         due_time=_instant(event.clock_due_time),
         breached=breached,
         last_mark=event.mark.name,
+        policy_version=event.policy.version,
     )
-    await clocks.put_mark(tx, event.ticket.id, mark)
+    at = values.instant(event.reached_time)
+    counts = await clocks.put_mark(tx, event.ticket.id, mark, at, newest=event.newest_cycle)
     ticket = await store.lock_or_none(tx, event.ticket.id)
-    if ticket is None or _is_outdated(ticket, event):
+    if not counts or ticket is None or _is_outdated(ticket, event):
         return
     reached = Happened("MarkReached", _CLOCK, ticket.version, clock=event.clock, mark=event.mark.name)
     ticket.happened.append(reached)
@@ -165,6 +172,7 @@ def _clock(event: ClockEvent) -> SlaClock:
         met_time=_instant(clock.met_time),
         breached=clock.breached,
         last_mark=marks[-1] if marks else "",
+        policy_version=event.policy.version,
     )
 
 
@@ -174,9 +182,7 @@ def _instant(stamp: Timestamp) -> datetime | None:
 
 def _is_outdated(ticket: Ticket, event: sla.MarkReached) -> bool:
     known = next((each for each in ticket.clocks if each.clock == event.clock), None)
-    if known and (known.cycle > event.cycle or (known.cycle == event.cycle and known.state in _OVER)):
-        return True
-    return rules.is_outdated(ticket, event.clock)
+    return (known is not None and known.state in _OVER) or rules.is_outdated(ticket, event.clock)
 
 
 def _is_newer(ticket: Ticket, answer: survey_pb2.Survey) -> bool:

@@ -1,6 +1,6 @@
 """What the clocks say of tickets. Older news never replaces newer."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,8 @@ from tickets.store.history_tables import clock_result
 
 _k, _t, _r = tables.ticket_clock, tables.ticket, clock_result
 _KEY = ("ticket_id", "clock")
-_CHANGING = ("cycle", "state", "due_time", "met_time", "breached", "last_mark", "version", "as_of_time")
+_TOLD = ("cycle", "state", "due_time", "met_time", "breached", "last_mark", "policy_version")
+_CHANGING = (*_TOLD, "version", "as_of_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,7 @@ async def put_clock(
         (same_cycle & (news.excluded.last_mark == ""), _k.c.last_mark), else_=news.excluded.last_mark
     )
     changed["last_mark"] = kept_mark
-    newer = sa.tuple_(news.excluded.cycle, news.excluded.version, news.excluded.as_of_time) >= sa.tuple_(
-        _k.c.cycle, _k.c.version, _k.c.as_of_time
-    )
-    upsert = news.on_conflict_do_update(index_elements=_KEY, set_=changed, where=newer)
+    upsert = news.on_conflict_do_update(index_elements=_KEY, set_=changed, where=_is_newer(news))
     if result and clock.met_time:
         upsert = upsert.add_cte(_met(ticket_id, clock, as_of, result).cte("met"))
     noted = bool((await tx.execute(upsert)).rowcount)
@@ -55,23 +53,43 @@ async def put_clock(
     return noted
 
 
-async def put_mark(tx: Tx, ticket_id: str, clock: SlaClock) -> None:
-    """Note the last mark of a clock's cycle unless a later cycle is known.
+async def put_mark(tx: Tx, ticket_id: str, mark: SlaClock, at: datetime, *, newest: bool) -> bool:
+    """Note the last mark of a clock's cycle; false when its cycle is not the one that counts any more.
 
-    A mark may come before the news that its cycle began: give it version 0, which any such news completes.
+    `newest` says that the mark's cycle was its clock's last one. A mark may come before the news that its
+    cycle began or is counted anew: any such news completes it.
     """
-    news = _news(ticket_id, clock, tx.now)
-    same_cycle = _k.c.cycle == news.excluded.cycle
+    row = _news(ticket_id, replace(mark, version=0), tx.now)
+    same_cycle, later = _k.c.cycle == row.excluded.cycle, row.excluded.cycle > _k.c.cycle
+    if newest:
+        instant = sa.tuple_(sa.literal(mark.version), sa.literal(at, _k.c.as_of_time.type))
+        newer = instant >= sa.tuple_(_k.c.version, _k.c.as_of_time)
+        later = sa.case((_k.c.policy_version == row.excluded.policy_version, later), else_=newer)
     changed: dict[str, Any] = {
-        name: sa.case((same_cycle, _k.c[name]), else_=news.excluded[name]) for name in _CHANGING
+        name: sa.case((same_cycle, _k.c[name]), else_=row.excluded[name]) for name in _TOLD
     }
-    changed["breached"] = news.excluded.breached | (same_cycle & _k.c.breached)
-    changed["last_mark"] = news.excluded.last_mark
-    upsert = news.on_conflict_do_update(
-        index_elements=_KEY, set_=changed, where=news.excluded.cycle >= _k.c.cycle
-    )
-    if (await tx.execute(upsert)).rowcount:
+    changed["breached"] = row.excluded.breached | (same_cycle & _k.c.breached)
+    changed["last_mark"] = row.excluded.last_mark
+    upsert = row.on_conflict_do_update(index_elements=_KEY, set_=changed, where=same_cycle | later)
+    noted = bool((await tx.execute(upsert)).rowcount)
+    if noted:
         await _note_due(tx, ticket_id)
+    return noted
+
+
+def _is_newer(news: Insert) -> sa.ColumnElement[bool]:
+    """Whether news were computed later than what is known.
+
+    Cycles come first, as a mark may have told of a cycle before its news; but another policy may count
+    fewer of them.
+    """
+    told, known = news.excluded, _k.c
+    computed = sa.tuple_(told.version, told.as_of_time) >= sa.tuple_(known.version, known.as_of_time)
+    same_count = told.policy_version == known.policy_version
+    return sa.case(
+        (same_count & (told.cycle != known.cycle), told.cycle > known.cycle),
+        else_=computed,
+    )
 
 
 async def _note_due(tx: Tx, ticket_id: str) -> None:

@@ -219,6 +219,8 @@ ticket_clock = sa.Table(
     sa.Column("breached", sa.Boolean, nullable=False),
     sa.Column("last_mark", sa.Text, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
+    # 0: heard before it was kept.
+    sa.Column("policy_version", sa.Integer, nullable=False, server_default="0"),
     sa.Column("as_of_time", _TIME, nullable=False),
     sa.Index("ticket_clock_breached", "clock", "ticket_id", postgresql_where=sa.text("breached")),
 )

@@ -349,6 +349,7 @@ def _to_clock(value: Mapping[str, Any]) -> SlaClock:
         met_time=_time(value["met_time"]),
         breached=value["breached"],
         last_mark=value["last_mark"],
+        policy_version=value["policy_version"],
     )
 
 
