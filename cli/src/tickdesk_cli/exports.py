@@ -16,15 +16,17 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from chassis.clock import utcnow
 from tickdesk.intake.v1.intake_service_pb2 import GetAttachmentRequest
+from tickdesk.sla.v1.policy_service_pb2 import GetPolicyRequest, ListPoliciesRequest
 from tickdesk.tickets.v1 import export_pb2
 from tickdesk.tickets.v1.export_service_pb2 import ExportRecordsRequest
-from tickdesk_cli.client import Client
+from tickdesk_cli.client import Client, pages
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.terminal import Problem, bad_input, console, live
 
 MANIFEST, BEGUN = "manifest.json", "begun.json"
 _PREFIX = "EXPORT_KIND_"
-KINDS = tuple(each.removeprefix(_PREFIX).lower() for each in export_pb2.ExportKind.keys()[1:])
+POLICIES = "policies"
+KINDS = (*(each.removeprefix(_PREFIX).lower() for each in export_pb2.ExportKind.keys()[1:]), POLICIES)
 _SECONDS = 86_400.0
 _TRIES, _PAUSE = 5, 1.0
 _AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -99,7 +101,10 @@ def _asked(wanted: Wanted) -> dict[str, Any]:
 
 
 async def _write(client: Client, wanted: Wanted, kind: str, progress: Progress) -> None:
-    """One file, beside its name until it is whole."""
+    """One file, beside its name until it is whole; one a version of policies."""
+    if kind == POLICIES:
+        await _fetch_policies(client, wanted.folder)
+        return
     path = wanted.folder / f"{kind}.jsonl"
     if path.exists():
         return
@@ -185,7 +190,9 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _manifest(wanted: Wanted) -> dict[str, Any]:
-    files = [_described(wanted.folder / f"{kind}.jsonl") for kind in wanted.kinds]
+    files = [_described(wanted.folder / f"{kind}.jsonl") for kind in wanted.kinds if kind != POLICIES]
+    policies = sorted((wanted.folder / POLICIES).glob("*.yaml")) if POLICIES in wanted.kinds else []
+    files += [{**_described(each), "name": f"{POLICIES}/{each.name}", "records": 1} for each in policies]
     return {
         "format": 1,
         "created_time": utcnow().isoformat(timespec="seconds"),
@@ -202,6 +209,16 @@ def _described(path: Path) -> dict[str, Any]:
             digest.update(line)
             records += line.endswith(b"\n")
     return {"name": path.name, "records": records, "bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+async def _fetch_policies(client: Client, folder: Path) -> None:
+    """Every version of the policy with its calendars, as it was applied."""
+    place = folder / POLICIES
+    place.mkdir(mode=0o700, exist_ok=True)
+    async for page in pages(client.policies.ListPolicies, ListPoliciesRequest()):
+        for each in page.policies:
+            told = await client.policies.GetPolicy(GetPolicyRequest(version=each.version), timeout=_SECONDS)
+            _put(place / f"{told.version}.yaml", told.yaml.encode())
 
 
 async def _fetch_files(client: Client, folder: Path, progress: Progress) -> None:

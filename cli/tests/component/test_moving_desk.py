@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tickdesk_cli import terminal
+from tickdesk_cli.exports import KINDS, POLICIES
 from tickdesk_cli.main import app
 
 from .test_desk import EXAMPLES, LETTERS, Owner
@@ -67,14 +68,21 @@ def test_the_commands_of_the_guide_do_what_it_says(owner: Mover, tmp_path: Path)
 def check_export(folder: Path, owner: Mover) -> None:
     """Whole, told of by the manifest, readable by its owner alone."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert len(manifest["files"]) == 13
+    assert [each["name"] for each in manifest["files"]] == [
+        *(f"{kind}.jsonl" for kind in KINDS if kind != POLICIES),
+        "policies/1.yaml",
+    ]
     for each in manifest["files"]:
         content = (folder / each["name"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == each["sha256"]
-        assert content.count(b"\n") == each["records"]
-    modes = {stat.S_IMODE(os.stat(each).st_mode) for each in folder.iterdir()}
-    assert (modes, stat.S_IMODE(folder.stat().st_mode)) == ({0o600}, 0o700)
-    assert not list(folder.glob("*.part"))
+        assert each["records"] == (content.count(b"\n") if each["name"].endswith(".jsonl") else 1)
+    kept = [folder, *folder.rglob("*")]
+    assert {(each.is_dir(), stat.S_IMODE(os.stat(each).st_mode)) for each in kept} == {
+        (False, 0o600),
+        (True, 0o700),
+    }
+    assert not list(folder.rglob("*.part"))
+    owner.moves(f"tickdesk policy lint {folder / POLICIES / '1.yaml'}")
     assert "holds an export already" in owner.moves(f"tickdesk export --out {folder}", code=2)
 
 

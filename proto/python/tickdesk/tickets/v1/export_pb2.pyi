@@ -4,12 +4,16 @@ isort:skip_file
 Everything that the desk keeps, record by record."""
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tickdesk.common.v1 import common_pb2 as _common_pb2
 from tickdesk.tickets.v1 import audit_pb2 as _audit_pb2
+from tickdesk.tickets.v1 import bulk_pb2 as _bulk_pb2
 from tickdesk.tickets.v1 import conversation_pb2 as _conversation_pb2
 from tickdesk.tickets.v1 import customers_pb2 as _customers_pb2
+from tickdesk.tickets.v1 import incident_pb2 as _incident_pb2
 from tickdesk.tickets.v1 import knowledge_pb2 as _knowledge_pb2
 from tickdesk.tickets.v1 import links_pb2 as _links_pb2
 from tickdesk.tickets.v1 import query_pb2 as _query_pb2
@@ -60,6 +64,32 @@ class _ExportKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportKind
     """Pages and tasks of other systems."""
     EXPORT_KIND_FILTERS: _ExportKind.ValueType  # 13
     """Saved filters."""
+    EXPORT_KIND_DRAFTS: _ExportKind.ValueType  # 14
+    """Answers that agents have begun."""
+    EXPORT_KIND_VOTES: _ExportKind.ValueType  # 15
+    """Customers who want a wish beside its author."""
+    EXPORT_KIND_INCIDENTS: _ExportKind.ValueType  # 16
+    """Mass incidents."""
+    EXPORT_KIND_INCIDENT_TICKETS: _ExportKind.ValueType  # 17
+    """Tickets that follow a mass incident or seem to belong to it."""
+    EXPORT_KIND_INCIDENT_TASKS: _ExportKind.ValueType  # 18
+    """What is done to those that follow."""
+    EXPORT_KIND_BULKS: _ExportKind.ValueType  # 19
+    """Bulks."""
+    EXPORT_KIND_BULK_ITEMS: _ExportKind.ValueType  # 20
+    """Tickets of bulks and what became of them."""
+    EXPORT_KIND_CUSTOMER_MERGES: _ExportKind.ValueType  # 21
+    """Customers who turned out to be one."""
+    EXPORT_KIND_ARTICLE_USES: _ExportKind.ValueType  # 22
+    """Articles that were used in tickets."""
+    EXPORT_KIND_MISSING_ARTICLES: _ExportKind.ValueType  # 23
+    """Tickets that no article answers."""
+    EXPORT_KIND_CLOCK_RESULTS: _ExportKind.ValueType  # 24
+    """Clocks that were met."""
+    EXPORT_KIND_FORMER_KEYS: _ExportKind.ValueType  # 25
+    """Keys that tickets had in other queues."""
+    EXPORT_KIND_IMPORTED_TICKETS: _ExportKind.ValueType  # 26
+    """Names that tickets had at the desks they were imported from."""
 
 class ExportKind(_ExportKind, metaclass=_ExportKindEnumTypeWrapper):
     """What can be exported; one call gives one kind."""
@@ -92,6 +122,32 @@ EXPORT_KIND_EXTERNAL_LINKS: ExportKind.ValueType  # 12
 """Pages and tasks of other systems."""
 EXPORT_KIND_FILTERS: ExportKind.ValueType  # 13
 """Saved filters."""
+EXPORT_KIND_DRAFTS: ExportKind.ValueType  # 14
+"""Answers that agents have begun."""
+EXPORT_KIND_VOTES: ExportKind.ValueType  # 15
+"""Customers who want a wish beside its author."""
+EXPORT_KIND_INCIDENTS: ExportKind.ValueType  # 16
+"""Mass incidents."""
+EXPORT_KIND_INCIDENT_TICKETS: ExportKind.ValueType  # 17
+"""Tickets that follow a mass incident or seem to belong to it."""
+EXPORT_KIND_INCIDENT_TASKS: ExportKind.ValueType  # 18
+"""What is done to those that follow."""
+EXPORT_KIND_BULKS: ExportKind.ValueType  # 19
+"""Bulks."""
+EXPORT_KIND_BULK_ITEMS: ExportKind.ValueType  # 20
+"""Tickets of bulks and what became of them."""
+EXPORT_KIND_CUSTOMER_MERGES: ExportKind.ValueType  # 21
+"""Customers who turned out to be one."""
+EXPORT_KIND_ARTICLE_USES: ExportKind.ValueType  # 22
+"""Articles that were used in tickets."""
+EXPORT_KIND_MISSING_ARTICLES: ExportKind.ValueType  # 23
+"""Tickets that no article answers."""
+EXPORT_KIND_CLOCK_RESULTS: ExportKind.ValueType  # 24
+"""Clocks that were met."""
+EXPORT_KIND_FORMER_KEYS: ExportKind.ValueType  # 25
+"""Keys that tickets had in other queues."""
+EXPORT_KIND_IMPORTED_TICKETS: ExportKind.ValueType  # 26
+"""Names that tickets had at the desks they were imported from."""
 Global___ExportKind: _TypeAlias = ExportKind  # noqa: Y015
 
 @_typing.final
@@ -115,6 +171,19 @@ class ExportRecord(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     EXTERNAL_LINK_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    VOTE_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    INCIDENT_TICKET_FIELD_NUMBER: _builtins.int
+    INCIDENT_TASK_FIELD_NUMBER: _builtins.int
+    BULK_FIELD_NUMBER: _builtins.int
+    BULK_ITEM_FIELD_NUMBER: _builtins.int
+    CUSTOMER_MERGE_FIELD_NUMBER: _builtins.int
+    ARTICLE_USE_FIELD_NUMBER: _builtins.int
+    MISSING_ARTICLE_FIELD_NUMBER: _builtins.int
+    CLOCK_RESULT_FIELD_NUMBER: _builtins.int
+    FORMER_KEY_FIELD_NUMBER: _builtins.int
+    IMPORTED_TICKET_FIELD_NUMBER: _builtins.int
     page_token: _builtins.str
     """A call with this token begins again with this very record; empty on a message, which comes with its ticket."""
     @_builtins.property
@@ -173,6 +242,58 @@ class ExportRecord(_message.Message):
     def filter(self) -> _query_pb2.SavedFilter:
         """A saved filter."""
 
+    @_builtins.property
+    def draft(self) -> _conversation_pb2.Draft:
+        """An answer that an agent has begun."""
+
+    @_builtins.property
+    def vote(self) -> Global___WishVote:
+        """A customer who wants a wish."""
+
+    @_builtins.property
+    def incident(self) -> _incident_pb2.Incident:
+        """A mass incident, without its tasks."""
+
+    @_builtins.property
+    def incident_ticket(self) -> Global___IncidentTicket:
+        """A ticket of a mass incident."""
+
+    @_builtins.property
+    def incident_task(self) -> Global___IncidentTaskOf:
+        """What is done to those that follow."""
+
+    @_builtins.property
+    def bulk(self) -> _bulk_pb2.Bulk:
+        """A bulk."""
+
+    @_builtins.property
+    def bulk_item(self) -> Global___BulkItem:
+        """A ticket of a bulk."""
+
+    @_builtins.property
+    def customer_merge(self) -> _customers_pb2.CustomerMerge:
+        """Two customers who turned out to be one."""
+
+    @_builtins.property
+    def article_use(self) -> _knowledge_pb2.ArticleUse:
+        """An article that was used in a ticket, without its body."""
+
+    @_builtins.property
+    def missing_article(self) -> _knowledge_pb2.MissingArticle:
+        """A ticket that no article answers."""
+
+    @_builtins.property
+    def clock_result(self) -> Global___ClockResult:
+        """A clock that was met."""
+
+    @_builtins.property
+    def former_key(self) -> Global___FormerKey:
+        """A key that a ticket had."""
+
+    @_builtins.property
+    def imported_ticket(self) -> Global___ImportedName:
+        """A name that a ticket had elsewhere."""
+
     def __init__(
         self,
         *,
@@ -191,12 +312,25 @@ class ExportRecord(_message.Message):
         link: Global___TicketLink | None = ...,
         external_link: Global___TicketExternalLink | None = ...,
         filter: _query_pb2.SavedFilter | None = ...,
+        draft: _conversation_pb2.Draft | None = ...,
+        vote: Global___WishVote | None = ...,
+        incident: _incident_pb2.Incident | None = ...,
+        incident_ticket: Global___IncidentTicket | None = ...,
+        incident_task: Global___IncidentTaskOf | None = ...,
+        bulk: _bulk_pb2.Bulk | None = ...,
+        bulk_item: Global___BulkItem | None = ...,
+        customer_merge: _customers_pb2.CustomerMerge | None = ...,
+        article_use: _knowledge_pb2.ArticleUse | None = ...,
+        missing_article: _knowledge_pb2.MissingArticle | None = ...,
+        clock_result: Global___ClockResult | None = ...,
+        former_key: Global___FormerKey | None = ...,
+        imported_ticket: Global___ImportedName | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "article", b"article", "article_version", b"article_version", "audit", b"audit", "customer", b"customer", "external_link", b"external_link", "filter", b"filter", "link", b"link", "message", b"message", "organisation", b"organisation", "queue", b"queue", "record", b"record", "setup", b"setup", "team", b"team", "ticket", b"ticket"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "article", b"article", "article_use", b"article_use", "article_version", b"article_version", "audit", b"audit", "bulk", b"bulk", "bulk_item", b"bulk_item", "clock_result", b"clock_result", "customer", b"customer", "customer_merge", b"customer_merge", "draft", b"draft", "external_link", b"external_link", "filter", b"filter", "former_key", b"former_key", "imported_ticket", b"imported_ticket", "incident", b"incident", "incident_task", b"incident_task", "incident_ticket", b"incident_ticket", "link", b"link", "message", b"message", "missing_article", b"missing_article", "organisation", b"organisation", "queue", b"queue", "record", b"record", "setup", b"setup", "team", b"team", "ticket", b"ticket", "vote", b"vote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "article", b"article", "article_version", b"article_version", "audit", b"audit", "customer", b"customer", "external_link", b"external_link", "filter", b"filter", "link", b"link", "message", b"message", "organisation", b"organisation", "page_token", b"page_token", "queue", b"queue", "record", b"record", "setup", b"setup", "team", b"team", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "article", b"article", "article_use", b"article_use", "article_version", b"article_version", "audit", b"audit", "bulk", b"bulk", "bulk_item", b"bulk_item", "clock_result", b"clock_result", "customer", b"customer", "customer_merge", b"customer_merge", "draft", b"draft", "external_link", b"external_link", "filter", b"filter", "former_key", b"former_key", "imported_ticket", b"imported_ticket", "incident", b"incident", "incident_task", b"incident_task", "incident_ticket", b"incident_ticket", "link", b"link", "message", b"message", "missing_article", b"missing_article", "organisation", b"organisation", "page_token", b"page_token", "queue", b"queue", "record", b"record", "setup", b"setup", "team", b"team", "ticket", b"ticket", "vote", b"vote"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["ticket", "message", "customer", "organisation", "queue", "setup", "agent", "team", "article", "article_version", "audit", "link", "external_link", "filter"]  # noqa: Y015
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["ticket", "message", "customer", "organisation", "queue", "setup", "agent", "team", "article", "article_version", "audit", "link", "external_link", "filter", "draft", "vote", "incident", "incident_ticket", "incident_task", "bulk", "bulk_item", "customer_merge", "article_use", "missing_article", "clock_result", "former_key", "imported_ticket"]  # noqa: Y015
     _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
 
@@ -299,3 +433,286 @@ class TicketExternalLink(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TicketExternalLink: _TypeAlias = TicketExternalLink  # noqa: Y015
+
+@_typing.final
+class WishVote(_message.Message):
+    """A customer who wants a wish beside its author."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CREATED_TIME_FIELD_NUMBER: _builtins.int
+    ticket_id: _builtins.str
+    """Id of the ticket (UUID)."""
+    customer_id: _builtins.str
+    """Id of the customer (UUID)."""
+    @_builtins.property
+    def created_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        ticket_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        created_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "customer_id", b"customer_id", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WishVote: _TypeAlias = WishVote  # noqa: Y015
+
+@_typing.final
+class IncidentTicket(_message.Message):
+    """A ticket of a mass incident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_TICKET_ID_FIELD_NUMBER: _builtins.int
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
+    incident_ticket_id: _builtins.str
+    """Id of the parent (UUID)."""
+    ticket_id: _builtins.str
+    """Id of the ticket (UUID)."""
+    follows: _builtins.bool
+    """True when it follows, false while it only seems to belong to it."""
+    def __init__(
+        self,
+        *,
+        incident_ticket_id: _builtins.str = ...,
+        ticket_id: _builtins.str = ...,
+        follows: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follows", b"follows", "incident_ticket_id", b"incident_ticket_id", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentTicket: _TypeAlias = IncidentTicket  # noqa: Y015
+
+@_typing.final
+class IncidentTaskOf(_message.Message):
+    """What is done to those that follow, and the incident that it belongs to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_TICKET_ID_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    incident_ticket_id: _builtins.str
+    """Id of the parent (UUID)."""
+    @_builtins.property
+    def task(self) -> _incident_pb2.IncidentTask:
+        """What is done."""
+
+    def __init__(
+        self,
+        *,
+        incident_ticket_id: _builtins.str = ...,
+        task: _incident_pb2.IncidentTask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_ticket_id", b"incident_ticket_id", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentTaskOf: _TypeAlias = IncidentTaskOf  # noqa: Y015
+
+@_typing.final
+class BulkItem(_message.Message):
+    """A ticket of a bulk and what became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[BulkItem._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: BulkItem._State.ValueType  # 0
+        """Not said."""
+        STATE_WAITING: BulkItem._State.ValueType  # 1
+        """It waits."""
+        STATE_DONE: BulkItem._State.ValueType  # 2
+        """It was changed, or needed no change."""
+        STATE_REFUSED: BulkItem._State.ValueType  # 3
+        """It refused."""
+        STATE_CANCELLED: BulkItem._State.ValueType  # 4
+        """The bulk was cancelled before it."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """What became of it."""
+
+    STATE_UNSPECIFIED: BulkItem.State.ValueType  # 0
+    """Not said."""
+    STATE_WAITING: BulkItem.State.ValueType  # 1
+    """It waits."""
+    STATE_DONE: BulkItem.State.ValueType  # 2
+    """It was changed, or needed no change."""
+    STATE_REFUSED: BulkItem.State.ValueType  # 3
+    """It refused."""
+    STATE_CANCELLED: BulkItem.State.ValueType  # 4
+    """The bulk was cancelled before it."""
+
+    BULK_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    bulk_id: _builtins.str
+    """Id of the bulk (UUIDv7)."""
+    position: _builtins.int
+    """Place in its list, from 1 on."""
+    ticket_id: _builtins.str
+    """Id of the ticket (UUID)."""
+    state: Global___BulkItem.State.ValueType
+    """What became of it."""
+    code: _builtins.str
+    """Why it refused, as in BulkFailure: code, such as "FAILED_PRECONDITION"."""
+    reason: _builtins.str
+    """Reason, such as "TRANSITION_NOT_ALLOWED"."""
+    field: _builtins.str
+    """The first field that is at fault; may be empty."""
+    message: _builtins.str
+    """What is wrong and what to do."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was done or refused; unset before."""
+
+    def __init__(
+        self,
+        *,
+        bulk_id: _builtins.str = ...,
+        position: _builtins.int = ...,
+        ticket_id: _builtins.str = ...,
+        state: Global___BulkItem.State.ValueType = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bulk_id", b"bulk_id", "code", b"code", "field", b"field", "message", b"message", "position", b"position", "reason", b"reason", "state", b"state", "ticket_id", b"ticket_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BulkItem: _TypeAlias = BulkItem  # noqa: Y015
+
+@_typing.final
+class ClockResult(_message.Message):
+    """A clock that was met, which reports count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    MET_TIME_FIELD_NUMBER: _builtins.int
+    BREACHED_FIELD_NUMBER: _builtins.int
+    ELAPSED_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    ticket_id: _builtins.str
+    """Id of the ticket (UUID)."""
+    clock: _builtins.str
+    """Name of the clock."""
+    cycle: _builtins.int
+    """Cycle of the ticket, from 1 on."""
+    breached: _builtins.bool
+    """True when that was too late."""
+    line: _common_pb2.Line.ValueType
+    """Line of the ticket then."""
+    assignee: _builtins.str
+    """Whose the ticket was then; may be empty."""
+    @_builtins.property
+    def met_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was met."""
+
+    @_builtins.property
+    def elapsed(self) -> _duration_pb2.Duration:
+        """Business time that it had counted; unset where that is not known."""
+
+    def __init__(
+        self,
+        *,
+        ticket_id: _builtins.str = ...,
+        clock: _builtins.str = ...,
+        cycle: _builtins.int = ...,
+        met_time: _timestamp_pb2.Timestamp | None = ...,
+        breached: _builtins.bool = ...,
+        elapsed: _duration_pb2.Duration | None = ...,
+        line: _common_pb2.Line.ValueType = ...,
+        assignee: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "met_time", b"met_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "breached", b"breached", "clock", b"clock", "cycle", b"cycle", "elapsed", b"elapsed", "line", b"line", "met_time", b"met_time", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockResult: _TypeAlias = ClockResult  # noqa: Y015
+
+@_typing.final
+class FormerKey(_message.Message):
+    """A key that a ticket had in another queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The key, "SUP-12"."""
+    ticket_id: _builtins.str
+    """Id of the ticket (UUID)."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        ticket_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FormerKey: _TypeAlias = FormerKey  # noqa: Y015
+
+@_typing.final
+class ImportedName(_message.Message):
+    """A name that a ticket had at the desk it was imported from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    external_id: _builtins.str
+    """The name, "source:id"."""
+    ticket_id: _builtins.str
+    """Id of the ticket (UUID)."""
+    def __init__(
+        self,
+        *,
+        external_id: _builtins.str = ...,
+        ticket_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportedName: _TypeAlias = ImportedName  # noqa: Y015

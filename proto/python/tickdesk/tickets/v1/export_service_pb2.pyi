@@ -34,7 +34,7 @@ class ExportRecordsRequest(_message.Message):
     query: _builtins.str
     """Only tickets that this query finds; empty means all."""
     public_only: _builtins.bool
-    """Leave out internal notes."""
+    """Leave out internal notes, drafts, and bulks that write notes or escalate."""
     def __init__(
         self,
         *,

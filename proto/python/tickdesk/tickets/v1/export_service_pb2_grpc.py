@@ -48,7 +48,8 @@ class ExportServiceServicer:
 
     def ExportRecords(self, request, context):
         """Records of one kind as they were at one moment, in an order that does not change. A lead gets what belongs to
-        the tickets that they may see, their own filters and shared ones.
+        the tickets that they may see (drafts of others too, as ListDrafts shows them), their own filters and shared
+        ones, their own bulks.
 
         Errors: INVALID_ARGUMENT (QUERY_INVALID), (PAGE_TOKEN_INVALID) for a token of another export, (QUERY_NOT_OF_TICKETS)
         for a query with another kind; RESOURCE_EXHAUSTED (EXPORTS_BUSY) while others are being made, (QUERY_TOO_COSTLY).

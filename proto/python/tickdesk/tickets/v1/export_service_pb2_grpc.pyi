@@ -35,7 +35,8 @@ class ExportServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ExportServiceAsyncStub: ...
     ExportRecords: _grpc.UnaryStreamMultiCallable[_export_service_pb2.ExportRecordsRequest, _export_service_pb2.ExportRecordsResponse]
     """Records of one kind as they were at one moment, in an order that does not change. A lead gets what belongs to
-    the tickets that they may see, their own filters and shared ones.
+    the tickets that they may see (drafts of others too, as ListDrafts shows them), their own filters and shared
+    ones, their own bulks.
 
     Errors: INVALID_ARGUMENT (QUERY_INVALID), (PAGE_TOKEN_INVALID) for a token of another export, (QUERY_NOT_OF_TICKETS)
     for a query with another kind; RESOURCE_EXHAUSTED (EXPORTS_BUSY) while others are being made, (QUERY_TOO_COSTLY).
@@ -48,7 +49,8 @@ class ExportServiceAsyncStub(ExportServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExportRecords: _aio.UnaryStreamMultiCallable[_export_service_pb2.ExportRecordsRequest, _export_service_pb2.ExportRecordsResponse]  # type: ignore[assignment]
     """Records of one kind as they were at one moment, in an order that does not change. A lead gets what belongs to
-    the tickets that they may see, their own filters and shared ones.
+    the tickets that they may see (drafts of others too, as ListDrafts shows them), their own filters and shared
+    ones, their own bulks.
 
     Errors: INVALID_ARGUMENT (QUERY_INVALID), (PAGE_TOKEN_INVALID) for a token of another export, (QUERY_NOT_OF_TICKETS)
     for a query with another kind; RESOURCE_EXHAUSTED (EXPORTS_BUSY) while others are being made, (QUERY_TOO_COSTLY).
@@ -64,7 +66,8 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_export_service_pb2.ExportRecordsResponse], _abc.AsyncIterator[_export_service_pb2.ExportRecordsResponse]]:
         """Records of one kind as they were at one moment, in an order that does not change. A lead gets what belongs to
-        the tickets that they may see, their own filters and shared ones.
+        the tickets that they may see (drafts of others too, as ListDrafts shows them), their own filters and shared
+        ones, their own bulks.
 
         Errors: INVALID_ARGUMENT (QUERY_INVALID), (PAGE_TOKEN_INVALID) for a token of another export, (QUERY_NOT_OF_TICKETS)
         for a query with another kind; RESOURCE_EXHAUSTED (EXPORTS_BUSY) while others are being made, (QUERY_TOO_COSTLY).

@@ -18,11 +18,12 @@ def to_incident(incident: Incident) -> pb.Incident:
         child_count=incident.child_count,
         suggested_count=incident.suggested_count,
         created_time=timestamp(incident.created_time),
-        tasks=[_task(each) for each in incident.tasks],
+        tasks=[to_task(each) for each in incident.tasks],
     )
 
 
-def _task(task: Task) -> pb.IncidentTask:
+def to_task(task: Task) -> pb.IncidentTask:
+    """What is done to the children."""
     return pb.IncidentTask(
         kind=number(task.kind),
         actor=to_actor(task.actor),

@@ -8,6 +8,7 @@ from tickets.domain.export import Kind
 from tickets.handlers.change import agent_of
 from tickets.handlers.query import Asked, resolved
 from tickets.store import export as store
+from tickets.store.export_sources import Owner
 from tickets.store.rights import PEOPLE
 
 
@@ -31,6 +32,7 @@ async def export(
         raise InvalidInput(
             f"query {text}", reason="QUERY_NOT_OF_TICKETS", violations=[Violation("query", text)]
         )
-    owner = agent_of(asked.caller) if asked.caller.principal.role in PEOPLE else ""
-    async for record in store.records(tx, kind, token, owner):
+    principal = asked.caller.principal
+    owner = Owner(agent_of(asked.caller), principal.name) if principal.role in PEOPLE else None
+    async for record in store.records(tx, kind, token, owner, public_only=public_only):
         yield record

@@ -72,7 +72,8 @@ _COUNTS = (
     .correlate(_b)
     .lateral("counts")
 )
-_BULKS = sa.select(_b, *_COUNTS.c).join_from(_b, _COUNTS, sa.true())
+BULKS = sa.select(_b, *_COUNTS.c).join_from(_b, _COUNTS, sa.true())
+"""Bulks and how far they are, for `to_bulk`."""
 
 
 async def add(tx: Tx, order: Order) -> None:
@@ -121,10 +122,10 @@ async def list_named(tx: Tx, order: Order, references: Sequence[str]) -> list[st
 
 async def load(tx: Tx, bulk_id: str) -> Bulk:
     """One bulk and how far it is. Raises NotFound (BULK_NOT_FOUND)."""
-    row = (await tx.execute(_BULKS.where(_b.c.id == bulk_id))).mappings().one_or_none()
+    row = (await tx.execute(BULKS.where(_b.c.id == bulk_id))).mappings().one_or_none()
     if row is None:
         raise unknown(bulk_id)
-    return _to_bulk(row)
+    return to_bulk(row)
 
 
 def unknown(bulk_id: str) -> NotFound:
@@ -134,13 +135,13 @@ def unknown(bulk_id: str) -> NotFound:
 
 async def list_bulks(tx: Tx, principal: str, page: Page) -> Listed[Bulk]:
     """Bulks of a principal, or of everybody when it is empty; newest first."""
-    scope, query = ("bulks", principal), _BULKS
+    scope, query = ("bulks", principal), BULKS
     if principal:
         query = query.where(_b.c.principal == principal)
     if page.token:
         query = query.where(_b.c.id < page_start(page.token, scope, _identity))
     rows = await tx.execute(query.order_by(_b.c.id.desc()).limit(page.limit + 1))
-    return listed([_to_bulk(row) for row in rows.mappings()], page, scope, lambda each: [each.order.id])
+    return listed([to_bulk(row) for row in rows.mappings()], page, scope, lambda each: [each.order.id])
 
 
 async def list_failures(tx: Tx, bulk_id: str, page: Page) -> Listed[Failure]:
@@ -198,7 +199,8 @@ def _to_order(row: Any) -> Order:
     return Order(**{each.name: row[each.name] for each in _b.c})
 
 
-def _to_bulk(row: Any) -> Bulk:
+def to_bulk(row: Any) -> Bulk:
+    """A row of `BULKS`."""
     return Bulk(_to_order(row), **{each.name: row[each.name] for each in _COUNTS.c})
 
 

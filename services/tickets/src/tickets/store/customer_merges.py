@@ -99,7 +99,7 @@ async def lock_merge(tx: Tx, merge_id: str) -> Merge:
     row = (await tx.execute(sa.select(_g).where(_g.c.id == merge_id).with_for_update())).one_or_none()
     if row is None:
         raise NotFound("no such merge", reason="MERGE_NOT_FOUND", metadata={"merge": merge_id})
-    return _merge(row)
+    return to_merge(row)
 
 
 async def moved_on(tx: Tx, merge: Merge) -> list[str]:
@@ -120,7 +120,7 @@ async def list_merges(tx: Tx, customer_id: str, page: Page) -> Listed[Merge]:
     if page.token:
         query = query.where(_g.c.id < page_start(page.token, scope, lambda each: str(UUID(each))))
     rows = await tx.execute(query.order_by(_g.c.id.desc()).limit(page.limit + 1))
-    return listed([_merge(row) for row in rows], page, scope, lambda each: [each.id])
+    return listed([to_merge(row) for row in rows], page, scope, lambda each: [each.id])
 
 
 async def count_source(tx: Tx, source: Customer) -> int:
@@ -133,7 +133,8 @@ def _tickets_of(merge: Merge) -> sa.Select[Any]:
     return sa.select(_gt.c.ticket_id).where(_gt.c.merge_id == merge.id)
 
 
-def _merge(row: sa.Row[Any]) -> Merge:
+def to_merge(row: sa.Row[Any]) -> Merge:
+    """A row of merges."""
     contacts = [Contact(channel, address) for channel, address in row.contacts]
     return Merge(
         id=row.id,

@@ -1,6 +1,6 @@
 """Everything that is kept, read through cursors of the server: memory is bounded whatever there is."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,38 +9,20 @@ import sqlalchemy as sa
 
 from chassis.db import Tx
 from chassis.pages import page_start, page_token
-from tickets.domain.export import Edition, ExternalOf, KeptOf, Kind, LinkOf
-from tickets.domain.knowledge import Version
-from tickets.domain.links import Edge, LinkKind
+from tickets.domain.export import Kind
 from tickets.domain.model import Message, Ticket, Visibility
-from tickets.domain.query.found import SavedFilter
 from tickets.domain.query.resolve import Search
-from tickets.store import access_tables, audit_lists, customers, filters, knowledge, tables
-from tickets.store.agents import to_agent
-from tickets.store.desk import QUEUES, to_queue
-from tickets.store.links import to_external
+from tickets.store import tables
+from tickets.store.export_sources import SOURCES, Owner, Source
 from tickets.store.messages import to_message
 from tickets.store.query import clauses
 from tickets.store.rights import visible
 from tickets.store.search import bounded, plain
-from tickets.store.setup import to_kept
-from tickets.store.teams import to_team
-from tickets.store.tickets import CONTACTS, TICKETS, to_customer, to_ticket
+from tickets.store.tickets import TICKETS, to_ticket
 
 _AT_ONCE = 100
 """Rows that are in memory."""
-_t, _m, _c, _l, _e = tables.ticket, tables.message, tables.customer, tables.ticket_link, tables.external_link
-_a, _s, _v = access_tables.audit, tables.queue_setup, knowledge.article_version
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where records of a kind come from, in the order of a key; `of` is the ticket that a row belongs to."""
-
-    query: sa.Select[Any]
-    key: tuple[sa.ColumnElement[Any], ...]
-    read: Callable[[sa.Row[Any]], object]
-    of: tuple[sa.ColumnElement[Any], ...] = ()
+_t, _m = tables.ticket, tables.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,66 +36,24 @@ class Wanted:
     public_only: bool
 
 
-def _edition(row: sa.Row[Any]) -> Edition:
-    content = knowledge.to_content(row.content)
-    version = Version(row.version, content.title, row.state, row.author, row.comment, row.time)
-    return Edition(row.article_id, version, content)
-
-
-def _link(row: sa.Row[Any]) -> LinkOf:
-    return LinkOf(Edge(LinkKind(row.kind), row.from_id, row.to_id), row.created_time)
-
-
-SOURCES: Mapping[Kind, Source] = {
-    Kind.CUSTOMERS: Source(sa.select(_c, CONTACTS), (_c.c.id,), lambda row: to_customer(row._asdict())),
-    Kind.ORGANISATIONS: Source(
-        customers.ORGANISATIONS, (customers.organisation.c.key,), customers.to_organisation
-    ),
-    Kind.QUEUES: Source(QUEUES, (tables.queue.c.key,), lambda row: to_queue(row._asdict())),
-    Kind.SETUPS: Source(
-        sa.select(_s), (_s.c.queue, _s.c.version), lambda row: KeptOf(row.queue, to_kept(row, row.document))
-    ),
-    Kind.AGENTS: Source(sa.select(tables.agent), (tables.agent.c.id,), lambda row: to_agent(row._asdict())),
-    Kind.TEAMS: Source(sa.select(tables.team), (tables.team.c.key,), lambda row: to_team(row._asdict())),
-    Kind.ARTICLES: Source(
-        sa.select(*knowledge.WHOLE),
-        (knowledge.article.c.id,),
-        lambda row: knowledge.to_article(row._asdict()),
-    ),
-    Kind.ARTICLE_VERSIONS: Source(sa.select(_v), (_v.c.article_id, _v.c.version), _edition),
-    Kind.AUDIT: Source(sa.select(_a), (_a.c.id,), audit_lists.to_entry, (_a.c.ticket_id,)),
-    Kind.LINKS: Source(
-        sa.select(_l), (_l.c.kind, _l.c.from_id, _l.c.to_id), _link, (_l.c.from_id, _l.c.to_id)
-    ),
-    Kind.EXTERNAL_LINKS: Source(
-        sa.select(_e),
-        (_e.c.ticket_id, _e.c.url),
-        lambda row: ExternalOf(row.ticket_id, to_external(row)),
-        (_e.c.ticket_id,),
-    ),
-    Kind.FILTERS: Source(
-        sa.select(filters.saved_filter),
-        (filters.saved_filter.c.id,),
-        lambda row: SavedFilter(**row._asdict()),
-    ),
-}
-
-
 async def fix_moment(tx: Tx) -> None:
     """Let everything that this transaction reads be of one moment; to be called first."""
     await tx.execute(sa.text("set transaction isolation level repeatable read, read only"))
 
 
-async def records(tx: Tx, kind: Kind, token: str, owner: str) -> AsyncIterator[tuple[str, object]]:
-    """Records of a kind that the caller may see, each with its token; of filters an owner's and shared ones.
+async def records(
+    tx: Tx, kind: Kind, token: str, owner: Owner | None, *, public_only: bool
+) -> AsyncIterator[tuple[str, object]]:
+    """Records of a kind that the caller may see, each with its token; no owner sees everybody's.
 
     Raises InvalidInput (PAGE_TOKEN_INVALID).
     """
     source = SOURCES[kind]
     query = source.query.where(*await _bounds(tx, source))
-    if kind is Kind.FILTERS and owner:
-        kept = filters.saved_filter.c
-        query = query.where(sa.or_(kept.owner == owner, kept.queue != ""))
+    if owner and source.own:
+        query = query.where(source.own(owner))
+    if public_only and source.internal is not None:
+        query = query.where(~source.internal)
     place = page_start(token, kind.name, lambda *parts: _place(source.key, parts))
     if place:
         bound = (sa.literal(value, column.type) for column, value in zip(source.key, place, strict=True))
@@ -180,10 +120,9 @@ async def _bounds(tx: Tx, source: Source) -> list[sa.ColumnElement[bool]]:
     seen = await visible(tx)
     if not seen:
         return []
-    return [
-        sa.or_(column.is_(None), sa.exists(sa.select(_t.c.id).where(_t.c.id == column, *seen)))
-        for column in source.of
-    ]
+    # Some sources join the ticket for its key: theirs is not the one of the condition.
+    found = sa.select(_t.c.id).where(*seen).correlate_except(_t)
+    return [sa.or_(column.is_(None), sa.exists(found.where(_t.c.id == column))) for column in source.of]
 
 
 def _place(key: Sequence[sa.ColumnElement[Any]], parts: Sequence[str | int]) -> list[Any]:

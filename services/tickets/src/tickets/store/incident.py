@@ -30,9 +30,10 @@ def _count(*, follows: bool) -> sa.Label[int]:
     return counted.scalar_subquery().label("child_count" if follows else "suggested_count")
 
 
-_INCIDENTS = sa.select(_i, _t.c.number, _t.c.subject, _count(follows=True), _count(follows=False)).join_from(
+INCIDENTS = sa.select(_i, _t.c.number, _t.c.subject, _count(follows=True), _count(follows=False)).join_from(
     _i, _t, _t.c.id == _i.c.ticket_id
 )
+"""Parents and how many follow them, for `to_incident`."""
 
 
 async def lock_membership(tx: Tx) -> None:
@@ -48,22 +49,22 @@ async def try_membership(tx: Tx) -> bool:
 
 async def find(tx: Tx, ticket_id: str) -> Incident | None:
     """The incident of a parent, without tasks."""
-    row = (await tx.execute(_INCIDENTS.where(_i.c.ticket_id == ticket_id))).mappings().one_or_none()
-    return _to_incident(row) if row else None
+    row = (await tx.execute(INCIDENTS.where(_i.c.ticket_id == ticket_id))).mappings().one_or_none()
+    return to_incident(row) if row else None
 
 
 async def load(tx: Tx, ticket_id: str) -> Incident:
     """The incident of a parent or a child, with its newest tasks. Raises NotFound (NO_INCIDENT)."""
     parent = sa.select(_c.c.incident_id).where(_c.c.ticket_id == ticket_id, _c.c.follows).scalar_subquery()
     own = sa.literal(ticket_id, _t.c.id.type)
-    found = await tx.execute(_INCIDENTS.where(_i.c.ticket_id == sa.func.coalesce(parent, own)))
+    found = await tx.execute(INCIDENTS.where(_i.c.ticket_id == sa.func.coalesce(parent, own)))
     row = found.mappings().one_or_none()
     if row is None:
         text = "the ticket has no part in an incident"
         raise NotFound(text, reason="NO_INCIDENT", metadata={"ticket": ticket_id})
-    incident = _to_incident(row)
+    incident = to_incident(row)
     query = sa.select(_k).where(_k.c.incident_id == incident.ticket_id).order_by(_k.c.id.desc()).limit(_TASKS)
-    incident.tasks = [_to_task(each) for each in (await tx.execute(query)).mappings()]
+    incident.tasks = [to_task(each) for each in (await tx.execute(query)).mappings()]
     return incident
 
 
@@ -154,7 +155,7 @@ async def lock_task(tx: Tx) -> Task | None:
     )
     query = sa.select(_k).where(_k.c.finished_time.is_(None), is_next).order_by(_k.c.id).limit(1)
     row = (await tx.execute(query.with_for_update(of=_k, skip_locked=True))).mappings().one_or_none()
-    return _to_task(row) if row else None
+    return to_task(row) if row else None
 
 
 async def lock_batch(tx: Tx, task: Task, limit: int) -> list[tuple[int, Ticket]]:
@@ -221,7 +222,7 @@ async def active_topics(tx: Tx, queue: str, since: datetime) -> dict[str, str]:
 async def list_incidents(tx: Tx, queue: str, page: Page) -> Listed[Incident]:
     """Incidents that are proposed, or open and not over, the newest first."""
     scope = ("incidents", queue)
-    query = _INCIDENTS.where(_i.c.state != State.DISMISSED, _t.c.status_kind.in_(OPEN_KINDS))
+    query = INCIDENTS.where(_i.c.state != State.DISMISSED, _t.c.status_kind.in_(OPEN_KINDS))
     query = query.where(*await visible(tx))
     if queue:
         query = query.where(_i.c.queue == queue)
@@ -233,7 +234,7 @@ async def list_incidents(tx: Tx, queue: str, page: Page) -> Listed[Incident]:
     order = _i.c.created_time.desc(), _i.c.ticket_id.desc()
     rows = (await tx.execute(query.order_by(*order).limit(page.limit + 1))).mappings().all()
     return listed(
-        [_to_incident(row) for row in rows],
+        [to_incident(row) for row in rows],
         page,
         scope,
         lambda each: [body.micros(each.created_time), each.ticket_id],
@@ -260,7 +261,8 @@ def _moment(micros: int, identity: str) -> tuple[datetime, str]:
     return body.instant(micros), _identity(identity)
 
 
-def _to_incident(row: Mapping[Any, Any]) -> Incident:
+def to_incident(row: Mapping[Any, Any]) -> Incident:
+    """A row of `INCIDENTS`, without tasks."""
     return Incident(
         ticket_id=row["ticket_id"],
         queue=row["queue"],
@@ -285,7 +287,8 @@ def _task_row(task: Task) -> dict[str, Any]:
 _MAPPED = ("id", "actor", "failures")
 
 
-def _to_task(row: Mapping[Any, Any]) -> Task:
+def to_task(row: Mapping[Any, Any]) -> Task:
+    """A row of tasks."""
     plain = {each.name: row[each.name] for each in _k.c if each.name not in ("kind", "actor", "failures")}
     actor = row["actor"]
     return Task(
