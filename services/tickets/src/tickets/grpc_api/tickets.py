@@ -74,8 +74,8 @@ class TicketApi(TicketServiceServicer):
     ) -> pb.ListTicketMessagesResponse:
         """A page of messages and notes."""
         async with self._db.tx() as tx:
-            ticket = await store.load_ticket(tx, request.ticket)
-            found = await lists.list_messages(tx, ticket.id, calls.page(request))
+            ticket_id = await store.find_id(tx, request.ticket)
+            found = await lists.list_messages(tx, ticket_id, calls.page(request))
         messages = [convert.to_message(each) for each in found.items]
         return pb.ListTicketMessagesResponse(messages=messages, next_page_token=found.next_token)
 

@@ -17,6 +17,7 @@ from tickets.handlers.triggers import finish
 from tickets.store import incident as store
 from tickets.store import messages
 from tickets.store import tickets as tickets_store
+from tickets.store.references import ids_of
 
 _MAX_FAILURES = 100
 
@@ -179,7 +180,7 @@ async def _add(tx: Tx, parent: Ticket, actor: Actor, wanted: Wanted) -> None:
 
 async def _ids(tx: Tx, references: Sequence[str]) -> list[str]:
     """Ids of tickets named by id or key. Raises InvalidInput (NOT_A_CHILD) naming each that is none."""
-    found = await tickets_store.ids_of(tx, references)
+    found = await ids_of(tx, references)
     _refuse(references, [each in found for each in references])
     return [found[each] for each in references]
 

@@ -16,9 +16,9 @@ from tickets.domain.query.resolve import Search
 from tickets.store import tables
 from tickets.store.lists import Listed, Page, listed
 from tickets.store.query import clauses, ordering, sort_keys
+from tickets.store.references import ids_of
 from tickets.store.rights import visible
 from tickets.store.search import bounded
-from tickets.store.tickets import ids_of
 
 _ID, _TIME = sa.Uuid(as_uuid=False), sa.DateTime(timezone=True)
 _WAITING = sa.text("state = 1")

@@ -26,6 +26,7 @@ COUNT_LIMIT = 10_000
 """Matches are counted up to here: counting a million rows would cost more than the page."""
 _MAX_NUMBER = 2**63 - 1
 _t, _m, _q, _a, _s = tables.ticket, tables.message, tables.queue, tables.agent, tables.queue_setup
+_MOMENT = (_t.c.created_time.type, _t.c.id.type)
 _PAGE_BYTES = 3_000_000
 """Of the texts on a page of messages: clients take answers of 4 MiB, and no message is longer than this."""
 _BYTES = sum(
@@ -98,7 +99,7 @@ async def list_tickets(tx: Tx, wanted: Filter, page: Page) -> Listed[Ticket]:
     moment = _t.c.updated_time if by_change else _t.c.created_time
     query = TICKETS.where(*conditions)
     if page.token:
-        place, bound = sa.tuple_(moment, _t.c.id), _moment(page.token, wanted)
+        place, bound = sa.tuple_(moment, _t.c.id), sa.tuple_(*_start(page.token, wanted), types=_MOMENT)
         query = query.where(place > bound if by_change else place < bound)
     order = (moment, _t.c.id) if by_change else (moment.desc(), _t.c.id.desc())
     rows = (await tx.execute(query.order_by(*order).limit(page.limit + 1))).mappings().all()
@@ -124,18 +125,28 @@ async def list_versions(tx: Tx, page: Page) -> Listed[tuple[str, int]]:
 
 async def list_messages(tx: Tx, ticket_id: str, page: Page) -> Listed[Message]:
     """Messages and notes of a ticket, oldest first; no more than fit into one answer."""
-    order = (_m.c.created_time, _m.c.id)
-    weight = sa.func.sum(_BYTES).over(order_by=order).label("weight")
-    query = sa.select(_m, _BYTES.label("bytes"), weight).where(_m.c.ticket_id == ticket_id)
+    values: dict[str, Any] = {"ticket": ticket_id, "most": page.limit + 1}
     if page.token:
-        query = query.where(sa.tuple_(*order) > _moment(page.token, ticket_id))
-    weighed = query.order_by(*order).limit(page.limit + 1).subquery()
-    # What comes first on a page is always there, and what is beyond it shows that there is more.
-    fitting = sa.select(weighed).where(weighed.c.weight - weighed.c.bytes <= _PAGE_BYTES)
-    rows = (await tx.execute(fitting.order_by(weighed.c.created_time, weighed.c.id))).mappings().all()
+        values["after_time"], values["after_id"] = _start(page.token, ticket_id)
+    rows = (await tx.execute(_MORE if page.token else _MESSAGES, values)).mappings().all()
     part = Page(min(page.limit, sum(row["weight"] <= _PAGE_BYTES for row in rows) or 1))
     messages = [to_message(row) for row in rows]
     return listed(messages, part, ticket_id, lambda each: [body.micros(each.created_time), each.id])
+
+
+def _fitting(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Messages of a page; what comes first is always there, what is beyond it shows that there is more."""
+    weight = sa.func.sum(_BYTES).over(order_by=_ORDER).label("weight")
+    found = sa.select(_m, _BYTES.label("bytes"), weight).where(_m.c.ticket_id == sa.bindparam("ticket"))
+    weighed = found.where(*conditions).order_by(*_ORDER).limit(sa.bindparam("most")).subquery()
+    fitting = sa.select(weighed).where(weighed.c.weight - weighed.c.bytes <= _PAGE_BYTES)
+    return fitting.order_by(weighed.c.created_time, weighed.c.id)
+
+
+_ORDER = (_m.c.created_time, _m.c.id)
+# Built once: that takes several times as long as executing them.
+_after = sa.tuple_(sa.bindparam("after_time"), sa.bindparam("after_id"), types=_MOMENT)
+_MESSAGES, _MORE = _fitting(), _fitting(sa.tuple_(*_ORDER) > _after)
 
 
 async def list_queues(tx: Tx, page: Page) -> Listed[Queue]:
@@ -180,11 +191,11 @@ def sliced(items: Sequence[T], page: Page, scope: object) -> Listed[T]:
     return Listed(list(items[start:end]), page_token(scope, end) if end < len(items) else "")
 
 
-def _moment(token: str, scope: object) -> sa.Tuple:
-    """Where the last page of a list by time ended, for comparing. Raises InvalidInput."""
+def _start(token: str, scope: object) -> tuple[datetime, str]:
+    """Where the last page of a list by time ended. Raises InvalidInput."""
     found = page_start(token, scope, _instant)
     assert found is not None
-    return sa.tuple_(sa.literal(found[0], _t.c.created_time.type), sa.literal(found[1], _t.c.id.type))
+    return found
 
 
 def _instant(micros: int, identity: str) -> tuple[datetime, str]:

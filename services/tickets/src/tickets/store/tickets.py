@@ -1,6 +1,5 @@
 """Tickets in and out of the database: one statement to read or lock, one to create, one to save."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Tx
-from chassis.errors import InvalidInput, NotFound, Violation
+from chassis.errors import NotFound
 from tickets.domain import audit as audit_rules
 from tickets.domain import rights
 from tickets.domain.model import (
@@ -30,13 +29,13 @@ from tickets.domain.statuses import OPEN_KINDS, StatusKind
 from tickets.store import audit, body, history, setup, tables, texts
 from tickets.store.messages import message_row
 from tickets.store.prepared import Prepared
+from tickets.store.references import PLACES, places_of
 from tickets.store.rights import person_of, visible
 
-_KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 EARLIER = timedelta(days=30)
 """Contacts on older tickets are not counted."""
 _CUSTOMER = "customer_"
+_Values = Mapping[str, Any] | None
 _t, _c = tables.ticket, tables.customer
 _KEPT = ("due_time",)
 """Columns of a ticket that follow its clocks and not its changes."""
@@ -86,6 +85,9 @@ TO_CHANGE = TICKETS.add_columns(_SETUP.scalar_subquery().label("setup_id"))
 
 
 # Built once: putting fifty columns together costs more than executing them.
+_IDS = {place: sa.select(_t.c.id).where(place) for place in PLACES}
+_READ = {place: TICKETS.where(place) for place in PLACES}
+_LOCKED = {place: TO_CHANGE.where(place).with_for_update(of=_t) for place in PLACES}
 _CREATE = Prepared(
     insert(tables.conversation)
     .values(_parameters(tables.conversation))
@@ -114,8 +116,9 @@ async def load_ticket(tx: Tx, reference: str, *, lock: bool = False) -> Ticket:
     Denied (RIGHTS_MISSING); InvalidInput.
     """
     person = await person_of(tx)
-    for condition in _refers_to(reference):
-        ticket = await (_locked(tx, condition) if lock else _read(tx, condition))
+    places, values = places_of(reference)
+    for place in places:
+        ticket = await (_first(tx, _LOCKED[place], values) if lock else _read(tx, _READ[place], values))
         if ticket and rights.sees(person, ticket):
             if lock:
                 rights.require_edit(person, ticket)
@@ -126,9 +129,9 @@ async def load_ticket(tx: Tx, reference: str, *, lock: bool = False) -> Ticket:
 async def find_id(tx: Tx, reference: str) -> str:
     """The id of a ticket that the caller may see, by id or key. Raises NotFound, InvalidInput."""
     seen = await visible(tx)
-    for condition in _refers_to(reference):
-        query = sa.select(_t.c.id).where(condition, *seen)
-        found: str | None = (await tx.execute(query)).scalar_one_or_none()
+    places, values = places_of(reference)
+    for place in places:
+        found: str | None = (await tx.execute(_IDS[place].where(*seen), values)).scalar_one_or_none()
         if found:
             return found
     raise _unknown(reference)
@@ -232,19 +235,6 @@ async def earlier_contacts(tx: Tx, ticket: Ticket, at: datetime) -> list[tuple[s
     return [(row.subject, [body.instant(each) for each in row.contacts or []]) for row in rows]
 
 
-async def ids_of(tx: Tx, references: Sequence[str]) -> dict[str, str]:
-    """Ids of the tickets that these ids or keys name; what names none is left out."""
-    keys = {each: (key[1].upper(), int(key[2])) for each in references if (key := _KEY.fullmatch(each))}
-    uuids = {each: each.lower() for each in references if each not in keys and _UUID.fullmatch(each)}
-    wanted = sa.or_(
-        sa.tuple_(_t.c.queue, _t.c.number).in_(list(keys.values())), _t.c.id.in_(list(uuids.values()))
-    )
-    rows = (await tx.execute(sa.select(_t.c.id, _t.c.queue, _t.c.number).where(wanted))).all()
-    found = {(row.queue, row.number): row.id for row in rows} | {row.id: row.id for row in rows}
-    named: dict[str, Any] = {**keys, **uuids}
-    return {each: found[place] for each, place in named.items() if place in found}
-
-
 async def create_ticket(tx: Tx, ticket: Ticket, message: Message) -> None:
     """A new ticket with its first message, conversation, audit and history, in one statement."""
     first = {"id": ticket.conversations[0].id, "ticket_id": ticket.id, "created_time": ticket.created_time}
@@ -275,10 +265,10 @@ async def exists(tx: Tx, ticket_id: str) -> bool:
     return bool((await tx.execute(sa.select(sa.exists().where(_t.c.id == ticket_id)))).scalar())
 
 
-async def changeable(tx: Tx, query: sa.Select[Any]) -> list[Ticket]:
+async def changeable(tx: Tx, query: sa.Select[Any], values: _Values = None) -> list[Ticket]:
     """The tickets of a query on TO_CHANGE, each with the workflow of its queue."""
     tickets = []
-    for row in (await tx.execute(query)).mappings().all():
+    for row in (await tx.execute(query, values)).mappings().all():
         ticket = to_ticket(row)
         ticket.setup_id = str(row["setup_id"] or "")
         ticket.workflow = await setup.workflow_of(tx, ticket.setup_id)
@@ -357,13 +347,17 @@ def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-async def _read(tx: Tx, condition: sa.ColumnElement[bool]) -> Ticket | None:
-    row = (await tx.execute(TICKETS.where(condition))).mappings().one_or_none()
+async def _read(tx: Tx, query: sa.Select[Any], values: _Values) -> Ticket | None:
+    row = (await tx.execute(query, values)).mappings().one_or_none()
     return to_ticket(row) if row else None
 
 
 async def _locked(tx: Tx, condition: sa.ColumnElement[bool]) -> Ticket | None:
-    found = await changeable(tx, TO_CHANGE.where(condition).with_for_update(of=_t))
+    return await _first(tx, TO_CHANGE.where(condition).with_for_update(of=_t))
+
+
+async def _first(tx: Tx, query: sa.Select[Any], values: _Values = None) -> Ticket | None:
+    found = await changeable(tx, query, values)
     return found[0] if found else None
 
 
@@ -380,20 +374,6 @@ async def _going_on(tx: Tx, ticket: Ticket | None) -> Ticket | None:
     while ticket and ticket.merged_into_id:
         ticket = await _locked(tx, _t.c.id == ticket.merged_into_id)
     return ticket
-
-
-def _refers_to(reference: str) -> list[sa.ColumnElement[bool]]:
-    """Where to look for a ticket, in this order: a key may be one from before it moved to another queue."""
-    if key := _KEY.fullmatch(reference.strip()):
-        queue, number = key[1].upper(), int(key[2])
-        alias = tables.ticket_alias.c
-        before = sa.select(alias.ticket_id).where(alias.queue == queue, alias.number == number)
-        return [sa.and_(_t.c.queue == queue, _t.c.number == number), _t.c.id == before.scalar_subquery()]
-    try:
-        return [_t.c.id == str(UUID(reference.strip()))]
-    except ValueError:
-        text = 'ticket must be an id (UUID) or a key such as "SUP-12"'
-        raise InvalidInput(text, violations=[Violation("ticket", text)]) from None
 
 
 def _unknown(reference: str) -> NotFound:
