@@ -102,7 +102,8 @@ def restand(clocks: Sequence[Clock], before: Standings, now: int, record: Record
     """The newest cycle of every clock, and earlier cycles that still owe a mark.
 
     A mark that has fired fires again only when its instant was moved and lies ahead of `now`. One at or
-    before `record.pruned_until` does not fire: whether it has is not known any more.
+    before `record.pruned_until` does not fire: whether it has is not known any more. A cycle that was over
+    before owes what it owed then, and nothing that a later change of its terms would have asked for.
     """
     known = {(one.name, one.cycle): one for one in before}
     newest = {one.name: one.cycle for one in sorted(before, key=lambda one: one.cycle)}
@@ -123,8 +124,12 @@ def restand(clocks: Sequence[Clock], before: Standings, now: int, record: Record
 
 def _stand(clock: Clock, old: Standing | None, now: int, record: Record) -> Standing:
     told = old.told if old else record.told.get((clock.name, clock.cycle), {})
+    settled = _settled(clock, old)
     points = [
-        Point(mark.name, mark.action, mark.offset, mark.at, _done(mark, told, now, record.pruned_until))
+        Point(
+            *(mark.name, mark.action, mark.offset, mark.at),
+            fired=mark.name in settled or _done(mark, told, now, record.pruned_until),
+        )
         for mark in clock.marks
     ]
     stood = Standing(
@@ -141,6 +146,14 @@ def _stand(clock: Clock, old: Standing | None, now: int, record: Record) -> Stan
     return (
         stood if old is None or _plan(stood) == _plan(old) else replace(stood, generation=old.generation + 1)
     )
+
+
+def _settled(clock: Clock, old: Standing | None) -> frozenset[str]:
+    """Marks of a cycle that was over already and did not owe them."""
+    if clock.ended is None or old is None or old.state not in (State.MET, State.CANCELLED):
+        return frozenset()
+    owed = {point.name for point in old.points if point.waits()}
+    return frozenset(mark.name for mark in clock.marks) - owed
 
 
 def _done(mark: Mark, told: Mapping[str, int], now: int, pruned_until: int | None) -> bool:

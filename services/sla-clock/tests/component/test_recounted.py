@@ -21,7 +21,7 @@ from sla_clock.timers import Claim
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.sla.v1.clock_pb2 import CLOCK_STATE_MET
-from tickdesk.tickets.v1 import timeline_pb2
+from tickdesk.tickets.v1 import ticket_pb2, timeline_pb2
 
 from .desk import POLICY, Case, ago, followed, some_works
 from .test_recalculations import emitted
@@ -115,6 +115,49 @@ async def test_a_plan_does_not_announce_what_was_told_in_a_forgotten_cycle(works
     await reopened(works)
     planned = [one.change async for one in plan(works, SHORTER) if isinstance(one, Planned)]
     assert [one.fires for one in planned] == [()]
+
+
+VIP = ticket_pb2.Customer(tier=common.CUSTOMER_TIER_VIP)
+FOR_VIPS = POLICY.replace(
+    "targets:\n", "targets:\n  - {name: vip, tier: vip, targets: {resolution: 50s}}\n", 1
+)
+
+
+async def test_a_cycle_that_is_over_is_not_missed_by_a_later_change_of_its_ticket(works: Works) -> None:
+    """CP-11: resolved after 80 s of 100; that VIPs have 50 s comes after it, now and when it is reopened."""
+    await put_in_force(works, FOR_VIPS)
+    case = Case(ago(80), common.PRIORITY_CRITICAL)
+    await followed(works, case)
+    assert await fired(works, case) == [("70%", 1)]
+    await followed(works, case.add(resolved=timeline_pb2.Resolved()))
+    case.customer = VIP
+    await followed(works, case.add(attributes_changed=timeline_pb2.AttributesChanged()))
+    assert await fired(works, case) == []
+    await followed(works, case.add(reopened=timeline_pb2.Reopened()))
+    assert await fired(works, case) == []
+    assert await fired(works, case, 51) == [("100%", 2)]
+
+
+async def test_a_breach_that_was_owed_at_the_end_is_told_whatever_changes_then(works: Works) -> None:
+    """The ticket was resolved late and its marks had not fired when its customer became a VIP."""
+    await put_in_force(works, FOR_VIPS)
+    case = Case(ago(120), common.PRIORITY_CRITICAL)
+    await followed(works, case.add(resolved=timeline_pb2.Resolved()))
+    case.customer = VIP
+    await followed(works, case.add(attributes_changed=timeline_pb2.AttributesChanged()))
+    assert await fired(works, case) == [("100%", 1)]
+    assert await fired(works, case, 1000) == []
+
+
+async def test_a_shorter_target_of_another_policy_misses_no_cycle_that_is_over(works: Works) -> None:
+    case = Case(ago(80), common.PRIORITY_CRITICAL)
+    await followed(works, case.add(resolved=timeline_pb2.Resolved()))
+    assert await fired(works, case) == [("70%", 1)]
+    shorter = POLICY.replace("resolution: 100s", "resolution: 50s")
+    announced = [one.change async for one in plan(works, shorter) if isinstance(one, Planned)]
+    await put_in_force(works, shorter)
+    assert await fired(works, case, 1000) == []
+    assert [one.fires for one in announced if one.after and one.after.name == "resolution"] == [()]
 
 
 async def test_a_clock_that_is_over_in_either_count_is_told_as_it_now_stands(works: Works) -> None:
