@@ -51,7 +51,7 @@ BY_CLOCK = {"first_response": FIRST_RESPONSE, "resolution": RESOLUTION}
 
 RULES = Counter(
     "tickdesk_rules_total",
-    "Rules of queues that were set off: done, failed, or not run because too many steps had been made.",
+    "Rules of queues that were set off: done, failed, or not run because a bound was reached.",
     ["outcome"],
 )
 

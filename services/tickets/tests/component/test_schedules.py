@@ -9,10 +9,11 @@ import sqlalchemy as sa
 
 from chassis.db import Tx
 from services.tickets.tests.builders import Desk, a_contact, furnish, set_up
-from services.tickets.tests.component.test_triggers import DONE, FAILED, a_rule, runs
+from services.tickets.tests.component.test_triggers import DONE, FAILED, NOT_RUN, a_rule, ran, runs
 from services.tickets.tests.conftest import Start
 from tickdesk.tickets.v1 import ticket_pb2
 from tickets.domain.model import Ticket
+from tickets.domain.rule_actions import CALLS_AN_HOUR
 from tickets.handlers import schedules
 from tickets.store import schedules as store
 from tickets.store.tickets import changeable
@@ -65,6 +66,20 @@ async def test_a_scheduled_rule_does_its_work_once_a_ticket_while_it_matches(des
     await desk.call("PrioritizeTicket", ticket=found[0].id, priority=3)
     await round_of(desk)
     assert [await runs(desk, each) for each in found] == [[one, one], [one], []]
+
+
+async def test_a_webhook_that_makes_its_ticket_match_anew_ends(desk: Desk) -> None:
+    await set_up(desk, scheduled_rules=[scheduled("waits", {"webhook": "crm"}, query="Priority: high")])
+    (ticket,) = await tickets(desk, 1)
+    await ran(desk, ticket, "waits", CALLS_AN_HOUR - 1, 5)
+    for _ in range(3):
+        await desk.call("PrioritizeTicket", ticket=ticket.id, priority=3)
+        await round_of(desk)
+        await desk.call("PrioritizeTicket", ticket=ticket.id, priority=2)
+        await round_of(desk)
+    trail = (await desk.call("ListRuleRuns", ticket=ticket.id, page_size=200)).runs
+    assert [each.outcome for each in trail].count(DONE) == CALLS_AN_HOUR
+    assert [each.outcome for each in trail][:2] == [NOT_RUN, DONE]
 
 
 async def test_two_replicas_do_a_rule_once(desk: Desk) -> None:

@@ -31,8 +31,11 @@ MAX_STEPS = 20
 MAX_SECONDS = 1.0
 """Of the processor, for the conditions of one ticket in one unit of work: nobody is served meanwhile."""
 TOO_MANY = f"{MAX_STEPS} rules had done something in this unit of work already"
+CALLS_AN_HOUR = 60
+"""How often a rule with a webhook is done to one ticket: who is called may change it and so wake the rule."""
+TOO_OFTEN = f"the rule called webhooks {CALLS_AN_HOUR} times for this ticket within an hour"
 TOO_LONG = f"conditions took more than {MAX_SECONDS:g} s of this unit of work"
-"""Why a rule is not run."""
+"""Why rules are not run."""
 LETTERS_AN_HOUR = 5
 """Letters that rules and other robots write to one ticket, so that two machines do not answer each other."""
 MAX_LETTER = 50_000

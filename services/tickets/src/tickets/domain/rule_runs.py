@@ -1,6 +1,6 @@
 """The trail of rules: what each did to a ticket, kept as entries of the audit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -48,6 +48,12 @@ def to_changes(run: Run) -> tuple[Change, ...]:
     """What the entry of a run tells beside its outcome."""
     told = [("event", run.event), *(("action", each) for each in run.actions), ("reason", run.reason)]
     return tuple(Change(name, new=text) for name, text in told if text)
+
+
+def of_rule(rule: str, entries: Iterable[Entry]) -> list[Run]:
+    """The runs of a rule that the entries tell of."""
+    own = (each for each in entries if each.actor == actor_of(rule))
+    return [from_entry(each) for each in own if each.event in _OUTCOMES]
 
 
 def from_entry(entry: Entry) -> Run:

@@ -118,6 +118,11 @@ class Rule:
         """Whether the event sets it off."""
         return not self.off and (event in self.when if self.when else event not in _BY_NAME)
 
+    @property
+    def calls(self) -> bool:
+        """Whether it tells another system."""
+        return any(isinstance(each, CallWebhook) for each in self.actions)
+
 
 _TEXTS: dict[type[Action], str] = {Reply: "reply", AddNote: "note", Notify: "notify"}
 

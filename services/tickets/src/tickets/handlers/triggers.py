@@ -1,6 +1,7 @@
 """Where every change of a ticket ends: the triggers of its queue run on it, then it is stored."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from time import thread_time
 
 from chassis.db import Tx
@@ -10,7 +11,15 @@ from tickets import metrics
 from tickets.domain import rule_actions, rule_runs, triggers
 from tickets.domain.conditions import Facts
 from tickets.domain.model import Ticket
-from tickets.domain.rule_actions import MAX_SECONDS, MAX_STEPS, TOO_LONG, TOO_MANY, Known
+from tickets.domain.rule_actions import (
+    CALLS_AN_HOUR,
+    MAX_SECONDS,
+    MAX_STEPS,
+    TOO_LONG,
+    TOO_MANY,
+    TOO_OFTEN,
+    Known,
+)
 from tickets.domain.rule_runs import Outcome, Run
 from tickets.domain.setup import Setup
 from tickets.domain.triggers import Rule
@@ -22,6 +31,7 @@ from tickets.store import tickets as store
 from tickets.store import triggers as triggers_store
 
 log = logger(__name__)
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ async def fire(tx: Tx, ticket: Ticket, rule: Rule, cause: Cause) -> bool:
         return True
     if ticket.steps >= MAX_STEPS:
         return _stop(tx, ticket, run, TOO_MANY)
+    if rule.calls and await _calls_too_often(tx, ticket, run):
+        return True
     ticket.steps += 1
     await perform(tx, ticket, rule, known)
     _note(tx, ticket, replace(run, actions=told))
@@ -118,6 +130,22 @@ def _stop(tx: Tx, ticket: Ticket, run: Run, reason: str) -> bool:
     return False
 
 
+async def _calls_too_often(tx: Tx, ticket: Ticket, run: Run) -> bool:
+    """Whether a rule called webhooks often enough; the trail says so once an hour, the metric each time."""
+    recent = rule_runs.of_rule(run.rule, ticket.told)
+    # A new ticket has no row, and nothing was done to it before.
+    if not ticket.first_message:
+        recent += await triggers_store.runs_since(tx, ticket, run.rule, tx.now - _HOUR)
+    if sum(each.outcome == Outcome.DONE for each in recent) < CALLS_AN_HOUR:
+        return False
+    if any(each.reason == TOO_OFTEN for each in recent):
+        _count(tx, Outcome.NOT_RUN)
+    else:
+        _note(tx, ticket, replace(run, outcome=Outcome.NOT_RUN, reason=TOO_OFTEN))
+        log.warning("a rule is not run", ticket=ticket.key, rule=run.rule, reason=TOO_OFTEN)
+    return True
+
+
 async def _finds(tx: Tx, ticket: Ticket, rule: Rule, setup: Setup) -> bool:
     # A query is asked of what is stored.
     await store.save_ticket(tx, ticket)
@@ -135,5 +163,8 @@ def _note(tx: Tx, ticket: Ticket, run: Run) -> None:
         version=run.version,
     )
     ticket.told.append(told)
-    outcome = run.outcome.name.lower()
-    tx.after_commit(lambda: metrics.RULES.labels(outcome).inc())
+    _count(tx, run.outcome)
+
+
+def _count(tx: Tx, outcome: Outcome) -> None:
+    tx.after_commit(metrics.RULES.labels(outcome.name.lower()).inc)

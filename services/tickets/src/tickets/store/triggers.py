@@ -1,6 +1,7 @@
 """What rules ask of the database, and what they did."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -10,7 +11,7 @@ from tickets.domain.audit import Entry
 from tickets.domain.conditions import MAX_TEXT
 from tickets.domain.model import ActorKind, Ticket
 from tickets.domain.query.resolve import Search
-from tickets.domain.rule_runs import ENTRIES, PREFIX, Run, from_entry
+from tickets.domain.rule_runs import ENTRIES, PREFIX, Run, actor_of, from_entry
 from tickets.domain.rule_trials import Said
 from tickets.domain.triggers import EVENTS
 from tickets.store import access_tables, rights, tables
@@ -20,6 +21,7 @@ from tickets.store.query import clauses
 from tickets.store.tickets import TICKETS, to_ticket
 
 _e, _t, _m = access_tables.audit, tables.ticket, tables.message
+_MAX_RUNS = 200
 _MAX_LATER = 5_000
 _MAX_MESSAGES = 2_000
 
@@ -45,6 +47,18 @@ async def list_runs(tx: Tx, ticket: Ticket, page: Page) -> Listed[Run]:
     rows = await tx.execute(query.order_by(_e.c.id.desc()).limit(page.limit + 1))
     found = listed([to_entry(row) for row in rows], page, ticket.id, lambda each: [each.id])
     return Listed([from_entry(each) for each in found.items], found.next_token)
+
+
+async def runs_since(tx: Tx, ticket: Ticket, rule: str, since: datetime) -> list[Run]:
+    """What a rule did to a ticket since then, newest first; the newest two hundred runs."""
+    query = sa.select(_e).where(
+        _e.c.ticket_id == ticket.id,
+        _e.c.actor_id == actor_of(rule).id,
+        _e.c.event.in_(ENTRIES.values()),
+        _e.c.time > since,
+    )
+    rows = await tx.execute(query.order_by(_e.c.id.desc()).limit(_MAX_RUNS))
+    return [from_entry(to_entry(row)) for row in rows]
 
 
 async def list_events(tx: Tx, queue: str, page: Page) -> Listed[Entry]:
