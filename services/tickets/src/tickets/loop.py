@@ -11,9 +11,11 @@ from chassis.telemetry import logger
 from tickets import metrics
 from tickets.handlers import bulk, burst, customers, incident, schedules, work
 from tickets.settings import Settings
+from tickets.store import bulk as store
 from tickets.store import figures
 
 log = logger(__name__)
+_FORGET_SECONDS, _FORGOTTEN = 3600.0, 10
 
 
 async def close_expired(db: Database, settings: Settings) -> None:
@@ -67,6 +69,16 @@ async def spread_customers(db: Database, settings: Settings) -> None:
 async def run_bulks(db: Database, settings: Settings) -> None:
     """Change the tickets of bulks, one at a time; any number of replicas may do this."""
     await _repeat("bulks", lambda: bulk.advance(db), settings.bulk_poll_seconds)
+
+
+async def forget_bulks(db: Database, settings: Settings) -> None:
+    """Delete bulks that are over for long, some at a time; any number of replicas may do this."""
+    kept = timedelta(days=settings.keep_bulks_days)
+
+    async def step(tx: Tx) -> bool:
+        return await store.forget(tx, tx.now - kept, _FORGOTTEN) == _FORGOTTEN
+
+    await _again(db, "old bulks", step, _FORGET_SECONDS)
 
 
 async def run_schedules(db: Database, settings: Settings) -> None:

@@ -46,6 +46,7 @@ from tickets.loop import (
     close_expired,
     count_open,
     follow_incidents,
+    forget_bulks,
     run_bulks,
     run_schedules,
     spread_customers,
@@ -86,6 +87,7 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("close", close_expired(db, settings))
     app.spawn("incidents", follow_incidents(db, settings))
     app.spawn("bulks", run_bulks(db, settings))
+    app.spawn("old bulks", forget_bulks(db, settings))
     app.spawn("bursts", watch_bursts(db, settings))
     app.spawn("organisations", spread_organisations(db, settings))
     app.spawn("customers", spread_customers(db, settings))

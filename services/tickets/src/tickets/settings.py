@@ -53,6 +53,9 @@ class Settings(ChassisSettings):
     bulk_poll_seconds: float = Field(
         1, gt=0, le=60, description="Seconds between looks for tickets that a bulk shall change."
     )
+    keep_bulks_days: float = Field(
+        90, ge=1, description="Days after its last change that a bulk and its list are kept."
+    )
     rule_poll_seconds: float = Field(
         10, gt=0, le=300, description="Seconds between looks for scheduled rules whose time has come."
     )

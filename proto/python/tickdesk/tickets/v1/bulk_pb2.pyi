@@ -24,7 +24,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Bulk(_message.Message):
-    """One action on a list of tickets that was fixed when it was started."""
+    """One action on a list of tickets that was fixed when it was started. It is deleted with its list KEEP_BULKS_DAYS
+    (90) days after it was over.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -567,7 +569,7 @@ Global___BulkMove: _TypeAlias = BulkMove  # noqa: Y015
 
 @_typing.final
 class BulkFailure(_message.Message):
-    """A ticket of a bulk that refused it."""
+    """A ticket of a bulk that refused it, or that was not to be had in ten attempts (UNAVAILABLE)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import Any
 
 MAX_TICKETS = 10_000
+MAX_ATTEMPTS = 10
+"""A ticket that could not be had so often (somebody holds it, its change takes too long) is refused."""
 
 
 class State(IntEnum):
@@ -71,6 +73,7 @@ class Item:
     order: Order
     position: int
     ticket_id: str
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

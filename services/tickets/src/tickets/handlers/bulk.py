@@ -15,7 +15,7 @@ from tickets.convert import bulk as convert
 from tickets.convert import tickets as ticket_convert
 from tickets.convert.attributes import from_change
 from tickets.domain.audit import Change
-from tickets.domain.bulk import MAX_TICKETS, Bulk, Item, ItemState, Order
+from tickets.domain.bulk import MAX_ATTEMPTS, MAX_TICKETS, Bulk, Item, ItemState, Order
 from tickets.domain.escalation import Step
 from tickets.domain.letters import Letter
 from tickets.domain.model import Line, Priority, Reason
@@ -149,8 +149,9 @@ async def advance(db: Database) -> bool:
     """Change the next ticket that waits; False when there is none. Raises Unavailable.
 
     A transaction a ticket: one that is refused leaves nothing behind, and one that a killed process did not
-    come to the end of waits as before.
+    come to the end of waits as before. One that is not to be had now waits behind the others.
     """
+    item: Item | None = None
     try:
         async with db.tx() as tx:
             item = await store.lock_next(tx)
@@ -161,7 +162,20 @@ async def advance(db: Database) -> bool:
     except _Undone as undone:
         async with db.tx() as tx:
             await _finish(tx, undone.item, undone.refusal)
+    except Unavailable as error:
+        if item:
+            await _put_off(db, item, error)
+        raise
     return True
+
+
+async def _put_off(db: Database, item: Item, error: Unavailable) -> None:
+    """Try it later, but not for ever; a database that is away cannot count it. Raises Unavailable."""
+    async with db.tx() as tx:
+        if item.attempts + 1 < MAX_ATTEMPTS:
+            await store.put_off(tx, item)
+        else:
+            await _finish(tx, item, error)
 
 
 async def _find(tx: Tx, order: Order, wanted: Asked) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,8 +49,9 @@ bulk_item = sa.Table(
     sa.Column("field", sa.Text, nullable=False, server_default=""),
     sa.Column("message", sa.Text, nullable=False, server_default=""),
     sa.Column("time", _TIME),
-    # By place and not by list: a short list does not wait behind a long one.
-    sa.Index("bulk_item_waiting", "position", "bulk_id", postgresql_where=_WAITING),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    # By place and not by list: a short list does not wait behind a long one, nor behind what failed.
+    sa.Index("bulk_item_waiting", "attempts", "position", "bulk_id", postgresql_where=_WAITING),
 )
 
 _b, _i, _t = bulk, bulk_item, tables.ticket
@@ -159,17 +161,17 @@ async def list_failures(tx: Tx, bulk_id: str, page: Page) -> Listed[Failure]:
 
 
 async def lock_next(tx: Tx) -> Item | None:
-    """A ticket that waits, in the order of the lists; None when there is none that nobody else has."""
+    """A ticket that waits, the least tried first, in the order of the lists; None when others have all."""
     query = (
-        sa.select(_i.c.position, _i.c.ticket_id, _b)
+        sa.select(_i.c.position, _i.c.ticket_id, _i.c.attempts, _b)
         .join_from(_i, _b, _b.c.id == _i.c.bulk_id)
         .where(_i.c.state == sa.literal_column("1"))
-        .order_by(_i.c.position, _i.c.bulk_id)
+        .order_by(_i.c.attempts, _i.c.position, _i.c.bulk_id)
         .limit(1)
         .with_for_update(of=_i, skip_locked=True)
     )
     row = (await tx.execute(query)).mappings().one_or_none()
-    return Item(_to_order(row), row["position"], row["ticket_id"]) if row else None
+    return Item(_to_order(row), row["position"], row["ticket_id"], row["attempts"]) if row else None
 
 
 async def finish(tx: Tx, item: Item, error: DeskError | None = None) -> None:
@@ -182,12 +184,29 @@ async def finish(tx: Tx, item: Item, error: DeskError | None = None) -> None:
     await tx.execute(change.values(state=state, time=tx.now, **told))
 
 
+async def put_off(tx: Tx, item: Item) -> None:
+    """Count an attempt that came to nothing."""
+    change = sa.update(_i).where(_i.c.bulk_id == item.order.id, _i.c.position == item.position)
+    await tx.execute(change.values(attempts=item.attempts + 1))
+
+
+async def forget(tx: Tx, before: datetime, limit: int) -> int:
+    """Delete some bulks with their lists that began and ended before; how many."""
+    waits_or_young = sa.exists().where(
+        _i.c.bulk_id == _b.c.id, sa.or_(_i.c.state == ItemState.WAITING, _i.c.time >= before)
+    )
+    old = sa.select(_b.c.id).where(_b.c.created_time < before, ~waits_or_young).order_by(_b.c.id).limit(limit)
+    # One that somebody resumes just now stays.
+    gone = sa.delete(_b).where(_b.c.id.in_(old.with_for_update(skip_locked=True)))
+    return (await tx.execute(gone)).rowcount
+
+
 async def turn(tx: Tx, bulk_id: str, of: Sequence[ItemState], to: ItemState) -> int:
     """Let all tickets of these states have another one; how many those were."""
     await tx.execute(sa.select(_b.c.id).where(_b.c.id == bulk_id).with_for_update())
     blank = dict.fromkeys(("code", "reason", "field", "message"), "")
     change = sa.update(_i).where(_i.c.bulk_id == bulk_id, _i.c.state.in_(of))
-    return (await tx.execute(change.values(state=to, **blank))).rowcount
+    return (await tx.execute(change.values(state=to, attempts=0, **blank))).rowcount
 
 
 def _refusal(error: DeskError) -> dict[str, str]:
