@@ -25,8 +25,7 @@ from tickdesk_cli import articlefiles
 from tickdesk_cli.articlefiles import ArticleFile, kind_name, state_name
 from tickdesk_cli.client import SECONDS, Client, pages
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.dlq import clean
-from tickdesk_cli.terminal import bad_input, console, errors, live
+from tickdesk_cli.terminal import bad_input, clean, console, errors, live
 
 _ARCHIVED, _DRAFT = knowledge.ARTICLE_STATE_ARCHIVED, knowledge.ARTICLE_STATE_DRAFT
 _OURS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION)

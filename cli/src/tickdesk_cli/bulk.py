@@ -1,7 +1,7 @@
 """`tickdesk tickets bulk` and `bulks`: one action on many tickets, and how far it is."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +17,7 @@ from tickdesk.tickets.v1 import bulk_service_pb2 as pb
 from tickdesk.tickets.v1 import query_service_pb2 as queries
 from tickdesk_cli.client import SECONDS, Client, pages
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.dlq import clean
-from tickdesk_cli.terminal import agree, bad_input, console, live
+from tickdesk_cli.terminal import agree, bad_input, clean, console, live, write
 from tickdesk_cli.tickets import Asked, refusing
 
 _PAUSE = 0.5
@@ -258,8 +257,8 @@ def failure_table(failures: Iterable[bulk_pb2.BulkFailure]) -> Table:
     return table
 
 
-async def failures(desk: Desk, bulk_id: str, write: Callable[[Iterable[Any]], None]) -> None:
-    """Write every refused ticket of a bulk."""
+async def failures(desk: Desk, bulk_id: str) -> None:
+    """Print every refused ticket of a bulk."""
     desk.require()
     found: list[dict[str, str]] = []
     async with desk.client() as client, refusing():

@@ -1,14 +1,12 @@
-"""What each command does, one function each; all return an exit code or None for 0."""
+"""What `tickdesk up`, `down` and `ingest` do; all return an exit code or None for 0."""
 
 from pathlib import Path
 
 from rich.text import Text
 
-from tickdesk_cli import dlq, mail, seed
-from tickdesk_cli import doctor as checks
 from tickdesk_cli import ingest as ingesting
+from tickdesk_cli import seed
 from tickdesk_cli import status as states
-from tickdesk_cli.demo import play
 from tickdesk_cli.desk import Desk, directions, example
 from tickdesk_cli.terminal import Problem, Steps, console
 
@@ -41,16 +39,6 @@ async def down(desk: Desk) -> None:
     console.print(f"The desk is down, its data stays in {desk.folder}")
 
 
-async def status(desk: Desk) -> int:
-    """The table of what runs."""
-    return await states.show(desk)
-
-
-async def doctor(desk: Desk) -> int:
-    """All checks."""
-    return await checks.examine(desk)
-
-
 async def ingest(desk: Desk, files: list[Path], recipient: str) -> int:
     """Deliver messages to the desk."""
     desk.require()
@@ -58,38 +46,3 @@ async def ingest(desk: Desk, files: list[Path], recipient: str) -> int:
         raise Problem("the desk does not run", "`tickdesk up` starts it.")
     async with desk.client() as client:
         return await ingesting.ingest(client, desk.ports["intake.lmtp"], files, recipient)
-
-
-async def demo(folder: Path | None, keep: bool) -> int:
-    """The demonstration."""
-    return await play(folder, keep=keep)
-
-
-async def mail_show(file: Path, as_json: bool) -> None:
-    """One message as intake understands it."""
-    mail.show(file, as_json)
-
-
-async def dlq_list(desk: Desk, limit: int, as_json: bool) -> None:
-    """The table of dead letters."""
-    await dlq.overview(desk, limit, as_json=as_json)
-
-
-async def dlq_show(desk: Desk, number: int, as_json: bool) -> None:
-    """One dead letter whole."""
-    await dlq.show(desk, number, as_json=as_json)
-
-
-async def dlq_replay(desk: Desk, numbers: list[int], everything: bool) -> None:
-    """Dead letters back to their consumers."""
-    await dlq.replay(desk, numbers, everything=everything)
-
-
-async def dlq_look(desk: Desk, numbers: list[int]) -> None:
-    """What is about to be dropped."""
-    await dlq.look(desk, numbers)
-
-
-async def dlq_drop(desk: Desk, numbers: list[int]) -> None:
-    """Dead letters deleted."""
-    await dlq.drop(desk, numbers)

@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from rich.table import Table
 from rich.text import Text
 
-from chassis.schema import migrate
 from chassis.servers import Servers, free_port
 from tickdesk_cli.client import Client
 from tickdesk_cli.process import Process
@@ -37,9 +35,9 @@ class Desk:
     With `detached` everything outlives this process, else it ends with it."""
 
     def __init__(
-        self, folder: Path, *, detached: bool = True, settings: Mapping[str, str] | None = None
+        self, folder: Path | None = None, *, detached: bool = True, settings: Mapping[str, str] | None = None
     ) -> None:
-        self.folder = folder.resolve()
+        self.folder = (folder or default_folder()).resolve()
         self.detached = detached
         self.servers = Servers(self.folder / "servers", durable=True, detached=detached)
         self._settings = dict(settings or {})
@@ -121,16 +119,19 @@ class Desk:
                 raise
 
     async def _start(self, say: Callable[[str], None]) -> None:
+        # What makes tables takes long to import, and only a start needs it.
+        from tickdesk_cli import databases  # noqa: PLC0415
+
         say("starting PostgreSQL, NATS and Valkey")
         self.servers.start()
-        await self._create_databases()
+        await databases.create(self.servers.postgres.url, MODULES.values())
         # Services wait for their schema by themselves, so they may load while it is made.
         self._move_ports()
         for each in self.services:
             each.start()
         say("bringing the databases up to date")
         for name in SERVICES:
-            await migrate(self.database(name), f"{MODULES[name]}.migrations")
+            await databases.bring_up_to_date(self.database(name), MODULES[name])
         if (self.folder / "mail.port").exists():
             self._mail().start()
         for each in self.services:
@@ -217,16 +218,6 @@ class Desk:
                 taken.add(ports[key])
         self._write("desk.json", json.dumps({"ports": ports}, indent=2))
         self._services.clear()
-
-    async def _create_databases(self) -> None:
-        connection = await asyncpg.connect(self.servers.postgres.url, timeout=10)
-        try:
-            known = {row["datname"] for row in await connection.fetch("select datname from pg_database")}
-            for name in SERVICES:
-                if MODULES[name] not in known:
-                    await connection.execute(f'create database "{MODULES[name]}"')
-        finally:
-            await connection.close()
 
     def _wires(self) -> Wires:
         if not self.servers.valkey.port:

@@ -19,7 +19,7 @@ from chassis.dlq import DeadLetter, drop_letter, find_letter, list_letters, repl
 from chassis.errors import NotFound, Unavailable
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.feed import decode
-from tickdesk_cli.terminal import Problem, bad_input, console
+from tickdesk_cli.terminal import Problem, bad_input, clean, console, write
 
 _SECONDS = 5.0
 
@@ -60,7 +60,7 @@ async def overview(desk: Desk, limit: int, *, as_json: bool) -> None:
         letters = [letter async for letter in list_letters(bus, limit)]
         more = await total(bus) - len(letters)
     if as_json:
-        _write([facts(letter) for letter in letters])
+        write([facts(letter) for letter in letters])
         return
     if not letters:
         console.print("No dead letters: every event was handled.")
@@ -84,7 +84,7 @@ async def show(desk: Desk, number: int, *, as_json: bool) -> None:
     async with connected(desk) as bus:
         letter = (await find(bus, [number]))[0]
     if as_json:
-        _write({**facts(letter), "payload": payload(letter)})
+        write({**facts(letter), "payload": payload(letter)})
     else:
         console.print(card(letter))
 
@@ -181,14 +181,5 @@ def card(letter: DeadLetter) -> Group:
     return Group(grid, Rule(style="dim"), Text(clean(json.dumps(content, ensure_ascii=False, indent=2))))
 
 
-def clean(text: str) -> str:
-    """Text out of an event without what could steer a terminal."""
-    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
-
-
 def _when(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
-
-
-def _write(content: object) -> None:
-    console.file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")

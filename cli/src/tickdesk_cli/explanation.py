@@ -18,8 +18,8 @@ from tickdesk.sla.v1 import sla_service_pb2 as pb
 from tickdesk.tickets.v1.tickets_service_pb2 import GetTicketRequest
 from tickdesk_cli.client import CHECK_SECONDS, SECONDS, Client
 from tickdesk_cli.picture import DUE, GLYPHS, HEADING, MET, WORDS, Life, Stretch, legend, life_of, week, when
-from tickdesk_cli.policyfiles import find_case, read_policy, read_text, tests_of, write
-from tickdesk_cli.terminal import bad_input, console
+from tickdesk_cli.policyfiles import find_case, read_policy, read_text, tests_of
+from tickdesk_cli.terminal import bad_input, console, write
 
 _MOST, _ENDS = 44, 20
 _STATES = {

@@ -15,36 +15,12 @@ from google.protobuf.json_format import ParseDict, ParseError
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import export_pb2, ticket_pb2, timeline_pb2
 from tickdesk.tickets.v1.importing_pb2 import ImportMessage, ImportTicket
+from tickdesk_cli.headers import HEADERS
 from tickdesk_cli.importvalues import Days, Unreadable, field_value, is_yes, moment, word
 from tickdesk_cli.terminal import bad_input
 
 _LINE = 4 * 1024 * 1024
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
-HEADERS: Mapping[str, tuple[str, ...]] = {
-    "external_id": ("external id", "id", "ticket id", "ticket number", "number"),
-    "subject": ("subject", "title", "summary"),
-    "text": ("text", "description", "body", "comment", "message"),
-    "email": ("email", "requester email", "customer email", "requester", "customer"),
-    "customer_name": ("customer name", "requester name", "name"),
-    "status": ("status", "state"),
-    "priority": ("priority",),
-    "type": ("type", "ticket type"),
-    "tags": ("tags", "tag list"),
-    "assignee": ("assignee", "owner"),
-    "category": ("category",),
-    "component": ("component",),
-    "edition": ("edition",),
-    "language": ("language", "locale"),
-    "customer_number": ("customer number",),
-    "created_time": ("created", "created at", "created time"),
-    "updated_time": ("updated", "updated at", "updated time"),
-    "resolved_time": ("resolved", "resolved at", "solved at", "resolved time"),
-    "closed_time": ("closed", "closed at", "close at", "closed time"),
-    "author": ("author",),
-    "internal": ("internal",),
-    "message_time": ("message time", "message created at"),
-}
-"""Headers that say the same at other desks, the surest first."""
 _KINDS = {
     "new": timeline_pb2.STATUS_KIND_NEW,
     **dict.fromkeys(("open", "in progress"), timeline_pb2.STATUS_KIND_OPEN),

@@ -3,10 +3,11 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
@@ -19,9 +20,8 @@ from tickdesk.tickets.v1.importing_service_pb2 import ImportTicketsRequest
 from tickdesk.tickets.v1.setup_service_pb2 import GetSetupRequest
 from tickdesk_cli.client import SECONDS, Client
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.dlq import clean
 from tickdesk_cli.importfiles import Reading, Row, read
-from tickdesk_cli.terminal import console, live
+from tickdesk_cli.terminal import bad_input, clean, console, live
 
 _AT_ONCE, _BYTES, _SECONDS = 50, 2_000_000, 120.0
 _SHOWN = 20
@@ -49,6 +49,33 @@ class Report:
         """Note what is wrong with a ticket."""
         self.counts["refused"] += 1
         self.faults += [Fault(row.line, row.ticket.external_id, *each) for each in faults]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a file is read, as it was typed."""
+
+    queue: str
+    maps: Sequence[str]
+    source: str
+    encoding: str
+    zone: str
+    day_first: bool
+
+
+async def bring_typed(desk: Desk, file: Path, asked: Asked, *, dry_run: bool) -> int:
+    """Import a file as it was typed; 1 when some tickets were refused."""
+    if file.suffix not in (".csv", ".jsonl"):
+        raise bad_input(f"{file} is neither .csv nor .jsonl")
+    if file.suffix == ".csv" and not asked.queue:
+        raise bad_input("a CSV names no queue", "Add --queue KEY.")
+    columns = {name: column for name, _, column in (each.partition("=") for each in asked.maps)}
+    try:
+        zone = ZoneInfo(asked.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise bad_input(f"there is no zone {asked.zone}", "Such as Europe/Moscow.") from None
+    reading = Reading(asked.queue, columns, asked.source, asked.encoding, zone, asked.day_first)
+    return await bring(desk, file, reading, dry_run=dry_run)
 
 
 async def bring(desk: Desk, path: Path, reading: Reading, *, dry_run: bool) -> int:

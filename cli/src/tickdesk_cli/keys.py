@@ -7,9 +7,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from google.protobuf.descriptor import ServiceDescriptor
 from pydantic import ValidationError
 from rich.table import Table
@@ -19,7 +17,7 @@ import tickdesk
 from chassis.clock import utcnow
 from chassis.identity import Key, digest, read_keys
 from tickdesk.common.v1 import access_pb2
-from tickdesk_cli.terminal import Problem, bad_input, console, errors, run
+from tickdesk_cli.terminal import Problem, bad_input, console, errors
 
 PREFIX = "tdk_"
 """Begins each secret, so that scanners of repositories and logs can find one that got lost."""
@@ -27,48 +25,9 @@ _SECRET_BYTES = 32
 _SOON = timedelta(days=14)
 _ROLES = [name.removeprefix("ROLE_").lower() for name in access_pb2.Role.keys()[1:]]
 
-app = typer.Typer(no_args_is_help=True, help="API keys: make one, look at a file of them, check it.")
 
-File = Annotated[Path, typer.Argument(help="File of keys, one JSON object a line.", metavar="FILE")]
-
-
-@app.command()
-def new(
-    name: Annotated[str, typer.Argument(help="Whose key: role:name, as adapter:crm.", metavar="NAME")],
-    scope: Annotated[
-        list[str],
-        typer.Option(
-            "--scope", help="What it may call: tickets, tickets.read, a service, a service/Method. Repeat it."
-        ),
-    ],
-    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="Days until it expires.")] = 90,
-) -> None:
-    """Make a key: the secret is shown once, on standard error; its entry goes to standard output.
-
-    Example: `tickdesk keys new adapter:crm --scope tickets --days 30 >> keys.jsonl`
-    """
-    run(_new(name, scope, days))
-
-
-@app.command("list")
-def overview(file: File) -> None:
-    """Show the keys of a file, what they may call and when they expire; no secret can be read out of it.
-
-    Example: `tickdesk keys list keys.jsonl`
-    """
-    run(_list(file))
-
-
-@app.command()
-def check(file: File) -> None:
-    """Read a file as the services do, and find scopes and roles that do not exist. Exit code 1 for faults.
-
-    Example: `tickdesk keys check keys.jsonl`
-    """
-    run(_check(file))
-
-
-async def _new(name: str, scopes: list[str], days: int) -> None:
+async def new(name: str, scopes: list[str], days: int) -> None:
+    """A secret, shown once, and the entry of its file."""
     secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     expires = utcnow().replace(microsecond=0) + timedelta(days=days)
     try:
@@ -82,7 +41,8 @@ async def _new(name: str, scopes: list[str], days: int) -> None:
     print(key.model_dump_json())
 
 
-async def _list(file: Path) -> None:
+async def overview(file: Path) -> None:
+    """The table of a file's keys."""
     table = Table("name", "key", "scopes", "expires", "", box=None)
     now = utcnow()
     for key in sorted(_read(file), key=lambda each: (each.name, each.expires)):
@@ -91,7 +51,8 @@ async def _list(file: Path) -> None:
     console.print(table)
 
 
-async def _check(file: Path) -> int:
+async def check(file: Path) -> int:
+    """Whether services can read the file; 1 for faults."""
     keys = _read(file)
     faults = [f"{key.name} ({key.sha256[:8]}): {fault}" for key in keys for fault in _faults(key)]
     for fault in faults:

@@ -1,6 +1,5 @@
 """`tickdesk mail show`: what intake understands of a message, for people and for programs."""
 
-import json
 from pathlib import Path
 
 from rich.console import Group
@@ -12,7 +11,7 @@ from rich.text import Text
 from intake.domain import ParsedMail
 from intake.mail import understand
 from tickdesk_cli import mailbox
-from tickdesk_cli.terminal import console
+from tickdesk_cli.terminal import console, write
 
 _KINDS = {
     "person": "a person",
@@ -22,11 +21,11 @@ _KINDS = {
 }
 
 
-def show(path: Path, as_json: bool) -> None:
+async def show(path: Path, as_json: bool) -> None:
     """Print one message as intake understands it. Raises Problem (code 2) when it is none."""
     mail = understand(mailbox.one(path).raw)
     if as_json:
-        console.file.write(json.dumps(mail.to_dict(), ensure_ascii=False, indent=2) + "\n")
+        write(mail.to_dict())
     else:
         console.print(card(mail))
 

@@ -5,18 +5,8 @@ from typing import Annotated
 
 import typer
 
-from tickdesk_cli import (
-    commands,
-    keys,
-    queues,
-    terminal,
-    typed,
-    typed_kb,
-    typed_moves,
-    typed_report,
-    typed_tickets,
-)
-from tickdesk_cli.desk import Desk, default_folder
+from tickdesk_cli import typed, typed_kb, typed_keys, typed_moves, typed_queue, typed_report, typed_tickets
+from tickdesk_cli.typed import AsJson, Folder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,27 +26,17 @@ app.add_typer(letters, name="dlq")
 app.add_typer(typed_tickets.app, name="tickets")
 app.add_typer(typed_report.app, name="report")
 app.add_typer(typed.policy, name="policy")
-app.add_typer(queues.app, name="queue")
+app.add_typer(typed_queue.app, name="queue")
 app.add_typer(typed.calendar, name="calendar")
 app.add_typer(typed_kb.kb, name="kb")
-app.add_typer(keys.app, name="keys")
+app.add_typer(typed_keys.app, name="keys")
 app.command("export")(typed_moves.export)
 app.command("import")(typed_moves.import_tickets)
 
-Folder = Annotated[
-    Path | None,
-    typer.Option(
-        "--folder",
-        help="Folder of the desk. Default: $TICKDESK_HOME, else .tickdesk here.",
-        show_default=False,
-        file_okay=False,
-    ),
-]
 Files = Annotated[
     list[Path], typer.Argument(help=".eml files, mbox files, Maildirs, folders of .eml.", metavar="FILE")
 ]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Numbers = Annotated[
     list[int], typer.Argument(help="Numbers of dead letters, see `tickdesk dlq list`.", metavar="ID", min=1)
 ]
@@ -77,7 +57,10 @@ def up(
 
     Example: `tickdesk up --folder ~/desk`
     """
-    terminal.run(commands.up(Desk(folder or default_folder()), desk))
+    from tickdesk_cli import commands, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(commands.up(Desk(folder), desk))
 
 
 @app.command()
@@ -86,7 +69,10 @@ def down(folder: Folder = None) -> None:
 
     Example: `tickdesk down`
     """
-    terminal.run(commands.down(Desk(folder or default_folder())))
+    from tickdesk_cli import commands, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(commands.down(Desk(folder)))
 
 
 @app.command()
@@ -95,7 +81,11 @@ def status(folder: Folder = None) -> None:
 
     Example: `tickdesk status`
     """
-    terminal.run(commands.status(Desk(folder or default_folder())))
+    from tickdesk_cli import terminal
+    from tickdesk_cli.desk import Desk
+    from tickdesk_cli.status import show
+
+    terminal.run(show(Desk(folder)))
 
 
 @app.command()
@@ -104,7 +94,11 @@ def doctor(folder: Folder = None) -> None:
 
     Example: `tickdesk doctor`
     """
-    terminal.run(commands.doctor(Desk(folder or default_folder())))
+    from tickdesk_cli import terminal
+    from tickdesk_cli.desk import Desk
+    from tickdesk_cli.doctor import examine
+
+    terminal.run(examine(Desk(folder)))
 
 
 @app.command()
@@ -126,7 +120,10 @@ def ingest(
 
     Examples: `tickdesk ingest letter.eml`, `tickdesk ingest ~/Maildir old.mbox --to support@desk.example.org`
     """
-    terminal.run(commands.ingest(Desk(folder or default_folder()), files, to))
+    from tickdesk_cli import commands, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(commands.ingest(Desk(folder), files, to))
 
 
 @app.command()
@@ -146,7 +143,10 @@ def demo(
 
     Example: `tickdesk demo --keep`
     """
-    terminal.run(commands.demo(folder, keep))
+    from tickdesk_cli import terminal
+    from tickdesk_cli.demo import play
+
+    terminal.run(play(folder, keep=keep))
 
 
 @mails.command("show")
@@ -158,7 +158,9 @@ def mail_show(
 
     Examples: `tickdesk mail show letter.eml`, `tickdesk mail show letter.eml --json`
     """
-    terminal.run(commands.mail_show(file, as_json))
+    from tickdesk_cli import mail, terminal
+
+    terminal.run(mail.show(file, as_json))
 
 
 @letters.command("list")
@@ -171,7 +173,10 @@ def dlq_list(
 
     Examples: `tickdesk dlq list`, `tickdesk dlq list --json`
     """
-    terminal.run(commands.dlq_list(Desk(folder or default_folder()), limit, as_json))
+    from tickdesk_cli import dlq, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(dlq.overview(Desk(folder), limit, as_json=as_json))
 
 
 @letters.command("show")
@@ -184,7 +189,10 @@ def dlq_show(
 
     Examples: `tickdesk dlq show 7`, `tickdesk dlq show 7 --json`
     """
-    terminal.run(commands.dlq_show(Desk(folder or default_folder()), number, as_json))
+    from tickdesk_cli import dlq, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(dlq.show(Desk(folder), number, as_json=as_json))
 
 
 @letters.command("replay")
@@ -202,7 +210,10 @@ def dlq_replay(
 
     Examples: `tickdesk dlq replay 7 9`, `tickdesk dlq replay --all`
     """
-    terminal.run(commands.dlq_replay(Desk(folder or default_folder()), numbers or [], everything))
+    from tickdesk_cli import dlq, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(dlq.replay(Desk(folder), numbers or [], everything=everything))
 
 
 @letters.command("drop")
@@ -215,8 +226,11 @@ def dlq_drop(
 
     Examples: `tickdesk dlq drop 7`, `tickdesk dlq drop 7 9 --yes`
     """
-    desk = Desk(folder or default_folder())
+    from tickdesk_cli import dlq, terminal
+    from tickdesk_cli.desk import Desk
+
+    desk = Desk(folder)
     if not yes:
-        terminal.run(commands.dlq_look(desk, numbers))
+        terminal.run(dlq.look(desk, numbers))
         terminal.agree("Drop for good?", "nothing was dropped")
-    terminal.run(commands.dlq_drop(desk, numbers))
+    terminal.run(dlq.drop(desk, numbers))

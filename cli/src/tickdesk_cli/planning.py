@@ -16,8 +16,8 @@ from tickdesk.sla.v1 import clock_pb2, policy_pb2
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk_cli.client import Client
 from tickdesk_cli.picture import when
-from tickdesk_cli.policyfiles import read_policy, read_text, write
-from tickdesk_cli.terminal import console, live
+from tickdesk_cli.policyfiles import read_policy, read_text
+from tickdesk_cli.terminal import console, live, write
 
 LONG_SECONDS = 3600.0
 """How long a long call may take."""

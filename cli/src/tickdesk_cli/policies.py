@@ -1,4 +1,4 @@
-"""What each `tickdesk policy` command does; all return an exit code or None for 0."""
+"""What `tickdesk policy` does beside `lint` and `test`; all return an exit code or None for 0."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,19 +15,9 @@ from tickdesk_cli import explanation, planning, policyfiles, simulation
 from tickdesk_cli.client import CHECK_SECONDS, SECONDS, Client, pages
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.simulation import Limits
-from tickdesk_cli.terminal import bad_input, console
+from tickdesk_cli.terminal import bad_input, console, write
 
 _PAUSE = 0.2
-
-
-async def lint(files: list[Path], warnings: bool, as_json: bool) -> int:
-    """What is wrong or doubtful in files."""
-    return policyfiles.check(files, warnings=warnings, as_json=as_json)
-
-
-async def test(files: list[Path], tests: Path | None, as_json: bool) -> int:
-    """Golden cases of files."""
-    return policyfiles.test(files, tests, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +118,7 @@ async def show(desk: Desk, version: int, as_json: bool) -> None:
     async with desk.client() as client:
         told = await client.policies.GetPolicy(pb.GetPolicyRequest(version=version), timeout=SECONDS)
     if as_json:
-        policyfiles.write(planning.plain(told))
+        write(planning.plain(told))
     else:
         # As it is, so that it can be kept in a file.
         console.file.write(told.yaml)
@@ -144,7 +134,7 @@ async def overview(desk: Desk, as_json: bool) -> None:
             for one in page.policies
         ]
     if as_json:
-        policyfiles.write([planning.plain(one) for one in told])
+        write([planning.plain(one) for one in told])
         return
     if not told:
         console.print("No policy is in force: `tickdesk policy apply FILE` takes one.")

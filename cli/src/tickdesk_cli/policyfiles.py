@@ -1,10 +1,7 @@
 """`tickdesk policy lint` and `test`: policies in files, without a desk."""
 
-import json
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
@@ -15,7 +12,7 @@ from sla_clock.lint import Finding, Severity, lint
 from sla_clock.policy import Policy
 from sla_clock.policyfile import load
 from sla_clock.yamltree import MAX_LENGTH
-from tickdesk_cli.terminal import Problem, bad_input, console
+from tickdesk_cli.terminal import Problem, bad_input, console, write
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold magenta"}
 
@@ -65,7 +62,7 @@ def policies_among(paths: list[Path]) -> list[Path]:
     return found
 
 
-def check(paths: list[Path], *, warnings: bool, as_json: bool) -> int:
+async def check(paths: list[Path], *, warnings: bool, as_json: bool) -> int:
     """Print what is wrong or doubtful; 1 when there is anything that counts."""
     today, paths = utcnow().date(), policies_among(paths)
     texts = [(path, read_text(path)) for path in paths]
@@ -102,7 +99,7 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def test(paths: list[Path], tests: Path | None, *, as_json: bool) -> int:
+async def test(paths: list[Path], tests: Path | None, *, as_json: bool) -> int:
     """Run the golden cases and print what did not hold; 1 when something did not."""
     paths = policies_among(paths)
     if tests is not None and len(paths) > 1:
@@ -154,8 +151,3 @@ def find_case(path: Path, tests: Path, policy: Policy, name: str) -> cases.Case:
     known = "\n".join(f"  {one.name}" for one in found)
     wrong = f"there is no case {name!r}" if name else "say which case, --case NAME"
     raise Problem(f"{tests}: {wrong}; there are\n{known}", code=2)
-
-
-def write(content: Iterable[Any]) -> None:
-    """JSON for programs."""
-    console.file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")

@@ -1,6 +1,7 @@
 """One service as a process of its own: started, found again, asked whether it is ready, stopped, killed."""
 
 import asyncio
+import http.client
 import json
 import os
 import signal
@@ -8,15 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import aiohttp
+from typing import Any
 
 from chassis.servers import birth, die_with_parent
 from tickdesk_cli.terminal import Problem
 
-_TICK = 0.05
+_TICK, _SECONDS = 0.05, 5.0
 
 
 @dataclass(slots=True)
@@ -97,13 +98,18 @@ class Process:
         if not self.pid:
             return "not running"
         try:
-            timeout = aiohttp.ClientTimeout(total=5)
-            url = f"http://127.0.0.1:{self.ops_port}/readyz"
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-                body = await answer.json()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return "starting" if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__
+            body = await asyncio.to_thread(self._readiness)
+        except ConnectionRefusedError:
+            return "starting"
+        except (http.client.HTTPException, OSError, ValueError) as error:
+            return type(error).__name__
         return "" if body.get("ready") else ", ".join(body.get("failing", [])) or "not ready"
+
+    def _readiness(self) -> dict[str, Any]:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.ops_port, timeout=_SECONDS)) as connection:
+            connection.request("GET", "/readyz")
+            body: dict[str, Any] = json.load(connection.getresponse())
+        return body
 
     async def ready(self, seconds: float = 90) -> None:
         """Wait until it is ready. Raises Problem with the end of its log when it dies or takes too long."""

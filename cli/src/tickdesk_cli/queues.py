@@ -1,151 +1,29 @@
-"""`tickdesk queue`: queues out of templates, and how they work as a file."""
+"""What each `tickdesk queue` command does; all return an exit code or None for 0."""
 
 from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
 import grpc
 import grpc.aio
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from tickdesk.tickets.v1 import setup_pb2, triggers_service_pb2
+from tickdesk.tickets.v1 import setup_pb2
 from tickdesk.tickets.v1 import setup_service_pb2 as pb
-from tickdesk_cli import policyfiles, queuefiles, rules
+from tickdesk.tickets.v1.triggers_service_pb2 import DryRunRulesRequest
+from tickdesk_cli import queuefiles, rules
 from tickdesk_cli.client import SECONDS, pages
-from tickdesk_cli.desk import Desk, default_folder
-from tickdesk_cli.terminal import Problem, console, describe, run
+from tickdesk_cli.desk import Desk
+from tickdesk_cli.terminal import Problem, console, describe, write
 from tickets.convert import templates as known
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Queues out of templates, and how a queue works as a file: export, change, check and apply it.",
-)
 
-Key = Annotated[str, typer.Argument(help="Key of the queue, such as SUP.", metavar="KEY")]
-File = Annotated[Path, typer.Argument(help="A setup, as `tickdesk queue export` writes it.", metavar="FILE")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Folder = Annotated[
-    Path | None,
-    typer.Option(
-        "--folder",
-        help="Folder of the desk. Default: $TICKDESK_HOME, else .tickdesk here.",
-        show_default=False,
-        file_okay=False,
-    ),
-]
-
-
-@app.command()
-def templates(as_json: AsJson = False) -> None:
-    """Show what a new queue can begin with; needs no desk.
-
-    Example: `tickdesk queue templates`
-    """
-    run(_templates(as_json))
-
-
-@app.command()
-def create(
-    key: Key,
-    template: Annotated[
-        str, typer.Option("--template", help="What it begins with, see `tickdesk queue templates`.")
-    ] = known.DEFAULT,
-    name: Annotated[str, typer.Option("--name", help="What people see. Default: the key.")] = "",
-    addresses: Annotated[
-        list[str] | None,
-        typer.Option("--address", help="Address whose mail becomes its tickets; the first is its From."),
-    ] = None,
-    folder: Folder = None,
-) -> None:
-    """Make a queue out of a template.
-
-    Example: `tickdesk queue create BIL --template crmai --name Billing --address billing@desk.example.org`
-    """
-    request = pb.CreateQueueRequest(key=key, template=template, name=name or key, addresses=addresses or [])
-    run(_create(Desk(folder or default_folder()), request))
-
-
-@app.command()
-def export(
-    key: Key,
-    version: Annotated[
-        int, typer.Option("--version", help="An earlier version. Default: the one in force.", min=0)
-    ] = 0,
-    folder: Folder = None,
-) -> None:
-    """Print how a queue works, as a file that can be changed and applied.
-
-    Example: `tickdesk queue export SUP > sup.yaml`
-    """
-    run(_export(Desk(folder or default_folder()), key, version))
-
-
-@app.command()
-def check(file: File, as_json: AsJson = False) -> None:
-    """Tell what is wrong or doubtful in a file; needs no desk.
-
-    Exit code 0 when it can be applied, 1 with errors, 2 when it cannot be read.
-
-    Example: `tickdesk queue check sup.yaml`
-    """
-    run(_check(file, as_json))
-
-
-@app.command()
-def apply(
-    file: File,
-    only_check: Annotated[
-        bool, typer.Option("--check", help="Ask the desk whether it would take it; change nothing.")
-    ] = False,
-    folder: Folder = None,
-) -> None:
-    """Put a file in force as the next version of its queue's setup.
-
-    The file names the version it was made from: when another one is in force by now, it is refused.
-
-    Example: `tickdesk queue apply sup.yaml`
-    """
-    run(_apply(Desk(folder or default_folder()), file, only_check))
-
-
-@app.command()
-def versions(key: Key, as_json: AsJson = False, folder: Folder = None) -> None:
-    """Show who changed how a queue works, and when.
-
-    Example: `tickdesk queue versions SUP`
-    """
-    run(_versions(Desk(folder or default_folder()), key, as_json))
-
-
-@app.command("dry-run")
-def dry_run(  # noqa: PLR0913 - options are read from the signature
-    key: Key,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="Try the rules of this file instead of those in force.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--rule", help="Only this rule, even if it is off; can be repeated.")
-    ] = None,
-    events: Annotated[int, typer.Option("--events", help="Look at this many.", min=1, max=10_000)] = 200,
-    as_json: AsJson = False,
-    folder: Folder = None,
-) -> None:
-    """Tell what rules would have done to what happened in a queue, newest first; changes nothing.
-
-    Example: `tickdesk queue dry-run SUP --file sup.yaml`
-    """
-    request = triggers_service_pb2.DryRunRulesRequest(queue=key, rules=only or [])
-    if file:
-        request.setup.CopyFrom(queuefiles.read(file))
-    run(rules.dry_run(Desk(folder or default_folder()), request, events, as_json=as_json))
-
-
-async def _templates(as_json: bool) -> None:
+async def templates(as_json: bool) -> None:
+    """What a new queue can begin with."""
     if as_json:
-        policyfiles.write([queuefiles.plain(each) for each in known.all_templates()])
+        write([queuefiles.plain(each) for each in known.all_templates()])
         return
     table = _table("template", "name", "statuses", "for")
     for each in known.all_templates():
@@ -154,8 +32,10 @@ async def _templates(as_json: bool) -> None:
     console.print(table)
 
 
-async def _create(desk: Desk, request: pb.CreateQueueRequest) -> None:
+async def create(desk: Desk, key: str, template: str, name: str, addresses: list[str]) -> None:
+    """A queue out of a template."""
     desk.require()
+    request = pb.CreateQueueRequest(key=key, template=template, name=name, addresses=addresses)
     request.request_id = str(uuid4())
     async with desk.client() as client:
         made = await client.setups.CreateQueue(request, timeout=SECONDS)
@@ -163,7 +43,8 @@ async def _create(desk: Desk, request: pb.CreateQueueRequest) -> None:
     console.print(Text.assemble((made.queue.key, "bold green"), f" is there: {statuses}"))
 
 
-async def _export(desk: Desk, key: str, version: int) -> None:
+async def export(desk: Desk, key: str, version: int) -> None:
+    """How a queue works, as a file."""
     desk.require()
     request = pb.GetSetupRequest(queue=key, version=version)
     async with desk.client() as client:
@@ -172,11 +53,13 @@ async def _export(desk: Desk, key: str, version: int) -> None:
     console.file.write(queuefiles.to_yaml(found.setup))
 
 
-async def _check(file: Path, as_json: bool) -> int:
+async def check(file: Path, as_json: bool) -> int:
+    """What is wrong or doubtful in a file."""
     return _tell(file, queuefiles.check(queuefiles.read(file)), as_json=as_json)
 
 
-async def _apply(desk: Desk, file: Path, only_check: bool) -> int:
+async def apply(desk: Desk, file: Path, only_check: bool) -> int:
+    """A file in force, or only looked at."""
     setup = queuefiles.read(file)
     found = queuefiles.check(setup)
     if any(_is_error(each) for each in found):
@@ -197,13 +80,23 @@ async def _apply(desk: Desk, file: Path, only_check: bool) -> int:
     return 0
 
 
-async def _versions(desk: Desk, key: str, as_json: bool) -> None:
+async def dry_run(
+    desk: Desk, request: DryRunRulesRequest, file: Path | None, events: int, *, as_json: bool
+) -> None:
+    """What rules, those of a file when it is named, would have done."""
+    if file:
+        request.setup.CopyFrom(queuefiles.read(file))
+    await rules.dry_run(desk, request, events, as_json=as_json)
+
+
+async def versions(desk: Desk, key: str, as_json: bool) -> None:
+    """Who changed how a queue works, and when."""
     desk.require()
     async with desk.client() as client:
         request = pb.ListSetupsRequest(queue=key)
         told = [each async for page in pages(client.setups.ListSetups, request) for each in page.setups]
     if as_json:
-        policyfiles.write([queuefiles.plain(each) for each in told])
+        write([queuefiles.plain(each) for each in told])
         return
     if not told:
         console.print(f"{key} works like the template {known.DEFAULT}: nobody changed it.")
@@ -218,7 +111,7 @@ async def _versions(desk: Desk, key: str, as_json: bool) -> None:
 def _tell(file: Path, findings: Any, *, as_json: bool = False) -> int:
     """Print what is wrong or doubtful; 1 when something is wrong."""
     if as_json:
-        policyfiles.write([queuefiles.found(file, each) for each in findings])
+        write([queuefiles.found(file, each) for each in findings])
     else:
         for each in findings:
             console.print(queuefiles.shown(file, each), soft_wrap=True)

@@ -18,11 +18,9 @@ from tickdesk.tickets.v1 import reports_pb2
 from tickdesk.tickets.v1 import reports_service_pb2 as pb
 from tickdesk_cli.client import CHECK_SECONDS, Client
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.dlq import clean
-from tickdesk_cli.policyfiles import write
 from tickdesk_cli.reportpage import Month, html
 from tickdesk_cli.reportwords import Words, month_of
-from tickdesk_cli.terminal import bad_input, console
+from tickdesk_cli.terminal import bad_input, clean, console, write
 
 _DAY = timedelta(days=1)
 _TREND_MONTHS = 6

@@ -11,9 +11,7 @@ from tickdesk.tickets.v1 import triggers_pb2
 from tickdesk.tickets.v1 import triggers_service_pb2 as pb
 from tickdesk_cli.client import SECONDS, pages
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.dlq import clean
-from tickdesk_cli.policyfiles import write
-from tickdesk_cli.terminal import console
+from tickdesk_cli.terminal import clean, console, write
 
 _PAGE = 200
 _STYLES = {"done": "green", "failed": "bold red", "not_run": "bold magenta"}

@@ -27,8 +27,8 @@ from tickdesk.sla.v1 import policy_pb2
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk_cli.client import SECONDS, Client
 from tickdesk_cli.planning import LONG_SECONDS, moved, plain, progressing
-from tickdesk_cli.policyfiles import read_policy, read_text, write
-from tickdesk_cli.terminal import Problem, bad_input, console
+from tickdesk_cli.policyfiles import read_policy, read_text
+from tickdesk_cli.terminal import Problem, bad_input, console, write
 
 _EVERY = 100
 _SHOWN = 10

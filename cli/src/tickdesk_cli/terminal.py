@@ -1,6 +1,7 @@
 """What the commands share of the terminal: consoles, and errors that say what to do."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -33,6 +34,16 @@ class Problem(Exception):
 def bad_input(message: str, remedy: str = "") -> Problem:
     """A problem with what was typed or given: exit code 2."""
     return Problem(message, remedy, 2)
+
+
+def clean(text: str) -> str:
+    """Text of customers and events without what could steer a terminal."""
+    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
+
+
+def write(content: object) -> None:
+    """JSON for programs."""
+    console.file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def live() -> bool:

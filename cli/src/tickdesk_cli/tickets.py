@@ -17,9 +17,7 @@ from tickdesk.tickets.v1 import query_pb2
 from tickdesk.tickets.v1 import query_service_pb2 as pb
 from tickdesk_cli.client import SECONDS, Client
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.dlq import clean
-from tickdesk_cli.policyfiles import write
-from tickdesk_cli.terminal import bad_input, console
+from tickdesk_cli.terminal import bad_input, clean, console, write
 
 _PAGE, _COUNTED = 200, 1000
 _SOON = timedelta(hours=1)

@@ -6,12 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tickdesk_cli import calendars, policies, terminal
-from tickdesk_cli.desk import Desk, default_folder
-from tickdesk_cli.policies import Subject
-from tickdesk_cli.simulation import Limits
-from tickdesk_cli.terminal import console
-
 
 def _zones() -> None:
     """Zones come out of the package, as in the service, so that their version can be named."""
@@ -27,7 +21,9 @@ calendar = typer.Typer(callback=_zones, no_args_is_help=True, help="Business tim
 
 
 def _plain(value: bool) -> None:
-    console.no_color = console.no_color or value
+    from tickdesk_cli import terminal
+
+    terminal.console.no_color = terminal.console.no_color or value
 
 
 File = Annotated[Path, typer.Argument(help="A policy file.", metavar="FILE")]
@@ -66,7 +62,9 @@ def lint(
 
     Examples: `tickdesk policy lint policy.yaml`, `tickdesk policy lint policies/*.yaml --json`
     """
-    terminal.run(policies.lint(files, warnings, as_json))
+    from tickdesk_cli import policyfiles, terminal
+
+    terminal.run(policyfiles.check(files, warnings=warnings, as_json=as_json))
 
 
 @policy.command("test")
@@ -77,7 +75,9 @@ def run_tests(files: Files, tests: Tests = None, as_json: AsJson = False, no_col
 
     Examples: `tickdesk policy test policy.yaml`, `tickdesk policy test policy.yaml --tests cases.yaml`
     """
-    terminal.run(policies.test(files, tests, as_json))
+    from tickdesk_cli import policyfiles, terminal
+
+    terminal.run(policyfiles.test(files, tests, as_json=as_json))
 
 
 @policy.command()
@@ -106,8 +106,11 @@ def explain(  # noqa: PLR0913 - options are read from the signature
     `tickdesk policy explain SUP-12 resolution --policy new.yaml`,
     `tickdesk policy explain policy.yaml first_response --case "Friday evening"`
     """
-    subject = Subject(target, clock, case, tests, cycle or 0, under)
-    terminal.run(policies.explain(Desk(folder or default_folder()), subject, as_json))
+    from tickdesk_cli import policies, terminal
+    from tickdesk_cli.desk import Desk
+
+    subject = policies.Subject(target, clock, case, tests, cycle or 0, under)
+    terminal.run(policies.explain(Desk(folder), subject, as_json))
 
 
 @policy.command()
@@ -125,7 +128,10 @@ def plan(  # noqa: PLR0913 - options are read from the signature
 
     Example: `tickdesk policy plan new.yaml --queue SUP`
     """
-    terminal.run(policies.plan(Desk(folder or default_folder()), file, queue, limit, as_json))
+    from tickdesk_cli import policies, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(policies.plan(Desk(folder), file, queue, limit, as_json))
 
 
 @policy.command()
@@ -159,8 +165,11 @@ def simulate(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk policy simulate new.yaml --from 2026-10-01`,
     `tickdesk policy simulate new.yaml --base old.yaml --csv history.csv --zone Europe/Moscow`
     """
-    limits = Limits(since, until, queue, zone)
-    terminal.run(policies.report(Desk(folder or default_folder()), file, (base, csv), limits, as_json))
+    from tickdesk_cli import policies, simulation, terminal
+    from tickdesk_cli.desk import Desk
+
+    limits = simulation.Limits(since, until, queue, zone)
+    terminal.run(policies.report(Desk(folder), file, (base, csv), limits, as_json))
 
 
 @policy.command("apply")
@@ -176,7 +185,10 @@ def apply_policy(
 
     Examples: `tickdesk policy apply policy.yaml`, `tickdesk policy apply policy.yaml --check`
     """
-    terminal.run(policies.apply(Desk(folder or default_folder()), file, check))
+    from tickdesk_cli import policies, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(policies.apply(Desk(folder), file, check))
 
 
 @policy.command("show")
@@ -192,7 +204,10 @@ def show_policy(
 
     Examples: `tickdesk policy show`, `tickdesk policy show --version 3 > old.yaml`
     """
-    terminal.run(policies.show(Desk(folder or default_folder()), version or 0, as_json))
+    from tickdesk_cli import policies, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(policies.show(Desk(folder), version or 0, as_json))
 
 
 @policy.command("list")
@@ -201,7 +216,10 @@ def list_policies(as_json: AsJson = False, no_color: NoColor = False, folder: Fo
 
     Examples: `tickdesk policy list`, `tickdesk policy list --json`
     """
-    terminal.run(policies.overview(Desk(folder or default_folder()), as_json))
+    from tickdesk_cli import policies, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(policies.overview(Desk(folder), as_json))
 
 
 @calendar.command("eval")
@@ -215,4 +233,6 @@ def calendar_eval() -> None:
 
     Example: `tickdesk calendar eval < questions.jsonl > answers.jsonl`
     """
+    from tickdesk_cli import calendars, terminal
+
     terminal.run(calendars.evaluate())

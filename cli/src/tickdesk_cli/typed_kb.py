@@ -5,9 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from tickdesk_cli import articles, terminal
-from tickdesk_cli.articles import Wanted
-from tickdesk_cli.desk import Desk, default_folder
 from tickdesk_cli.typed import AsJson, Folder
 
 kb = typer.Typer(
@@ -39,7 +36,10 @@ def import_folder(
 
     Examples: `tickdesk kb import examples/knowledge`, `tickdesk kb import kb --dry-run`
     """
-    terminal.run(articles.import_folder(Desk(folder or default_folder()), source, comment, dry_run))
+    from tickdesk_cli import articles, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(articles.import_folder(Desk(folder), source, comment, dry_run))
 
 
 @kb.command("export")
@@ -53,7 +53,10 @@ def export_folder(
 
     Examples: `tickdesk kb export kb`, `tickdesk kb export kb --state published --force`
     """
-    work = articles.export_folder(Desk(folder or default_folder()), target, Wanted(state), force)
+    from tickdesk_cli import articles, terminal
+    from tickdesk_cli.desk import Desk
+
+    work = articles.export_folder(Desk(folder), target, articles.Wanted(state), force)
     terminal.run(work)
 
 
@@ -70,8 +73,11 @@ def overview(  # noqa: PLR0913 - options are read from the signature
 
     Examples: `tickdesk kb list --owner boris`, `tickdesk kb list --state draft --json`
     """
-    wanted = Wanted(state, owner, language, queue)
-    terminal.run(articles.overview(Desk(folder or default_folder()), wanted, as_json))
+    from tickdesk_cli import articles, terminal
+    from tickdesk_cli.desk import Desk
+
+    wanted = articles.Wanted(state, owner, language, queue)
+    terminal.run(articles.overview(Desk(folder), wanted, as_json))
 
 
 @kb.command()
@@ -88,7 +94,10 @@ def search(
 
     Examples: `tickdesk kb search "забыл пароль"`, `tickdesk kb search refund --ticket SUP-12`
     """
-    terminal.run(articles.search(Desk(folder or default_folder()), text, ticket, limit, as_json))
+    from tickdesk_cli import articles, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(articles.search(Desk(folder), text, ticket, limit, as_json))
 
 
 @kb.command()
@@ -106,4 +115,7 @@ def stale(
 
     Examples: `tickdesk kb stale`, `tickdesk kb stale --days 90 --owner boris`
     """
-    terminal.run(articles.stale(Desk(folder or default_folder()), days, owner, as_json))
+    from tickdesk_cli import articles, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(articles.stale(Desk(folder), days, owner, as_json))

@@ -1,25 +1,24 @@
 """What can be typed to take data out of a desk or bring it in, and nothing else."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from tickdesk_cli import exports, imports, terminal
-from tickdesk_cli.desk import Desk, default_folder
-from tickdesk_cli.exports import KINDS, Wanted
-from tickdesk_cli.importfiles import HEADERS, Reading
+from tickdesk_cli.headers import HEADERS
 from tickdesk_cli.typed import Folder, NoColor
+
+_KINDS = (
+    "tickets, customers, organisations, queues, setups, agents, teams, articles, article_versions, audit, "
+    "links, external_links, filters"
+)
 
 
 def export(  # noqa: PLR0913 - options are read from the signature
     out: Annotated[Path, typer.Option("--out", help="Folder for the files; made if it is not there.")],
     kinds: Annotated[
         list[str] | None,
-        typer.Option("--kind", help=f"Only this kind; can be repeated. {', '.join(KINDS)}.", metavar="KIND"),
+        typer.Option("--kind", help=f"Only this kind; can be repeated. {_KINDS}.", metavar="KIND"),
     ] = None,
     query: Annotated[str, typer.Option("--query", help="Only tickets that this finds.")] = "",
     public: Annotated[bool, typer.Option("--public", help="Leave out internal notes.")] = False,
@@ -34,8 +33,11 @@ def export(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk export --out backup`,
     `tickdesk export --out wishes --kind tickets --query "Type: wish" --public`
     """
-    wanted = Wanted(out, kinds or KINDS, query, public, files)
-    terminal.run(exports.export(Desk(folder or default_folder()), wanted))
+    from tickdesk_cli import exports, terminal
+    from tickdesk_cli.desk import Desk
+
+    wanted = exports.Wanted(out, kinds or exports.KINDS, query, public, files)
+    terminal.run(exports.export(Desk(folder), wanted))
 
 
 def import_tickets(  # noqa: PLR0913 - options are read from the signature
@@ -73,31 +75,8 @@ def import_tickets(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk import tickets.csv --queue SUP --source zendesk --dry-run`,
     `tickdesk import backup/tickets.jsonl`
     """
-    asked = Asked(queue, maps or [], source, encoding, zone, day_first=day_first)
-    terminal.run(_import(folder, file, asked, dry_run=dry_run))
+    from tickdesk_cli import imports, terminal
+    from tickdesk_cli.desk import Desk
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How a file is read, as it was typed."""
-
-    queue: str
-    maps: Sequence[str]
-    source: str
-    encoding: str
-    zone: str
-    day_first: bool
-
-
-async def _import(folder: Path | None, file: Path, asked: Asked, *, dry_run: bool) -> int:
-    if file.suffix not in (".csv", ".jsonl"):
-        raise terminal.bad_input(f"{file} is neither .csv nor .jsonl")
-    if file.suffix == ".csv" and not asked.queue:
-        raise terminal.bad_input("a CSV names no queue", "Add --queue KEY.")
-    columns = {name: column for name, _, column in (each.partition("=") for each in asked.maps)}
-    try:
-        zone = ZoneInfo(asked.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise terminal.bad_input(f"there is no zone {asked.zone}", "Such as Europe/Moscow.") from None
-    reading = Reading(asked.queue, columns, asked.source, asked.encoding, zone, asked.day_first)
-    return await imports.bring(Desk(folder or default_folder()), file, reading, dry_run=dry_run)
+    asked = imports.Asked(queue, maps or [], source, encoding, zone, day_first=day_first)
+    terminal.run(imports.bring_typed(Desk(folder), file, asked, dry_run=dry_run))

@@ -7,10 +7,6 @@ from typing import Annotated
 
 import typer
 
-from tickdesk.tickets.v1 import reports_service_pb2 as pb
-from tickdesk_cli import report, terminal
-from tickdesk_cli.desk import Desk, default_folder
-from tickdesk_cli.reportwords import Words
 from tickdesk_cli.typed import AsJson, Folder, NoColor
 
 app = typer.Typer(no_args_is_help=True, help="Figures of the desk: a month, any period, any field.")
@@ -48,8 +44,11 @@ def month(  # noqa: PLR0913 - options are read from the signature
 
     Examples: `tickdesk report month`, `tickdesk report month 2026-11 --html november.html --lang ru`
     """
+    from tickdesk_cli import report, reportwords, terminal
+    from tickdesk_cli.desk import Desk
+
     chosen = partial(report.month_chosen, which, zone, query)
-    terminal.run(report.month(Desk(folder or default_folder()), chosen, Words(language), page))
+    terminal.run(report.month(Desk(folder), chosen, reportwords.Words(language), page))
 
 
 @app.command("show")
@@ -82,12 +81,15 @@ def show(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk report show created resolved --by day --cumulative`,
     `tickdesk report show csat ratings --by category --by month --from 2026-01-01 --csv`
     """
+    from tickdesk.tickets.v1 import reports_service_pb2 as pb
+    from tickdesk_cli import report, terminal
+    from tickdesk_cli.desk import Desk
 
     def request() -> pb.GetReportRequest:
         chosen = report.days_chosen(first, last, zone, query)
         return chosen.request(*names, by=by or [], cumulative=cumulative)
 
-    terminal.run(report.show(Desk(folder or default_folder()), request, as_csv=as_csv, as_json=as_json))
+    terminal.run(report.show(Desk(folder), request, as_csv=as_csv, as_json=as_json))
 
 
 @app.command("metrics")
@@ -96,4 +98,7 @@ def metrics(as_json: AsJson = False, no_color: NoColor = False, folder: Folder =
 
     Example: `tickdesk report metrics`
     """
-    terminal.run(report.metrics(Desk(folder or default_folder()), as_json=as_json))
+    from tickdesk_cli import report, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(report.metrics(Desk(folder), as_json=as_json))

@@ -5,10 +5,6 @@ from typing import Annotated
 
 import typer
 
-from tickdesk.tickets.v1 import bulk_service_pb2
-from tickdesk_cli import bulk, policyfiles, rules, terminal, tickets
-from tickdesk_cli.desk import Desk, default_folder
-from tickdesk_cli.tickets import Asked
 from tickdesk_cli.typed import AsJson, Folder, NoColor
 
 app = typer.Typer(no_args_is_help=True, help="Find, count and change tickets by the query language.")
@@ -37,8 +33,11 @@ def list_tickets(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk tickets list "Assignee: me() AND Resolution: empty() ORDER BY Due" --as anna`,
     `tickdesk tickets list '"does not open"'`
     """
-    asked = Asked(query, agent, zone)
-    terminal.run(tickets.overview(Desk(folder or default_folder()), asked, limit, as_json=as_json))
+    from tickdesk_cli import terminal, tickets
+    from tickdesk_cli.desk import Desk
+
+    asked = tickets.Asked(query, agent, zone)
+    terminal.run(tickets.overview(Desk(folder), asked, limit, as_json=as_json))
 
 
 @app.command("count")
@@ -59,8 +58,11 @@ def count_tickets(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk tickets count "Resolution: empty()"`,
     `tickdesk tickets count "Created: >= today() - 30d" --by Assignee --by Status`
     """
-    asked = Asked(query, agent, zone)
-    terminal.run(tickets.count(Desk(folder or default_folder()), asked, by or [], as_json=as_json))
+    from tickdesk_cli import terminal, tickets
+    from tickdesk_cli.desk import Desk
+
+    asked = tickets.Asked(query, agent, zone)
+    terminal.run(tickets.count(Desk(folder), asked, by or [], as_json=as_json))
 
 
 @app.command("trail")
@@ -74,7 +76,10 @@ def show_trail(
 
     Example: `tickdesk tickets trail SUP-12`
     """
-    terminal.run(rules.trail(Desk(folder or default_folder()), ticket, as_json=as_json))
+    from tickdesk_cli import rules, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(rules.trail(Desk(folder), ticket, as_json=as_json))
 
 
 class Verb(Enum):
@@ -126,6 +131,10 @@ def start_bulk(  # noqa: PLR0913 - options are read from the signature
     Examples: `tickdesk tickets bulk --query "Queue: SUP AND Tag: fire" --set priority=high --dry-run`,
     `tickdesk tickets bulk --ticket SUP-1 --ticket SUP-2 --do close --as anna`
     """
+    from tickdesk.tickets.v1 import bulk_service_pb2
+    from tickdesk_cli import bulk, terminal
+    from tickdesk_cli.desk import Desk
+
     change = bulk.Change(
         sets or (), add_tags or (), remove_tags or (), note, reply, verb.value if verb else ""
     )
@@ -135,7 +144,7 @@ def start_bulk(  # noqa: PLR0913 - options are read from the signature
     request = bulk_service_pb2.StartBulkRequest(agent_id=agent, timezone=zone, dry_run=dry_run, list=listed)
     if query:
         request.query = query
-    terminal.run(bulk.start(Desk(folder or default_folder()), request, change, yes=yes))
+    terminal.run(bulk.start(Desk(folder), request, change, yes=yes))
 
 
 @app.command("bulks")
@@ -154,7 +163,10 @@ def show_bulks(  # noqa: PLR0913 - options are read from the signature
 
     Examples: `tickdesk tickets bulks`, `tickdesk tickets bulks ID --cancel`
     """
-    desk = Desk(folder or default_folder())
+    from tickdesk_cli import bulk, terminal
+    from tickdesk_cli.desk import Desk
+
+    desk = Desk(folder)
     if not bulk_id:
         terminal.run(bulk.overview(desk))
     elif stop:
@@ -162,6 +174,6 @@ def show_bulks(  # noqa: PLR0913 - options are read from the signature
     elif resume or retry:
         terminal.run(bulk.resume(desk, bulk_id, failures=retry))
     elif as_json:
-        terminal.run(bulk.failures(desk, bulk_id, policyfiles.write))
+        terminal.run(bulk.failures(desk, bulk_id))
     else:
         terminal.run(bulk.look(desk, bulk_id))
