@@ -278,6 +278,21 @@ async def test_handing_on_takes_the_form_and_the_criterion_of_the_step(desk: Des
     assert told.ticket.escalation.management
 
 
+async def test_a_report_of_a_missing_article_is_the_criterion_of_who_names_none(desk: Desk) -> None:
+    """CA-18: no answer in the knowledge base; another criterion may still be named."""
+    await crmai(desk)
+    told, other, silent = [await desk.create(queue="CRM", subject=each) for each in ("a", "b", "c")]
+    for ticket in (told, other):
+        await desk.call("ReportMissingArticle", "agent:boris", ticket=ticket.id, words="flying printer")
+    whole = {"reason": 1, "form": ticket_pb2.EscalationForm(done="a", ask="c", urgency="d", promises="e")}
+    answer = await desk.call("EscalateTicket", ticket=told.id, **whole)
+    assert (answer.ticket.line, answer.ticket.escalation.criterion) == (common.LINE_L2, "no_answer")
+    answer = await desk.call("EscalateTicket", ticket=other.id, criterion="access", **whole)
+    assert answer.ticket.escalation.criterion == "access"
+    refusal = await desk.refusal("EscalateTicket", ticket=silent.id, **whole)
+    assert (refusal.code, refusal.reason) == (BAD, "CRITERION_REQUIRED")
+
+
 async def test_what_the_first_line_must_not_do_is_refused_with_the_remedy(desk: Desk) -> None:
     """CA-02: the verb is refused and the way out named; the next line may."""
     await crmai(desk)

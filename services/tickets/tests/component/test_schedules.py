@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from chassis.db import Tx
 from services.tickets.tests.builders import Desk, a_contact, furnish, set_up
-from services.tickets.tests.component.test_triggers import DONE, FAILED, NOT_RUN, a_rule, ran, runs
+from services.tickets.tests.component.test_rule_calls import ran
+from services.tickets.tests.component.test_triggers import DONE, FAILED, NOT_RUN, a_rule, runs
 from services.tickets.tests.conftest import Start
 from tickdesk.tickets.v1 import ticket_pb2
 from tickets.domain.model import Ticket

@@ -1,14 +1,11 @@
 """Triggers of a queue: when, if, then, in the transaction of the change."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import grpc
-import sqlalchemy as sa
 from google.protobuf.json_format import ParseDict
 
-from chassis.clock import utcnow, uuid7
 from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, a_contact, an_inbound, kinds, set_up
 from services.tickets.tests.component.test_flow import of_calls, statements
@@ -18,9 +15,6 @@ from tickdesk.intake.v1 import message_pb2 as intake
 from tickdesk.sla.v1 import clock_pb2
 from tickdesk.sla.v1 import events_pb2 as sla
 from tickdesk.tickets.v1 import events_pb2, ticket_pb2, triggers_pb2
-from tickets.domain.model import ActorKind
-from tickets.domain.rule_actions import CALLS_AN_HOUR
-from tickets.store.access_tables import audit
 
 DONE, FAILED, NOT_RUN = (
     triggers_pb2.RuleRun.OUTCOME_DONE,
@@ -212,45 +206,6 @@ async def test_a_rule_escalates_notes_calls_and_tells(desk: Desk) -> None:
     assert "Looks bad" in notes
     trail = await runs(desk, ticket)
     assert trail == [("all", DONE, ["escalation, L2", "note", "webhook crm", "notice"])]
-
-
-async def ran(desk: Desk, ticket: ticket_pb2.Ticket, rule: str, times: int, minutes_ago: int) -> None:
-    """The trail says that a rule was done to the ticket so many times, so long ago."""
-    row = {"time": utcnow() - timedelta(minutes=minutes_ago), "actor_kind": int(ActorKind.ROBOT),
-           "actor_id": f"rule/{rule}", "ticket_id": ticket.id, "event": "RuleDone", "version": 1,
-           "changes": [["action", "", "webhook crm"]], "about": "",
-           "principal": "", "source": "", "request_id": ""}  # fmt: skip
-    async with desk.db.tx() as tx:
-        await tx.execute(sa.insert(audit), [{"id": str(uuid7()), **row} for _ in range(times)])
-
-
-async def test_a_webhook_whose_receiver_changes_the_ticket_ends_and_says_so_once(desk: Desk) -> None:
-    """faults.md: every loop has a bound; other rules and other tickets go on."""
-    await with_rules(
-        desk,
-        a_rule("sync", {"webhook": "crm"}, when=["TicketUpdated"]),
-        a_rule("status", {"status": "waiting"}, when=["TicketUpdated"], **{"if": '"last" in ticket.tags'}),
-    )
-    looped, other = await desk.create(), await desk.create(subject="other")
-    await ran(desk, looped, "sync", CALLS_AN_HOUR - 2, 5)
-    for tag in ("1", "2", "3", "4", "last"):
-        await desk.call("UpdateTicket", ticket=looped.id, add_tags=[tag])
-    await desk.call("UpdateTicket", ticket=other.id, add_tags=["1"])
-    trail = (await desk.call("ListRuleRuns", ticket=looped.id, page_size=200)).runs
-    told = [(each.rule, each.outcome) for each in reversed(trail)][CALLS_AN_HOUR - 2 :]
-    assert told == [("sync", DONE), ("sync", DONE), ("sync", NOT_RUN), ("status", DONE)]
-    assert trail[1].reason == "the rule called webhooks 60 times for this ticket within an hour"
-    assert await runs(desk, other) == [("sync", DONE, ["webhook crm"])]
-    called = [await desk.watch.next(events_pb2.WebhookRequested) for _ in range(3)]
-    assert [each.ticket.id for each in called] == [looped.id, looped.id, other.id]
-
-
-async def test_an_hour_later_a_rule_calls_its_webhook_again(desk: Desk) -> None:
-    await with_rules(desk, a_rule("sync", {"webhook": "crm"}, when=["TicketUpdated"]))
-    ticket = await desk.create()
-    await ran(desk, ticket, "sync", CALLS_AN_HOUR, 61)
-    await desk.call("UpdateTicket", ticket=ticket.id, add_tags=["1"])
-    assert (await runs(desk, ticket))[-1] == ("sync", DONE, ["webhook crm"])
 
 
 async def test_a_mark_of_a_clock_sets_a_rule_off(desk: Desk) -> None:

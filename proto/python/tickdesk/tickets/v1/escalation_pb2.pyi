@@ -239,10 +239,15 @@ class EscalationCriterion(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    MISSING_ARTICLE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Key, such as "no_answer"."""
     reason: _timeline_pb2.EscalationReason.ValueType
     """What clocks, reports and alerts see; not said means BY_AGENT."""
+    missing_article: _builtins.bool
+    """True where it says that no article answers the ticket. Once that was reported (ReportMissingArticle), who
+    names no criterion has chosen this one.
+    """
     @_builtins.property
     def name(self) -> _label_pb2.Label:
         """What people read."""
@@ -253,10 +258,11 @@ class EscalationCriterion(_message.Message):
         key: _builtins.str = ...,
         name: _label_pb2.Label | None = ...,
         reason: _timeline_pb2.EscalationReason.ValueType = ...,
+        missing_article: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "missing_article", b"missing_article", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -17,7 +17,10 @@ def to_parts(parts: tuple[str, ...]) -> list[pb.FormPart.ValueType]:
 def to_criterion(criterion: Criterion) -> pb.EscalationCriterion:
     """A reason to choose."""
     return pb.EscalationCriterion(
-        key=criterion.key, name=_label(criterion.name), reason=number(criterion.reason)
+        key=criterion.key,
+        name=_label(criterion.name),
+        reason=number(criterion.reason),
+        missing_article=criterion.missing_article,
     )
 
 

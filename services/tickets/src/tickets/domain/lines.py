@@ -59,6 +59,7 @@ class Criterion:
     key: str
     name: Label
     reason: Reason = Reason.BY_AGENT
+    missing_article: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class HandOver:
 
     required: tuple[str, ...] = ()
     criteria: tuple[Criterion, ...] = ()
+
+    @property
+    def no_article(self) -> str:
+        """The criterion that a report of a missing article meets; empty when there is none."""
+        return next((each.key for each in self.criteria if each.missing_article), "")
 
 
 @dataclass(frozen=True, slots=True)

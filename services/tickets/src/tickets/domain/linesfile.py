@@ -41,7 +41,10 @@ def _hand_over(part: Part) -> HandOver:
     return HandOver(
         required=tuple(each.removeprefix("FORM_PART_").lower() for each in part.get("required", ())),
         criteria=tuple(
-            Criterion(each["key"], _label(each), _reason(each.get("reason", "BY_AGENT")))
+            Criterion(
+                *(each["key"], _label(each), _reason(each.get("reason", "BY_AGENT"))),
+                missing_article=each.get("missing_article", False),
+            )
             for each in part.get("criteria", ())
         ),
     )

@@ -9,12 +9,12 @@ from tickets.convert import tickets as convert
 from tickets.convert import values
 from tickets.domain import escalation, lines, workflow
 from tickets.domain.escalation import ReturnReason, Step
-from tickets.domain.model import Queue, Ticket
+from tickets.domain.model import Queue, Reason, Ticket
 from tickets.handlers.change import Caller, Target, acting, locked, moving, publish, write_note
 from tickets.handlers.escalation_rules import last_line, raise_escalation
 from tickets.handlers.setup import setup_of
 from tickets.handlers.triggers import finish
-from tickets.store import desk
+from tickets.store import desk, knowledge
 
 _RETURNED = {"ru": "Возвращено с {line}: {answer}", "en": "Returned by {line}: {answer}"}
 
@@ -69,5 +69,8 @@ async def _completed(tx: Tx, ticket: Ticket, queue: Queue, step: Step) -> Step:
     workflow.require_running(ticket)
     if escalation.target_line(ticket, step, last_line(ticket, queue)) == ticket.line:
         return replace(step, criterion="")
-    rules = (await setup_of(tx, queue.setup_id)).escalations
-    return lines.complete(step, rules.hand_over(ticket.line), tx.now)
+    needed = (await setup_of(tx, queue.setup_id)).escalations.hand_over(ticket.line)
+    unsaid = step.reason == Reason.BY_AGENT and not step.criterion
+    if unsaid and needed.no_article and await knowledge.is_missing(tx, ticket):
+        step = replace(step, criterion=needed.no_article)
+    return lines.complete(step, needed, tx.now)

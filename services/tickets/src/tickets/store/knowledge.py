@@ -202,6 +202,12 @@ async def report_missing(tx: Tx, ticket: Ticket, words: str, author: str) -> Non
     await tx.execute(upsert.on_conflict_do_update(index_elements=["ticket_id"], set_=values))
 
 
+async def is_missing(tx: Tx, ticket: Ticket) -> bool:
+    """Whether somebody noted that no article answers a ticket."""
+    noted = sa.exists().where(article_missing.c.ticket_id == ticket.id)
+    return bool((await tx.execute(sa.select(noted))).scalar())
+
+
 def to_article(row: Mapping[Any, Any]) -> Article:
     """An article out of WHOLE or BRIEF."""
     kept = {name: row[name] for name in _KEPT if name != "state"}
