@@ -105,7 +105,11 @@ class Settings(ChassisSettings):
     promise_wait_seconds: float = Field(
         2, ge=0, le=60, description="How long an auto-reply waits for the promised time."
     )
-    auto_replies_per_hour: int = Field(5, ge=0, description="Auto-replies one recipient gets in an hour.")
+    auto_replies_per_hour: int = Field(
+        5,
+        ge=0,
+        description="Auto-replies one recipient gets in an hour, letters of rules before an answer included.",
+    )
     robot_letters_per_hour: int = Field(
         20, ge=0, description="Letters of rules that one recipient gets in an hour, of all tickets."
     )

@@ -8,7 +8,14 @@ import grpc.aio
 import pytest
 
 from chassis.sign import verify
-from services.notifier.tests.component.builders import CONVERSATION, CUSTOMER, a_queue, a_ticket, replied
+from services.notifier.tests.component.builders import (
+    CONVERSATION,
+    CUSTOMER,
+    a_queue,
+    a_ticket,
+    opened,
+    replied,
+)
 from services.notifier.tests.component.conftest import KEYS, Sink, Start, body_of
 from services.notifier.tests.component.test_customers import settled
 from tickdesk.common.v1 import common_pb2
@@ -18,7 +25,7 @@ from tickdesk.intake.v1.intake_service_pb2_grpc import (
     add_IntakeServiceServicer_to_server,
 )
 from tickdesk.notifier.v1 import delivery_pb2
-from tickdesk.tickets.v1 import events_pb2, ticket_pb2
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2, timeline_pb2
 
 FAILED = delivery_pb2.DELIVERY_STATE_FAILED
 PICTURE = "0190-picture"
@@ -152,6 +159,39 @@ async def test_a_letter_of_a_rule_says_that_a_machine_wrote_it(start: Start, sin
     assert letter["Auto-Submitted"] == "auto-generated"
     assert letter["X-Auto-Response-Suppress"] == "All"
     assert CONVERSATION in str(letter["Reply-To"])
+
+
+async def test_a_victims_address_gets_one_letter_a_day_whatever_rules_answer_its_forms(
+    start: Start, sink: Sink
+) -> None:
+    """faults section 5, relay spam: until a person has answered, a rule's letter is one more auto-reply."""
+    forms = [a_ticket(channel=common_pb2.CHANNEL_WEB_FORM) for _ in range(4)]
+    answered = a_ticket(channel=common_pb2.CHANNEL_WEB_FORM)
+    answered.timeline.facts.add(staff_replies=timeline_pb2.MessageRun(count=1, agent_id="anna"))
+    async with start(promise_wait_seconds=0) as desk:
+        await desk.learn(a_queue())
+        for ticket in forms:
+            await desk.tell(by_rule(ticket))
+            first = await settled(desk, ticket.id, "reply")
+            await desk.tell(opened(ticket))
+            greeting = await settled(desk, ticket.id, "auto_reply")
+        assert len(sink.to(CUSTOMER)) == 1
+        told = "the address is not proven and got an auto-reply today"
+        assert (first.detail, greeting.detail) == (told, told)
+        await desk.tell(by_rule(answered))
+        assert (await settled(desk, answered.id, "reply")).state == delivery_pb2.DELIVERY_STATE_SENT
+
+
+async def test_answers_of_rules_to_new_mail_count_with_the_auto_replies(start: Start, sink: Sink) -> None:
+    """faults 31: a machine that answers with a new subject gets no more than the hour's share."""
+    tickets = [a_ticket(key=f"SUP-{number}") for number in range(6)]
+    async with start(auto_replies_per_hour=3, promise_wait_seconds=0) as desk:
+        await desk.learn(a_queue())
+        for ticket in tickets:
+            await desk.tell(opened(ticket), by_rule(ticket))
+            await settled(desk, ticket.id, "reply")
+            await settled(desk, ticket.id, "auto_reply")
+    assert len(sink.to(CUSTOMER)) == 3
 
 
 async def test_rules_do_not_write_to_machines_nor_without_an_end(start: Start, sink: Sink) -> None:

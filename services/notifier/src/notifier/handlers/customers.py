@@ -35,6 +35,8 @@ _ANSWERED_BY_MAIL = (
     common_pb2.CHANNEL_PHONE,
     common_pb2.CHANNEL_IMPORT,
 )
+# Whoever fills a form may type any address into it.
+_TYPED = (common_pb2.CHANNEL_WEB_FORM, common_pb2.CHANNEL_API)
 _HOUR, _MINUTE, _DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
 
 
@@ -65,7 +67,9 @@ async def _why_no_greeting(
     if not recipient:
         return "the customer has no usable e-mail address"
     looped = await _why_it_loops(tx, recipient, rules)
-    return looped or await _why_too_many(tx, event, recipient, rules)
+    by_customer = event.actor.kind == common_pb2.Actor.KIND_CUSTOMER
+    unproven = by_customer and event.ticket.channel != common_pb2.CHANNEL_EMAIL
+    return looped or await _why_too_many(tx, recipient, rules, unproven=unproven)
 
 
 async def _why_it_loops(tx: Tx, recipient: str, rules: Rules) -> str:
@@ -78,33 +82,34 @@ async def _why_it_loops(tx: Tx, recipient: str, rules: Rules) -> str:
     return ""
 
 
-async def _why_not_by_robot(tx: Tx, recipient: str, rules: Rules) -> str:
-    """Why a letter of a rule does not leave: tickets have a bound, a new one for each letter has none."""
-    await ledger.one_at_a_time(tx, f"robot/{recipient}")
-    most = rules.robot_letters_per_hour
+async def _why_not_by_robot(tx: Tx, letter: Delivery, rules: Rules, *, typed: bool) -> str | None:
+    """Why a letter of a rule does not leave: tickets have a bound, a new one for each letter has none.
+
+    Before a person has answered, it is one more acknowledgement, with their bounds.
+    """
+    recipient, most = letter.recipient, rules.robot_letters_per_hour
+    await ledger.one_at_a_time(tx, f"automatic/{recipient}")
     if await ledger.count_robot_letters(tx, tx.now - _HOUR, most, recipient) >= most:
         return "the recipient's limit of letters of rules in an hour is reached"
-    return await _why_it_loops(tx, recipient, rules)
+    if looped := await _why_it_loops(tx, recipient, rules):
+        return looped
+    if not letter.context["acknowledges"]:
+        return None
+    return await _why_too_many(tx, recipient, rules, unproven=typed)
 
 
-async def _why_too_many(
-    tx: Tx, event: ticket_events.TicketOpened, recipient: str, rules: Rules
-) -> str | None:
-    await ledger.one_at_a_time(tx, f"auto_reply/{recipient}")
+async def _why_too_many(tx: Tx, recipient: str, rules: Rules, *, unproven: bool) -> str | None:
+    """Why an acknowledgement does not leave, whoever wrote those before it."""
+    await ledger.one_at_a_time(tx, f"automatic/{recipient}")
     if (
         await ledger.count_auto_replies(tx, tx.now - _MINUTE, rules.replies_per_minute)
         >= rules.replies_per_minute
     ):
         return "the desk's limit of auto-replies in a minute is reached"
     hourly = rules.replies_per_hour
-    if await ledger.count_auto_replies(tx, tx.now - _HOUR, hourly, recipient) >= hourly:
+    if await ledger.count_acknowledgements(tx, tx.now - _HOUR, hourly, recipient) >= hourly:
         return "the recipient's limit of auto-replies in an hour is reached"
-    # Anyone may type anyone's address into a form.
-    unproven = (
-        event.actor.kind == common_pb2.Actor.KIND_CUSTOMER
-        and event.ticket.channel != common_pb2.CHANNEL_EMAIL
-    )
-    if unproven and await ledger.count_auto_replies(tx, tx.now - _DAY, 1, recipient):
+    if unproven and await ledger.count_acknowledgements(tx, tx.now - _DAY, 1, recipient):
         return "the address is not proven and got an auto-reply today"
     return None
 
@@ -132,6 +137,7 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
             "cc": list(message.cc),
             "files": convert.files(message),
             "automatic": automatic,
+            "acknowledges": automatic and not _is_answered(ticket),
         },
     )
     if not recipient:
@@ -140,7 +146,8 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
         way = common_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
         reason = f"replies do not go by {way} yet"
     else:
-        reason = await _why_not_by_robot(tx, recipient, rules) if automatic else ""
+        typed = channel in _TYPED
+        reason = await _why_not_by_robot(tx, letter, rules, typed=typed) if automatic else None
     if not reason:
         await ledger.add_deliveries(tx, [letter, *_copies(letter, message)])
         return
@@ -148,6 +155,11 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
     await ledger.add_deliveries(tx, [letter])
     # The agent who wrote it must see that it did not leave.
     tx.emit(events_pb2.DeliveryFailed(delivery=convert.delivery_message(letter)), key=ticket.id)
+
+
+def _is_answered(ticket: ticket_pb2.Ticket) -> bool:
+    """Whether a person of the desk has written to the customer."""
+    return any(fact.WhichOneof("kind") == "staff_replies" for fact in ticket.timeline.facts)
 
 
 def _copies(letter: Delivery, message: ticket_pb2.TicketMessage) -> list[Delivery]:
