@@ -170,14 +170,14 @@ async def test_a_victims_address_gets_one_letter_a_day_whatever_rules_answer_its
     answered.timeline.facts.add(staff_replies=timeline_pb2.MessageRun(count=1, agent_id="anna"))
     async with start(promise_wait_seconds=0) as desk:
         await desk.learn(a_queue())
+        told = []
         for ticket in forms:
             await desk.tell(by_rule(ticket))
-            first = await settled(desk, ticket.id, "reply")
+            told.append((await settled(desk, ticket.id, "reply")).detail)
             await desk.tell(opened(ticket))
-            greeting = await settled(desk, ticket.id, "auto_reply")
+            told.append((await settled(desk, ticket.id, "auto_reply")).detail)
         assert len(sink.to(CUSTOMER)) == 1
-        told = "the address is not proven and got an auto-reply today"
-        assert (first.detail, greeting.detail) == (told, told)
+        assert told == ["", *["the address is not proven and got an auto-reply today"] * 7]
         await desk.tell(by_rule(answered))
         assert (await settled(desk, answered.id, "reply")).state == delivery_pb2.DELIVERY_STATE_SENT
 

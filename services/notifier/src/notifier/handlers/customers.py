@@ -140,6 +140,7 @@ async def ticket_replied(tx: Tx, event: ticket_events.TicketReplied, rules: Rule
             "acknowledges": automatic and not _is_answered(ticket),
         },
     )
+    reason: str | None
     if not recipient:
         reason = "the customer has no usable e-mail address"
     elif not by_mail:
