@@ -1,4 +1,4 @@
-"""A real cluster on this machine: three nodes, the slots split among them, no replicas."""
+"""A real cluster on this machine: three nodes, the slots split among them, each with a replica if wanted."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SLOTS = 16384
 
 @dataclass
 class Cluster:
-    """Its nodes. A killed one that is started again has kept its name and its slots, not its data."""
+    """Its nodes, replicas last. One that is killed and started again has kept its name, not its data."""
 
     nodes: tuple[Server, ...]
 
     @classmethod
-    async def start(cls, kind: Kind, folder: Path, *, timeout_seconds: int = 60) -> Self:
+    async def start(cls, kind: Kind, folder: Path, *, timeout_seconds: int = 60, replicas: int = 0) -> Self:
         """Start the nodes, make them meet and wait until they agree.
 
         A node that is silent for the timeout is declared dead by the others, which then serve nothing.
         """
-        nodes = (_node(kind, folder / str(number), timeout_seconds) for number in range(NODES))
+        nodes = (_node(kind, folder / str(number), timeout_seconds) for number in range(NODES + replicas))
         cluster = cls(tuple(node.start() for node in nodes))
-        for number, node in enumerate(cluster.nodes):
+        for number, node in enumerate(cluster.nodes[:NODES]):
             last = (number + 1) * SLOTS // NODES - 1
             await _ask(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             await _ask(node, "CLUSTER", "ADDSLOTSRANGE", number * SLOTS // NODES, last)
@@ -42,6 +42,10 @@ class Cluster:
         for node in others:
             await _ask(first, "CLUSTER", "MEET", "127.0.0.1", node.port, _bus_port(node))
         await eventually(cluster.whole)
+        for number in range(replicas):
+            primary = (await cluster.ask(number, "CLUSTER", "MYID")).decode()
+            await cluster.ask(NODES + number, "CLUSTER", "REPLICATE", primary)
+            await eventually(partial(cluster.replicates, NODES + number))
         return cluster
 
     def kill(self) -> None:
@@ -57,7 +61,14 @@ class Cluster:
     async def whole(self) -> bool:
         """Whether every node knows all nodes and takes every slot for served."""
         told = [await self.state(node) for node in self.nodes]
-        return all("cluster_state:ok" in one and f"cluster_known_nodes:{NODES}" in one for one in told)
+        return all(
+            "cluster_state:ok" in one and f"cluster_known_nodes:{len(self.nodes)}" in one for one in told
+        )
+
+    async def replicates(self, number: int) -> bool:
+        """Whether a node is a replica and has all that its primary holds."""
+        role = await self.ask(number, "ROLE")
+        return bool(role[0] == b"slave" and role[3] == b"connected")
 
     async def state(self, node: Server) -> list[str]:
         """What a node thinks of its cluster, as `name:value`."""

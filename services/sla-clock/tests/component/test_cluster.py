@@ -147,3 +147,38 @@ async def _failed(cluster: Cluster) -> bool:
 async def _armed_all(timers: Timers, desk: Desk) -> bool:
     """All have marks of another clock ahead."""
     return await _answers(timers) and await timers.armed() == len(_breached(desk))
+
+
+async def test_a_primary_that_dies_under_load_makes_marks_late_and_loses_none(
+    tmp_server_folder: Path, database: Callable[[str], str], nats_url: str, tmp_path: Path
+) -> None:
+    """faults 7: its replica takes over, and what had not reached it comes out of the rows."""
+    cluster = await Cluster.start(VALKEY, tmp_server_folder, timeout_seconds=1, replicas=NODES)
+    try:
+        async with a_desk(database("sla_clock.migrations"), nats_url, cluster.url, tmp_path) as desk:
+            await told(desk, cluster)
+            # Their targets of ten seconds run out one after another while the primary dies.
+            cases = [Case(ago(9 - number / 40), CRITICAL) for number in range(240)]
+            for case in cases:
+                await desk.tell(case)
+            await eventually(lambda: len({one.id for one in cases} & _breached(desk)) > 20, 60)
+            cluster.nodes[1].kill()
+            await eventually(lambda: _took_over(cluster, NODES + 1), 60)
+            await eventually(lambda: {one.id for one in cases} <= _breached(desk), 60)
+            await eventually(lambda: INDEX_UP._value.get() == 1, 60)
+            claimed = CLAIMED._value.get()
+            await told(desk, cluster)
+            assert CLAIMED._value.get() > claimed
+            marks = desk.watch.of(sla.MarkReached)
+            assert set(Counter((one.ticket.id, one.clock, one.mark.name) for one in marks).values()) == {1}
+            early = [
+                one for one in marks
+                if one.reached_time.ToNanoseconds() < one.mark.due_time.ToNanoseconds()
+            ]  # fmt: skip
+            assert early == []
+    finally:
+        cluster.kill()
+
+
+async def _took_over(cluster: Cluster, number: int) -> bool:
+    return bool((await cluster.ask(number, "ROLE"))[0] == b"master")
