@@ -319,10 +319,23 @@ async def test_a_list_takes_at_most_four_statements(
     desk: Desk, tickets: dict[str, ticket_pb2.Ticket]
 ) -> None:
     """A page of a list: at most four statements, whatever is asked."""
-    for query, size in (("", 1), ("Queue: SUP ORDER BY Due", 2), ('"принтир"', 1), ('"nowhere"', 50)):
+    again = [
+        await desk.create(subject="Принтер", contact=a_contact(f"{each}@client.example")) for each in "ab"
+    ]
+    for query, size, keys in (
+        ("", 1, 1),
+        ("Queue: SUP ORDER BY Due", 2, 2),
+        ('"принтир"', 1, 1),
+        ('Status: new AND "принтир"', 1, 1),
+        ('Status: new AND "принтир"', 50, 2),
+        ('"nowhere"', 50, 0),
+        ('Status: new AND "принтер"', 2, 2),
+    ):
         with statements() as seen:
-            await found(desk, query, page_size=size)
+            assert len(await found(desk, query, page_size=size)) == keys, query
         assert 1 <= len(of_calls(seen)) <= 4, query
+    answer = await desk.call("SearchTickets", query='Status: new AND "принтир"', page_size=1)
+    assert (answer.total_size, answer.tickets[0].id) == (2, again[-1].id)
 
 
 async def test_a_query_is_checked_and_completed(desk: Desk) -> None:

@@ -30,7 +30,7 @@ from tickets.domain.query.tree import (
     negated,
     to_text,
 )
-from tickets.domain.query.words import other_layout, respelt, searchable, sought
+from tickets.domain.query.words import other_layout, respelt, searchable
 
 NOW = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -378,7 +378,7 @@ def test_channels_are_those_of_the_contract() -> None:
 
 def test_words_are_replaced_only_where_words_are_sought() -> None:
     query = parse('Queue: ghbdtn AND (NOT Text: "Ghbdtn world" OR "принтир")')
-    assert sought(query, KNOWN) == ["ghbdtn", "world", "принтир"]
+    assert resolve(to_text(query), KNOWN, Context("", NOW, MOSCOW)).words == ["ghbdtn", "world", "принтир"]
     meant = {"ghbdtn": other_layout("ghbdtn"), "принтир": "принтер"}
     assert to_text(respelt(query, KNOWN, meant)) == (
         'Queue: ghbdtn AND (NOT Text: "привет world" OR Text: принтер)'

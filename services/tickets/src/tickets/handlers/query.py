@@ -15,14 +15,14 @@ from tickets.domain.query.grammar import parse
 from tickets.domain.query.resolve import Context, Search, resolve
 from tickets.domain.query.suggest import Place, Suggestion, SuggestionKind, suggest
 from tickets.domain.query.tree import to_text
-from tickets.domain.query.words import respelt, sought
+from tickets.domain.query.words import respelt
 from tickets.handlers.change import Caller, agent_of
 from tickets.handlers.stale import stale
-from tickets.store import counts, desk, filters, texts
+from tickets.store import counts, desk, filters
 from tickets.store.catalog import catalog_for, catalog_in_force
 from tickets.store.lists import Listed, Page
 from tickets.store.rights import person_of
-from tickets.store.search import search_tickets
+from tickets.store.search import Hits, search_tickets
 
 _STAFF = ("agent", "lead", "admin")
 _HEADS = ("lead", "admin")
@@ -70,15 +70,12 @@ async def search(tx: Tx, asked: Asked, page: Page) -> Found:
     """
     query = parse(asked.query)
     known = await catalog_for(tx, query)
-    found = await _page(tx, asked, asked.query, known, page)
-    if found.items or page.token:
-        return Found(found)
-    meant = await texts.meant(tx, sought(query, known))
-    corrected = to_text(respelt(query, known, meant))
-    if not meant or corrected == to_text(query):
-        return Found(found)
-    again = await _page(tx, asked, corrected, known, page)
-    return Found(again, corrected) if again.items else Found(found)
+    found = await _hits(tx, asked, asked.query, known, page)
+    corrected = to_text(respelt(query, known, found.meant))
+    if corrected == to_text(query):
+        return Found(found.page)
+    again = await _hits(tx, asked, corrected, known, page)
+    return Found(again.page, corrected) if again.page.items else Found(found.page)
 
 
 async def resolved(tx: Tx, asked: Asked) -> Search:
@@ -145,7 +142,7 @@ async def list_filters(tx: Tx, caller: Caller, queue: str, page: Page) -> Listed
     return await filters.list_filters(tx, _owner(caller), queue, page)
 
 
-async def _page(tx: Tx, asked: Asked, query: str, known: Catalog, page: Page) -> Listed[TicketSummary]:
+async def _hits(tx: Tx, asked: Asked, query: str, known: Catalog, page: Page) -> Hits:
     wanted = _resolved(tx, asked, query, known)
     return await search_tickets(tx, wanted, page, f"{query}\0{asked.zone.key}", staff=asked.staff)
 

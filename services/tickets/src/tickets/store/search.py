@@ -1,7 +1,8 @@
 """Searching: pages of tickets by a query, in few statements at any size of the table."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from chassis.errors import Exhausted, InvalidInput, Violation
 from chassis.pages import page_start, page_token
 from tickets.domain.query.found import TicketSummary
 from tickets.domain.query.resolve import Search
-from tickets.store import body, tables
+from tickets.store import body, tables, texts
 from tickets.store.lists import Listed, Page
 from tickets.store.query import SortKey, after, clauses, ordering, sort_keys
 from tickets.store.rights import visible
@@ -59,13 +60,19 @@ _PLACE = "place_"
 _CANCELLED, _BAD_VALUE = "57014", "22023"
 
 
-async def search_tickets(
-    tx: Tx, search: Search, page: Page, scope: str, *, staff: bool
-) -> Listed[TicketSummary]:
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """A page of tickets; where it is empty, what the words of the query may have meant."""
+
+    page: Listed[TicketSummary]
+    meant: Mapping[str, str]
+
+
+async def search_tickets(tx: Tx, search: Search, page: Page, scope: str, *, staff: bool) -> Hits:
     """A page of tickets; `scope` is the text that its tokens are good for.
 
-    Two statements: the page, and for a first page that is full how many there are in all. Raises Exhausted
-    (QUERY_TOO_COSTLY).
+    One statement; without words a second one where the first page is full, for how many there are in all.
+    Raises Exhausted (QUERY_TOO_COSTLY).
     """
     keys = sort_keys(search.order)
     conditions = [*clauses(search, staff=staff), *await visible(tx)]
@@ -76,16 +83,26 @@ async def search_tickets(
         .order_by(*ordering(keys))
         .limit(page.limit + 1)
     )
-    if page.token:
-        query = query.where(after(keys, _place(page.token, scope, keys)))
+    total, meant = 0, None
     async with bounded():
-        rows = (await tx.execute(query)).mappings().all()
-        total = len(rows) if page.token or len(rows) <= page.limit else await _count(tx, conditions)
-    items = [_summary(row) for row in rows[: page.limit]]
-    if len(rows) <= page.limit:
-        return Listed(items, total=0 if page.token else total)
-    last = [_told(rows[page.limit - 1][f"{_PLACE}{index}"]) for index in range(len(keys))]
-    return Listed(items, page_token(scope, *last), 0 if page.token else total)
+        if page.token:
+            query = query.where(after(keys, _place(page.token, scope, keys)))
+            rows = (await tx.execute(query)).mappings().all()
+        elif search.words:
+            told = _at_once(query, keys, _count(conditions), page.limit, search.words)
+            rows = (await tx.execute(told)).mappings().all()
+            total, meant = rows[0]["total"], rows[0]["meant"]
+            rows = rows if total else []
+        else:
+            rows = (await tx.execute(query)).mappings().all()
+            total = (
+                len(rows) if len(rows) <= page.limit else (await tx.execute(_count(conditions))).scalar_one()
+            )
+    items, token = [_summary(row) for row in rows[: page.limit]], ""
+    if len(rows) > page.limit:
+        last = [_told(rows[page.limit - 1][f"{_PLACE}{index}"]) for index in range(len(keys))]
+        token = page_token(scope, *last)
+    return Hits(Listed(items, token, total), meant or {})
 
 
 @asynccontextmanager
@@ -109,10 +126,23 @@ async def bounded() -> AsyncIterator[None]:
         raise Exhausted(text, reason="QUERY_TOO_COSTLY") from error
 
 
-async def _count(tx: Tx, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
+def _at_once(
+    query: sa.Select[Any], keys: Sequence[SortKey], count: sa.Select[Any], limit: int, words: Sequence[str]
+) -> sa.Select[Any]:
+    """The rows, each with how many there are in all; for none, one with what words may have meant."""
+    found = query.cte("found")
+    some = sa.select(sa.func.count()).select_from(found).scalar_subquery()
+    about = sa.select(
+        sa.case((some > limit, count.scalar_subquery()), else_=some).label("total"),
+        sa.case((some == 0, texts.meant(words))).label("meant"),
+    ).subquery()
+    places = [SortKey(found.c[f"{_PLACE}{index}"], key.descending) for index, key in enumerate(keys)]
+    return sa.select(found, about).select_from(about.outerjoin(found, sa.true())).order_by(*ordering(places))
+
+
+def _count(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
     found = sa.select(sa.literal_column("1")).select_from(_t).where(*conditions).limit(COUNT_LIMIT).subquery()
-    total: int = (await tx.execute(sa.select(sa.func.count()).select_from(found))).scalar_one()
-    return total
+    return sa.select(sa.func.count()).select_from(found)
 
 
 def _place(token: str, scope: str, keys: Sequence[SortKey]) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from chassis.db import Tx
 from tickets.domain.model import Message, Ticket, Visibility
@@ -104,13 +104,14 @@ def titled(phrase: str) -> sa.ColumnElement[bool]:
     return sa.and_(found, _matches(_document(_t.c.subject), phrase))
 
 
-async def meant(tx: Tx, words: Sequence[str]) -> dict[str, str]:
-    """What misspelt words may have meant: the same keys in the other layout, else the nearest word known."""
-    if not words:
-        return {}
+def meant(words: Sequence[str]) -> sa.ColumnElement[Any]:
+    """What misspelt words may have meant, as JSON: the same keys in the other layout, else the nearest."""
     swapped = [other_layout(word) for word in words]
-    rows = await tx.execute(_MEANT, {"said": list(words), "swapped": swapped})
-    return {row.said: row.meant for row in rows if row.meant and row.meant != row.said}
+    near = (
+        _MEANT.bindparams(said=list(words), swapped=swapped).columns(said=sa.Text, meant=sa.Text).subquery()
+    )
+    told = sa.func.jsonb_object_agg(near.c.said, near.c.meant, type_=JSONB)
+    return sa.select(told).where(near.c.meant != near.c.said).scalar_subquery()
 
 
 _MEANT = sa.text(

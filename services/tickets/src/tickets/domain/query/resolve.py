@@ -53,6 +53,13 @@ class Search:
     order: tuple[tuple[Field, bool], ...]
     """Fields to sort by, each with whether it descends."""
 
+    @property
+    def words(self) -> list[str]:
+        """The words that it looks for, each once, in lower case."""
+        tests = (test for each in conditions(self.where) for test in self.tests[each])
+        phrases = (test.value for test in tests if test.operator == "matches")
+        return list(dict.fromkeys(word for each in phrases for word in each.lower().split()))
+
     def also(self, other: "Search") -> "Search":
         """What both find, in the order of this one."""
         where = all_of(each for each in (self.where, other.where) if each)

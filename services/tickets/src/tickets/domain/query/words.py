@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tickets.domain.query.catalog import Catalog, Kind
-from tickets.domain.query.tree import All, Any, Condition, Item, Node, Not, Query, conditions
+from tickets.domain.query.tree import All, Any, Condition, Item, Node, Not, Query
 
 MAX_WORD = 40
 _MAX_TEXT = 10_000
@@ -31,12 +31,6 @@ _KEYS = str.maketrans(_LATIN + _CYRILLIC, _CYRILLIC + _LATIN)
 def other_layout(word: str) -> str:
     """What the same keys write in the other layout: "ghbdtn" is "привет"."""
     return word.translate(_KEYS)
-
-
-def sought(query: Query, catalog: Catalog) -> list[str]:
-    """The words that a query looks for, each once, in lower case."""
-    items = (item for each in conditions(query.where) if _is_phrase(each, catalog) for item in each.items)
-    return list(dict.fromkeys(word for item in items for word in item.value.text.lower().split()))
 
 
 def respelt(query: Query, catalog: Catalog, meant: Mapping[str, str]) -> Query:
