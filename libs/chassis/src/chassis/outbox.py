@@ -9,7 +9,6 @@ from typing import Any
 
 import nats.errors
 import orjson
-import sqlalchemy as sa
 from prometheus_client import Counter, Gauge
 
 from chassis import telemetry
@@ -18,10 +17,8 @@ from chassis.clock import utcnow
 from chassis.db import Database, Tx
 from chassis.errors import Unavailable
 from chassis.going import going
-from chassis.schema import chassis_tables
 
 log = telemetry.logger(__name__)
-_outbox, _inbox, _request = chassis_tables(sa.MetaData())
 
 PENDING = Gauge("tickdesk_outbox_pending", "Events written and not yet published.")
 OLDEST = Gauge("tickdesk_outbox_oldest_age_seconds", "Age of the oldest event not yet published.")
@@ -93,7 +90,7 @@ class Relay:
 
     async def _send(self, tx: Tx, rows: Sequence[Any]) -> int:
         """Publish window by window, noting one while the next is under way; how many were refused."""
-        high = await tx.conn.scalar(_HIGH) or 0
+        high = await tx.driver.fetchval(_HIGH) or 0
         for stream in {stream_of(kind) for kind in {row["type"] for row in rows}}:
             await self._bus.ensure_stream(stream)
         refused = 0
@@ -120,27 +117,28 @@ class Relay:
         async with self._db.tx() as tx:
             if not await _lock(tx):
                 return 0
-            newest = (await tx.execute(_NEWEST, {"high": _NO_NUMBER})).first()
+            newest = await tx.driver.fetchrow(_NEWEST, _NO_NUMBER)
             count = 0
             if newest is not None and await self._lost(newest):
-                count = await _reset(tx, await self._last_kept(tx, newest), stream_of(newest.type))
+                count = await _reset(tx, await self._last_kept(tx, newest), stream_of(newest["type"]))
         self._checked_connection = connection
         return count
 
-    async def _lost(self, row: sa.Row[Any]) -> bool:
-        return await self._bus.stored(stream_of(row.type), row.stream_seq) not in ("", str(row.id))
+    async def _lost(self, row: Any) -> bool:
+        kept = await self._bus.stored(stream_of(row["type"]), row["stream_seq"])
+        return kept not in ("", str(row["id"]))
 
-    async def _last_kept(self, tx: Tx, lost: sa.Row[Any]) -> int:
+    async def _last_kept(self, tx: Tx, lost: Any) -> int:
         """The number after which nothing is kept: a stream loses its tail, so halving finds it.
 
         The stream's own last number says nothing: others write into it too.
         """
-        kept, gone = 0, lost.stream_seq
+        kept, gone = 0, lost["stream_seq"]
         while kept + 1 < gone:
             middle = (kept + gone) // 2
-            row = (await tx.execute(_NEWEST, {"high": middle})).first()
-            if row is not None and row.stream_seq > kept and await self._lost(row):
-                gone = row.stream_seq
+            row = await tx.driver.fetchrow(_NEWEST, middle)
+            if row is not None and row["stream_seq"] > kept and await self._lost(row):
+                gone = row["stream_seq"]
             else:
                 kept = middle
         return kept
@@ -171,16 +169,15 @@ class Relay:
 
     async def _measure(self) -> None:
         async with self._db.tx() as tx:
-            row = (await tx.execute(_BACKLOG)).one()
-        PENDING.set(row.pending)
-        OLDEST.set(max(0.0, (utcnow() - row.oldest).total_seconds()) if row.oldest else 0.0)
+            pending, oldest = await tx.driver.fetchrow(_BACKLOG)
+        PENDING.set(pending)
+        OLDEST.set(max(0.0, (utcnow() - oldest).total_seconds()) if oldest else 0.0)
 
     async def _clean(self) -> None:
         async with self._db.tx() as tx:
-            published, taken, asked = _outbox.c.published_at, _inbox.c.at, _request.c.at
-            await tx.execute(sa.delete(_outbox).where(published < tx.now - _KEEP_PUBLISHED))
-            await tx.execute(sa.delete(_inbox).where(taken < tx.now - _KEEP_INBOX))
-            await tx.execute(sa.delete(_request).where(asked < tx.now - _KEEP_PUBLISHED))
+            await tx.driver.execute("delete from outbox where published_at < $1", tx.now - _KEEP_PUBLISHED)
+            await tx.driver.execute("delete from inbox where at < $1", tx.now - _KEEP_INBOX)
+            await tx.driver.execute("delete from request where at < $1", tx.now - _KEEP_PUBLISHED)
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):
@@ -196,21 +193,15 @@ _PENDING_ROWS = (
     # The first is taken whatever its size.
     " where bytes - octet_length(payload) < $2 order by seq"
 )
-_HIGH = sa.select(sa.func.max(_outbox.c.stream_seq))
+_REQUEUE = "update outbox set published_at = null, stream_seq = null where stream_seq > $1"
+_HIGH = "select max(stream_seq) from outbox"
 _NO_NUMBER = 2**62
-_NEWEST = (
-    sa.select(_outbox.c.stream_seq, _outbox.c.id, _outbox.c.type)
-    .where(_outbox.c.stream_seq <= sa.bindparam("high"))
-    .order_by(_outbox.c.stream_seq.desc())
-    .limit(1)
-)
+_NEWEST = "select id, type, stream_seq from outbox where stream_seq <= $1 order by stream_seq desc limit 1"
 _MARK = (
     "update outbox set published_at = $1, stream_seq = acked.number"
     " from unnest($2::uuid[], $3::bigint[]) as acked(id, number) where outbox.id = acked.id"
 )
-_BACKLOG = sa.select(
-    sa.func.count().label("pending"), sa.func.min(_outbox.c.created_at).label("oldest")
-).where(_outbox.c.published_at.is_(None))
+_BACKLOG = "select count(*) as pending, min(created_at) as oldest from outbox where published_at is null"
 
 
 @asynccontextmanager
@@ -235,13 +226,13 @@ def _outgoing(row: Any) -> Outgoing:
 
 
 async def _lock(tx: Tx) -> bool:
-    return bool(await tx.conn.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_RELAY_LOCK))))
+    return bool(await tx.driver.fetchval("select pg_try_advisory_xact_lock($1)", _RELAY_LOCK))
 
 
 async def _reset(tx: Tx, last: int, stream: str) -> int:
     """Queue again every row the stream says it has never seen."""
-    lost = sa.update(_outbox).where(_outbox.c.stream_seq > last).values(published_at=None, stream_seq=None)
-    count = (await tx.execute(lost)).rowcount
+    # Answered with "UPDATE" and how many.
+    count = int((await tx.driver.execute(_REQUEUE, last)).split()[1])
     ROLLBACKS.inc()
     log.error("stream went back, publishing again", stream=stream, last_sequence=last, events=count)
     return count

@@ -123,35 +123,40 @@ async def test_every_event_carries_the_whole_ticket_and_the_next_version(desk: D
     assert len(set(desk.watch.ids)) == len(desk.watch.ids)
 
 
+_sinks: list[list[str]] = []
+
+
+def _note(statement: str) -> None:
+    for seen in _sinks:
+        seen.append(" ".join(statement.split()))
+
+
+def _opened(connection: Any, *_: Any) -> None:
+    def note(query: LoggedQuery) -> None:
+        _note(query.query)
+
+    connection.driver_connection.add_query_logger(note)
+
+
+# Connections are lent again and again without the pool, so each tells from its beginning.
+sa.event.listen(Pool, "connect", _opened)
+
+
 @contextmanager
 def statements() -> Iterator[list[str]]:
     """What is sent meanwhile by the layer above the driver, and by those who ask the driver itself."""
     seen: list[str] = []
 
     def execute(_: Any, __: Any, statement: str, *more: Any) -> None:
-        seen.append(" ".join(statement.split()))
+        _note(statement)
 
-    def note(query: LoggedQuery) -> None:
-        seen.append(" ".join(query.query.split()))
-
-    def out(connection: Any, *_: Any) -> None:
-        connection.driver_connection.add_query_logger(note)
-
-    def back(connection: Any, *_: Any) -> None:
-        connection.driver_connection.remove_query_logger(note)
-
-    listeners = (
-        (sa.Engine, "before_cursor_execute", execute),
-        (Pool, "checkout", out),
-        (Pool, "checkin", back),
-    )
-    for listener in listeners:
-        sa.event.listen(*listener)
+    sa.event.listen(sa.Engine, "before_cursor_execute", execute)
+    _sinks.append(seen)
     try:
         yield seen
     finally:
-        for listener in listeners:
-            sa.event.remove(*listener)
+        _sinks.remove(seen)
+        sa.event.remove(sa.Engine, "before_cursor_execute", execute)
 
 
 def of_calls(seen: list[str]) -> list[str]:
