@@ -10,13 +10,15 @@ import grpc.aio
 from rich.table import Table
 from rich.text import Text
 
+from tickdesk.common.v1.common_pb2 import Line
 from tickdesk.tickets.v1 import setup_pb2
 from tickdesk.tickets.v1 import setup_service_pb2 as pb
+from tickdesk.tickets.v1.tickets_service_pb2 import ListQueuesRequest
 from tickdesk.tickets.v1.triggers_service_pb2 import DryRunRulesRequest
 from tickdesk_cli import queuefiles, rules
 from tickdesk_cli.client import SECONDS, pages
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.terminal import Problem, console, describe, write
+from tickdesk_cli.terminal import Problem, clean, console, describe, write
 from tickets.convert import templates as known
 
 
@@ -29,6 +31,28 @@ async def templates(as_json: bool) -> None:
     for each in known.all_templates():
         statuses = ", ".join(status.key for status in each.setup.workflow.statuses)
         table.add_row(each.key, each.name.en, statuses, each.description.en)
+    console.print(table)
+
+
+async def show_all(desk: Desk, as_json: bool) -> None:
+    """The queues of the desk, by key."""
+    desk.require()
+    async with desk.client() as client:
+        told = pages(client.tickets.ListQueues, ListQueuesRequest())
+        queues = [each async for page in told for each in page.queues]
+    if as_json:
+        write([queuefiles.plain(each) for each in queues])
+        return
+    if not queues:
+        console.print("No queues: `tickdesk queue create` makes one.")
+        return
+    table = _table("queue", "name", "lines", "addresses", "setup")
+    for each in queues:
+        first, last = (Line.Name(line).removeprefix("LINE_") for line in (each.first_line, each.last_line))
+        lines = first if first == last else f"{first} to {last}"
+        setup = str(each.setup_version) if each.setup_version else known.DEFAULT
+        cells = (each.name, lines, ", ".join(each.addresses), setup)
+        table.add_row(Text(each.key, "bold"), *(Text(clean(cell)) for cell in cells))
     console.print(table)
 
 

@@ -27,6 +27,18 @@ def templates(as_json: AsJson = False) -> None:
     terminal.run(queues.templates(as_json))
 
 
+@app.command("list")
+def show_all(as_json: AsJson = False, folder: Folder = None) -> None:
+    """Show the queues of the desk: lines, addresses, and which version of their setup is in force.
+
+    Example: `tickdesk queue list`
+    """
+    from tickdesk_cli import queues, terminal
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(queues.show_all(Desk(folder), as_json))
+
+
 @app.command()
 def create(
     key: Key,

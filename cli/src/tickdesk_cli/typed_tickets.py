@@ -65,6 +65,23 @@ def count_tickets(  # noqa: PLR0913 - options are read from the signature
     terminal.run(tickets.count(Desk(folder), asked, by or [], as_json=as_json))
 
 
+@app.command("show")
+def show_ticket(
+    ticket: Annotated[str, typer.Argument(help="Key of the ticket, such as SUP-12.", metavar="KEY")],
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+    folder: Folder = None,
+) -> None:
+    """Show a ticket, its clocks and what was written in it, internal notes too, oldest first.
+
+    Example: `tickdesk tickets show SUP-12`
+    """
+    from tickdesk_cli import terminal, ticketpage
+    from tickdesk_cli.desk import Desk
+
+    terminal.run(ticketpage.show(Desk(folder), ticket, as_json=as_json))
+
+
 @app.command("trail")
 def show_trail(
     ticket: Annotated[str, typer.Argument(help="Key of the ticket, such as SUP-12.", metavar="KEY")],

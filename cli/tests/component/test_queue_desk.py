@@ -57,6 +57,9 @@ def test_the_guide_makes_a_queue_changes_it_and_puts_it_back(desk: None, tmp_pat
         ["2", "admin:desk"],
         ["1", "admin:desk"],
     ]
+    queues = [line.split()[0] for line in typed("queue", "list").splitlines()]
+    assert queues == ["queue", *sorted(["BIL", "PUSH", "SUP"])]
+    assert [each["key"] for each in json.loads(typed("queue", "list", "--json"))] == queues[1:]
 
     stale = typed("queue", "apply", str(file), code=1)
     assert "read version 2 and decide again" in stale

@@ -33,6 +33,13 @@ def test_tickets_are_listed_and_counted(owner: Owner) -> None:
     assert table[1].split()[0] == min(each["key"] for each in listed)
     assert table[2].strip() == f"1 of {number}: --limit shows more"
 
+    page = owner.types("tickets", "show", listed[0]["key"])
+    assert page.startswith(f"{listed[0]['key']}  {listed[0]['subject']}\n")
+    shown = json.loads(owner.types("tickets", "show", listed[0]["key"], "--json"))
+    assert (shown["ticket"]["id"], len(shown["messages"])) == (listed[0]["id"], page.count(", customer, "))
+    assert shown["messages"][0]["text"].splitlines()[0] in page
+    assert "no ticket SUP-999" in owner.types("tickets", "show", "SUP-999", code=1)
+
     by = ("--by", "Assignee", "--by", "Line")
     pivot = owner.types("tickets", "count", "Created: >= today() - 30d", *by).splitlines()
     assert [line.split() for line in pivot] == [
