@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,3 +120,13 @@ def test_firing_what_waits_says_the_same_as_firing_the_standings(
         standings = fired_by(standings, after)
         assert standings == fired
         assert ahead.next(after) == next_wake(standings)
+
+
+def test_what_an_earlier_version_packed_is_read_and_names_no_newest_cycle() -> None:
+    """Replicas of two versions run side by side during an upgrade."""
+    told = clocks(story((START, created())), a_policy())
+    header, courses, marks = orjson.loads(pack(HEADER, told, restand(told, (), at(START)), {})[0])
+    now = at("2026-11-20 17:00")
+    for kept, newest in ((9, True), (8, False)):
+        ahead = Ahead(orjson.dumps([header, [one[:kept] for one in courses], marks]))
+        assert {one.course.newest for one in ahead.due(None, now, now)[0]} == {newest}
