@@ -9,8 +9,10 @@ from tickdesk_cli.headers import HEADERS
 from tickdesk_cli.typed import Folder, NoColor
 
 _KINDS = (
-    "tickets, customers, organisations, queues, setups, agents, teams, articles, article_versions, audit, "
-    "links, external_links, filters"
+    "tickets, customers, organisations, queues, setups, agents, teams, articles, article_versions, "
+    "audit, links, external_links, filters, drafts, votes, incidents, incident_tickets, incident_tasks, "
+    "bulks, bulk_items, customer_merges, article_uses, missing_articles, clock_results, former_keys, "
+    "imported_tickets, policies"
 )
 
 

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from chassis.servers import birth
+from tickdesk_cli import terminal
+from tickdesk_cli.main import app
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LETTERS = ("01-login-code-ru", "10-any-news-ru", "05-api-500-log-en", "20-duplicate-of-05-en")
@@ -17,7 +20,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("desk")]
 
 
 class Owner:
-    """Types commands; each is a process of its own, as in a terminal."""
+    """Types commands; each is a process of its own, as in a terminal, or is asked of this one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,6 +39,17 @@ class Owner:
         assert done.returncode == code, output
         assert "Traceback" not in output
         return output
+
+    def asks(self, *arguments: str, code: int = 0) -> str:
+        """Run a command of a running desk in this process, where many are typed; otherwise as `types`."""
+        environment = {"TICKDESK_HOME": str(self.folder), "COLUMNS": "200", "NO_COLOR": "1"}
+        with pytest.MonkeyPatch.context() as patch:
+            # Who asked first in this process may have had a narrower terminal.
+            patch.setattr(terminal.console, "width", 200)
+            done = CliRunner(env=environment).invoke(app, arguments)
+        assert done.exit_code == code, done.output
+        assert isinstance(done.exception, SystemExit | None)
+        return done.output
 
     def pid(self, service: str) -> int:
         """Where a service runs."""

@@ -27,39 +27,39 @@ def test_a_policy_is_explained_planned_simulated_and_applied(owner: Owner, tmp_p
     text = PLAYBOOK.read_text(encoding="utf-8")
     stricter.write_text(text.replace("first_response: 2h", "first_response: 1h"), encoding="utf-8")
 
-    told = json.loads(owner.types("policy", "explain", "SUP-1", "first_response", "--json"))
+    told = json.loads(owner.asks("policy", "explain", "SUP-1", "first_response", "--json"))
     assert (told["ticket"]["key"], told["clock"]["target"]) == ("SUP-1", "7200s")
     assert sum(float(one["counted"].removesuffix("s")) for one in told["segments"]) == 7200
-    shown = owner.types("policy", "explain", "SUP-1", "first_response", "--policy", str(stricter))
+    shown = owner.asks("policy", "explain", "SUP-1", "first_response", "--policy", str(stricter))
     assert "target 1h" in shown
     assert "= target" in shown
 
-    planned = json.loads(owner.types("policy", "plan", str(stricter), "--json"))
+    planned = json.loads(owner.asks("policy", "plan", str(stricter), "--json"))
     assert {one["after"]["name"] for one in planned["changes"]} == {"first_response"}
     assert planned["summary"]["earlier"] == planned["summary"]["tickets"] != "0"
-    assert "open tickets change" in owner.types("policy", "plan", str(stricter), "--limit", "1")
+    assert "open tickets change" in owner.asks("policy", "plan", str(stricter), "--limit", "1")
 
-    report = json.loads(owner.types("policy", "simulate", str(stricter), "--json"))
+    report = json.loads(owner.asks("policy", "simulate", str(stricter), "--json"))
     assert report["tickets"] == planned["summary"]["tickets"]
     history = tmp_path / "history.csv"
     history.write_text("id,created,first_reply\n1,2026-11-18 10:00,2026-11-18 11:30\n", encoding="utf-8")
-    report = json.loads(owner.types("policy", "simulate", str(stricter), "--csv", str(history), "--json"))
+    report = json.loads(owner.asks("policy", "simulate", str(stricter), "--csv", str(history), "--json"))
     assert (report["total"]["base"]["met_in_time"], report["total"]["candidate"]["met_in_time"]) == ("1", "0")
 
-    assert "nothing was" in owner.types("policy", "apply", str(stricter), "--check")
-    applied = owner.types("policy", "apply", str(stricter))
+    assert "nothing was" in owner.asks("policy", "apply", str(stricter), "--check")
+    applied = owner.asks("policy", "apply", str(stricter))
     assert "playbook 2 is in force" in applied
     assert f"{count(planned)} open tickets recalculated" in applied
-    assert "nothing changes" in owner.types("policy", "plan", str(stricter))
-    assert [line.split()[:3] for line in owner.types("policy", "list").splitlines()[1:]] == [
+    assert "nothing changes" in owner.asks("policy", "plan", str(stricter))
+    assert [line.split()[:3] for line in owner.asks("policy", "list").splitlines()[1:]] == [
         ["2", "playbook", "api"],
         ["1", "playbook", "file"],
     ]
-    assert owner.types("policy", "show", "--version", "1") == text
+    assert owner.asks("policy", "show", "--version", "1") == text
 
-    assert "there is no version 9 of the policy" in owner.types("policy", "show", "--version", "9", code=1)
-    assert "no ticket SUP-99" in owner.types("policy", "explain", "SUP-99", "resolution", code=1)
-    assert "has no clock 'resolutoin'" in owner.types("policy", "explain", "SUP-1", "resolutoin", code=1)
+    assert "there is no version 9 of the policy" in owner.asks("policy", "show", "--version", "9", code=1)
+    assert "no ticket SUP-99" in owner.asks("policy", "explain", "SUP-99", "resolution", code=1)
+    assert "has no clock 'resolutoin'" in owner.asks("policy", "explain", "SUP-1", "resolutoin", code=1)
 
 
 def count(planned: dict[str, dict[str, str]]) -> str:

@@ -37,15 +37,15 @@ def test_the_commands_of_the_guide_tell_figures(owner: Owner, tmp_path: Path) ->
     for line in commands:
         name, *arguments = shlex.split(line.replace(page.name, str(page)))
         assert name == "tickdesk"
-        assert owner.types(*arguments), line
+        assert owner.asks(*arguments), line
     assert "Ноябрь 2026" in page.read_text("utf-8")
 
     today = utcnow().date().isoformat()
-    shown = owner.types("report", "show", "created", "--by", "day", "--csv", "--to", today)
+    shown = owner.asks("report", "show", "created", "--by", "day", "--csv", "--to", today)
     rows = list(csv.reader(io.StringIO(shown)))
     assert rows[0] == ["day", "created"]
     assert rows[-2] == [today, rows[-1][1]]
     assert int(rows[-1][1]) > 1
-    wrong = owner.types("report", "show", "creatd", code=2)
+    wrong = owner.asks("report", "show", "creatd", code=2)
     assert 'did you mean "created"?' in wrong
-    assert "no month" in owner.types("report", "month", "November", code=2)
+    assert "no month" in owner.asks("report", "month", "November", code=2)

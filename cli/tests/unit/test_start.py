@@ -97,7 +97,7 @@ def test_keys_are_looked_at_without_a_way_to_a_desk(tmp_path: Path) -> None:
 
 
 def test_help_names_what_rooms_that_it_does_not_import_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "900")
     assert ", ".join(KINDS) in CliRunner().invoke(app, ["export", "--help"]).output
     told = CliRunner().invoke(app, ["queue", "create", "--help"]).output
     assert f"[default: {templates.DEFAULT}]" in told
