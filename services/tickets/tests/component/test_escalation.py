@@ -284,7 +284,10 @@ async def test_a_report_of_a_missing_article_is_the_criterion_of_who_names_none(
     told, other, silent = [await desk.create(queue="CRM", subject=each) for each in ("a", "b", "c")]
     for ticket in (told, other):
         await desk.call("ReportMissingArticle", "agent:boris", ticket=ticket.id, words="flying printer")
-    whole = {"reason": 1, "form": ticket_pb2.EscalationForm(done="a", ask="c", urgency="d", promises="e")}
+    whole: dict[str, Any] = {
+        "reason": 1,
+        "form": ticket_pb2.EscalationForm(done="a", ask="c", urgency="d", promises="e"),
+    }
     answer = await desk.call("EscalateTicket", ticket=told.id, **whole)
     assert (answer.ticket.line, answer.ticket.escalation.criterion) == (common.LINE_L2, "no_answer")
     answer = await desk.call("EscalateTicket", ticket=other.id, criterion="access", **whole)
