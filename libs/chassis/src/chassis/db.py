@@ -250,7 +250,12 @@ class Database:
         Raises Unavailable as `tx` does.
         """
         async with self._connection() as conn:
-            yield _driver_of(conn)
+            try:
+                yield _driver_of(conn)
+            except BaseException:
+                # It may be within a transaction, in which the next would lose what it writes.
+                await conn.invalidate()
+                raise
 
     async def ready(self) -> None:
         """Ask the database for one row. Raises Unavailable when it does not answer."""

@@ -14,6 +14,9 @@ _DRIVERS = (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg
 # PostgreSQL error classes that mean "later": connection, resources, operator, system, locks, deadlock.
 _PASSING_STATES = ("08", "53", "57", "58", "25P03", "40001", "40P01", "55P03")
 
+# A server that went in the middle of an exchange makes the driver lose its place, a migration its plans.
+_DRIVER_LOST = {asyncpg.InternalClientError, asyncpg.InvalidCachedStatementError}
+
 
 @contextmanager
 def passing_told(*more: type[Exception]) -> Iterator[None]:
@@ -32,8 +35,7 @@ def passing(error: BaseException | None) -> bool:
     """Tell whether the same statement may work later: the server is away, full, or a lock is held."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error, InterfaceError) or passing(error.orig)
-    if asyncpg.InternalClientError in (type(error), type(error and error.__cause__)):
-        # A server that went in the middle of an exchange makes the driver lose its place.
+    if {type(error), type(error and error.__cause__)} & _DRIVER_LOST:
         return True
     if isinstance(error, (asyncpg.InterfaceError, OSError)):
         # A value that the driver cannot send is an error of ours.

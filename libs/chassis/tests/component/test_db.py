@@ -248,3 +248,38 @@ async def test_whoever_waits_for_a_connection_gets_it_in_turn(database: Callable
     async with Database(database(), "test", pool_size=1) as single:
         await asyncio.gather(*(work(name) for name in rounds))
     assert min(rounds.values()) >= 28, rounds
+
+
+async def test_a_transaction_that_the_driver_did_not_end_is_not_met_by_who_comes_next(url: str) -> None:
+    """So a `begin` leaves it that was never answered, or was cancelled; the next would write into nothing."""
+
+    async def leave(single: Database) -> None:
+        async with single.driver() as driver:
+            await driver.transaction().start()
+            raise TimeoutError
+
+    async with Database(url, "test", pool_size=1) as single, Database(url, "test") as other:
+        with pytest.raises(Unavailable):
+            await leave(single)
+        async with single.driver() as driver:
+            await driver.execute("insert into effect values (1, 'plain')")
+        async with single.driver() as driver, driver.transaction():
+            await driver.execute("insert into effect values (2, 'own')")
+        assert [row.id for row in await rows(other, "select id from effect order by id")] == ["own", "plain"]
+
+
+async def test_a_plan_that_a_migration_made_stale_is_unavailable_once(url: str) -> None:
+    """Services run on while their tables are migrated, and who called may call again."""
+
+    async def read(single: Database, *, by_driver: bool) -> None:
+        async with single.tx() as tx:
+            query = "select n from effect"
+            await (tx.driver.fetch(query) if by_driver else tx.execute(sa.text(query)))
+
+    async with Database(url, "test", pool_size=1) as single, Database(url, "test") as other:
+        for by_driver, kind in ((True, "integer"), (False, "numeric")):
+            await read(single, by_driver=by_driver)
+            await execute(other, f"alter table effect alter n type {kind}")
+            with pytest.raises(Unavailable):
+                await read(single, by_driver=by_driver)
+            await read(single, by_driver=by_driver)
