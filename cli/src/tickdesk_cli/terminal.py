@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ from chassis.servers import ServerFailed
 
 console = Console(highlight=False, soft_wrap=False)
 errors = Console(stderr=True, highlight=False)
+# Emoji of several people are one sign by it.
+_JOINER = "\u200d"
 
 
 class Problem(Exception):
@@ -37,8 +40,14 @@ def bad_input(message: str, remedy: str = "") -> Problem:
 
 
 def clean(text: str) -> str:
-    """Text of customers and events without what could steer a terminal."""
-    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
+    """Text of customers and events without what could steer a terminal; a tab or a hard space is a space."""
+    return "".join(map(_shown, text))
+
+
+def _shown(each: str) -> str:
+    if each.isprintable() or each in ("\n", _JOINER):
+        return each
+    return " " if each == "\t" or unicodedata.category(each) == "Zs" else "\ufffd"
 
 
 def write(content: object) -> None:
@@ -113,7 +122,7 @@ def describe(error: grpc.aio.AioRpcError) -> tuple[str, str]:
 
 
 def _fail(message: str, remedy: str, code: int) -> NoReturn:
-    errors.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    errors.print(Text.assemble(("error: ", "bold red"), clean(message)), soft_wrap=True)
     if remedy:
         errors.print(Text(remedy, style="dim"), soft_wrap=True)
     raise typer.Exit(code)

@@ -1,0 +1,30 @@
+"""What customers wrote is shown as they wrote it, and steers no terminal."""
+
+import pytest
+import typer
+
+from tickdesk_cli.terminal import bad_input, clean, run
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("one\ttwo\nthree", "one two\nthree"),
+        ("№\u00a012, 5\u202f000", "№ 12, 5 000"),
+        ("\U0001f468\u200d\U0001f469", "\U0001f468\u200d\U0001f469"),
+        ("\x1b[2J \x9b31m \u202e \r", "\ufffd[2J \ufffd31m \ufffd \ufffd"),
+    ],
+)
+def test_blanks_of_all_kinds_are_spaces_and_what_steers_is_not_shown(written: str, shown: str) -> None:
+    assert clean(written) == shown
+
+
+def test_a_fault_that_tells_what_was_in_a_file_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> None:
+        raise bad_input("column '\x1b]0;title\x07' is unknown")
+
+    with pytest.raises(typer.Exit):
+        run(fail())
+    told = capsys.readouterr().err
+    assert "is unknown" in told
+    assert "\x1b]" not in told
