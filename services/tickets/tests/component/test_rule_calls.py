@@ -6,17 +6,19 @@ import sqlalchemy as sa
 
 from chassis.clock import utcnow, uuid7
 from services.tickets.tests.builders import Desk
-from services.tickets.tests.component.test_triggers import DONE, NOT_RUN, a_rule, runs, with_rules
+from services.tickets.tests.component.test_triggers import DONE, FAILED, NOT_RUN, a_rule, runs, with_rules
 from tickdesk.tickets.v1 import events_pb2, ticket_pb2
 from tickets.domain.model import ActorKind
 from tickets.domain.rule_actions import CALLS_AN_HOUR
 from tickets.store.access_tables import audit
 
 
-async def ran(desk: Desk, ticket: ticket_pb2.Ticket, rule: str, times: int, minutes_ago: int) -> None:
+async def ran(
+    desk: Desk, ticket: ticket_pb2.Ticket, rule: str, times: int, minutes_ago: int, event: str = "RuleDone"
+) -> None:
     """The trail says that a rule was done to the ticket so many times, so long ago."""
     row = {"time": utcnow() - timedelta(minutes=minutes_ago), "actor_kind": int(ActorKind.ROBOT),
-           "actor_id": f"rule/{rule}", "ticket_id": ticket.id, "event": "RuleDone", "version": 1,
+           "actor_id": f"rule/{rule}", "ticket_id": ticket.id, "event": event, "version": 1,
            "changes": [["action", "", "webhook crm"]], "about": "",
            "principal": "", "source": "", "request_id": ""}  # fmt: skip
     async with desk.db.tx() as tx:
@@ -50,3 +52,14 @@ async def test_an_hour_later_a_rule_calls_its_webhook_again(desk: Desk) -> None:
     await ran(desk, ticket, "sync", CALLS_AN_HOUR, 61)
     await desk.call("UpdateTicket", ticket=ticket.id, add_tags=["1"])
     assert (await runs(desk, ticket))[-1] == ("sync", DONE, ["webhook crm"])
+
+
+async def test_runs_that_failed_do_not_hide_webhooks_that_were_called(desk: Desk) -> None:
+    """A receiver whose changes fail the rule more often than not has no more calls for that."""
+    await with_rules(desk, a_rule("sync", {"webhook": "crm"}, when=["TicketUpdated"]))
+    ticket = await desk.create()
+    await ran(desk, ticket, "sync", CALLS_AN_HOUR, 5)
+    await ran(desk, ticket, "sync", 200, 4, "RuleFailed")
+    for tag in "12":
+        await desk.call("UpdateTicket", ticket=ticket.id, add_tags=[tag])
+    assert [each[1] for each in await runs(desk, ticket)][-2:] == [FAILED, NOT_RUN]

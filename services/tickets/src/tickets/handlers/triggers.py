@@ -132,13 +132,16 @@ def _stop(tx: Tx, ticket: Ticket, run: Run, reason: str) -> bool:
 
 async def _calls_too_often(tx: Tx, ticket: Ticket, run: Run) -> bool:
     """Whether a rule called webhooks often enough; the trail says so once an hour, the metric each time."""
-    recent = rule_runs.of_rule(run.rule, ticket.told)
+    here = rule_runs.of_rule(run.rule, ticket.told)
+    calls = sum(each.outcome == Outcome.DONE for each in here)
+    told = any(each.reason == TOO_OFTEN for each in here)
     # A new ticket has no row, and nothing was done to it before.
     if not ticket.first_message:
-        recent += await triggers_store.runs_since(tx, ticket, run.rule, tx.now - _HOUR)
-    if sum(each.outcome == Outcome.DONE for each in recent) < CALLS_AN_HOUR:
+        earlier, told_earlier = await triggers_store.calls_since(tx, ticket, run.rule, tx.now - _HOUR)
+        calls, told = calls + earlier, told or told_earlier
+    if calls < CALLS_AN_HOUR:
         return False
-    if any(each.reason == TOO_OFTEN for each in recent):
+    if told:
         _count(tx, Outcome.NOT_RUN)
     else:
         _note(tx, ticket, replace(run, outcome=Outcome.NOT_RUN, reason=TOO_OFTEN))

@@ -11,7 +11,8 @@ from tickets.domain.audit import Entry
 from tickets.domain.conditions import MAX_TEXT
 from tickets.domain.model import ActorKind, Ticket
 from tickets.domain.query.resolve import Search
-from tickets.domain.rule_runs import ENTRIES, PREFIX, Run, actor_of, from_entry
+from tickets.domain.rule_actions import CALLS_AN_HOUR, TOO_OFTEN
+from tickets.domain.rule_runs import ENTRIES, PREFIX, Outcome, Run, actor_of, from_entry
 from tickets.domain.rule_trials import Said
 from tickets.domain.triggers import EVENTS
 from tickets.store import access_tables, rights, tables
@@ -21,7 +22,7 @@ from tickets.store.query import clauses
 from tickets.store.tickets import TICKETS, to_ticket
 
 _e, _t, _m = access_tables.audit, tables.ticket, tables.message
-_MAX_RUNS = 200
+_TOO_OFTEN = ["reason", "", TOO_OFTEN]
 _MAX_LATER = 5_000
 _MAX_MESSAGES = 2_000
 
@@ -49,16 +50,18 @@ async def list_runs(tx: Tx, ticket: Ticket, page: Page) -> Listed[Run]:
     return Listed([from_entry(each) for each in found.items], found.next_token)
 
 
-async def runs_since(tx: Tx, ticket: Ticket, rule: str, since: datetime) -> list[Run]:
-    """What a rule did to a ticket since then, newest first; the newest two hundred runs."""
-    query = sa.select(_e).where(
-        _e.c.ticket_id == ticket.id,
-        _e.c.actor_id == actor_of(rule).id,
-        _e.c.event.in_(ENTRIES.values()),
-        _e.c.time > since,
+async def calls_since(tx: Tx, ticket: Ticket, rule: str, since: datetime) -> tuple[int, bool]:
+    """How often a rule was done to a ticket since then, counted up to CALLS_AN_HOUR, and whether the trail
+    says that this was too often.
+    """
+    own = sa.select(_e.c.id).where(
+        _e.c.ticket_id == ticket.id, _e.c.actor_id == actor_of(rule).id, _e.c.time > since
     )
-    rows = await tx.execute(query.order_by(_e.c.id.desc()).limit(_MAX_RUNS))
-    return [from_entry(to_entry(row)) for row in rows]
+    done = own.where(_e.c.event == ENTRIES[Outcome.DONE]).limit(CALLS_AN_HOUR).subquery()
+    stopped = own.where(_e.c.event == ENTRIES[Outcome.NOT_RUN], _e.c.changes.contains([_TOO_OFTEN]))
+    count = sa.select(sa.func.count()).select_from(done).scalar_subquery()
+    row = (await tx.execute(sa.select(count.label("calls"), stopped.exists().label("told")))).one()
+    return row.calls, row.told
 
 
 async def list_events(tx: Tx, queue: str, page: Page) -> Listed[Entry]:
