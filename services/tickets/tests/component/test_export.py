@@ -141,6 +141,17 @@ async def a_full_desk(desk: Desk) -> None:
     await desk.call("MergeCustomers", "lead:olga", **people)
     await desk.call("ImportTickets", "admin:demo", tickets=[an_old_ticket()])
     await a_result_of_a_clock(desk, first)
+    assert await eventually(lambda: nothing_is_under_way(desk))
+
+
+async def nothing_is_under_way(desk: Desk) -> bool:
+    """Whether the background is done: records that are read twice are the same then."""
+    items = await exported(desk, export_pb2.EXPORT_KIND_BULK_ITEMS)
+    tasks = await exported(desk, export_pb2.EXPORT_KIND_INCIDENT_TASKS)
+    async with desk.db.tx() as tx:
+        spreads = (await tx.execute(sa.text("select count(*) from customer_spread"))).scalar_one()
+    over = [each.bulk_item.HasField("time") for each in items]
+    return not spreads and all(over + [each.incident_task.task.HasField("finished_time") for each in tasks])
 
 
 async def an_article_and_its_uses(desk: Desk, first: ticket_pb2.Ticket, second: ticket_pb2.Ticket) -> None:
@@ -315,3 +326,15 @@ async def test_a_third_export_waits_for_its_turn(desk: Desk) -> None:
     for each in running:
         assert len([one async for one in each if one.record.HasField("ticket")]) == 39
     assert await exported(desk, export_pb2.EXPORT_KIND_AGENTS)
+
+
+async def test_an_export_goes_on_at_the_longest_name_and_address(desk: Desk) -> None:
+    """MP-30: a broken call goes on whatever the key of its last record is."""
+    ticket, old = await desk.create(), an_old_ticket()
+    old.external_id = "ж" * 200
+    await desk.call("ImportTickets", "admin:demo", tickets=[old])
+    page = "http://127.0.0.1/" + "p" * 1980
+    await desk.call("PutExternalLink", ticket=ticket.id, url=page, title="Task", kind="EXTERNAL_KIND_PAGE")
+    for kind in (export_pb2.EXPORT_KIND_IMPORTED_TICKETS, export_pb2.EXPORT_KIND_EXTERNAL_LINKS):
+        found = await exported(desk, kind)
+        assert await exported(desk, kind, page_token=found[-1].page_token) == found[-1:]

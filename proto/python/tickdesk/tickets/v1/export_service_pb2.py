@@ -27,7 +27,7 @@ from tickdesk.common.v1 import access_pb2 as tickdesk_dot_common_dot_v1_dot_acce
 from tickdesk.tickets.v1 import export_pb2 as tickdesk_dot_tickets_dot_v1_dot_export__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tickdesk/tickets/v1/export_service.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a tickdesk/tickets/v1/export.proto\"\x9d\x01\n\x14\x45xportRecordsRequest\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.tickdesk.tickets.v1.ExportKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x17\n\x05query\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80}\x12\x13\n\x0bpublic_only\x18\x04 \x01(\x08\"J\n\x15\x45xportRecordsResponse\x12\x31\n\x06record\x18\x01 \x01(\x0b\x32!.tickdesk.tickets.v1.ExportRecord2\x84\x01\n\rExportService\x12s\n\rExportRecords\x12).tickdesk.tickets.v1.ExportRecordsRequest\x1a*.tickdesk.tickets.v1.ExportRecordsResponse\"\t\x82\xce\x18\x05\n\x03\x02\x03\x04\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tickdesk/tickets/v1/export_service.proto\x12\x13tickdesk.tickets.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftickdesk/common/v1/access.proto\x1a tickdesk/tickets/v1/export.proto\"\x9d\x01\n\x14\x45xportRecordsRequest\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.tickdesk.tickets.v1.ExportKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf0.\x12\x17\n\x05query\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80}\x12\x13\n\x0bpublic_only\x18\x04 \x01(\x08\"J\n\x15\x45xportRecordsResponse\x12\x31\n\x06record\x18\x01 \x01(\x0b\x32!.tickdesk.tickets.v1.ExportRecord2\x84\x01\n\rExportService\x12s\n\rExportRecords\x12).tickdesk.tickets.v1.ExportRecordsRequest\x1a*.tickdesk.tickets.v1.ExportRecordsResponse\"\t\x82\xce\x18\x05\n\x03\x02\x03\x04\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTRECORDSREQUEST'].fields_by_name['kind']._loaded_options = None
   _globals['_EXPORTRECORDSREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_EXPORTRECORDSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_EXPORTRECORDSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_EXPORTRECORDSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\360.'
   _globals['_EXPORTRECORDSREQUEST'].fields_by_name['query']._loaded_options = None
   _globals['_EXPORTRECORDSREQUEST'].fields_by_name['query']._serialized_options = b'\272H\005r\003\030\200}'
   _globals['_EXPORTSERVICE'].methods_by_name['ExportRecords']._loaded_options = None

@@ -30,7 +30,9 @@ class ExportRecordsRequest(_message.Message):
     kind: _export_pb2.ExportKind.ValueType
     """What is wanted."""
     page_token: _builtins.str
-    """Where to begin, the token of a record of the same request; empty is the beginning."""
+    """Where to begin, the token of a record of the same request; empty is the beginning. Long addresses and names
+    make long tokens.
+    """
     query: _builtins.str
     """Only tickets that this query finds; empty means all."""
     public_only: _builtins.bool
