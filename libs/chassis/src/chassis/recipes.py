@@ -82,6 +82,8 @@ def _postgres_command(server: Instance) -> list[str]:
     options = ["listen_addresses=127.0.0.1", "max_connections=300", "jit=off", "unix_socket_directories="]
     if not server.durable:
         options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum_naptime=1d"]
+        # In the server's folder: a killed one would leave it in the machine's memory for ever.
+        options += ["dynamic_shared_memory_type=mmap"]
     flags = [part for option in options for part in ("-c", option)]
     data = str(server.folder / "pg")
     return [*_prefix(), _postgres("postgres"), "-D", data, "-p", str(server.port), *flags]

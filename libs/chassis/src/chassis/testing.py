@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import inspect
 import os
@@ -31,7 +32,7 @@ Prepare = Callable[[str], Awaitable[None]]
 
 _WORKER_KEY = "chassis_postgres"
 _TEMPLATE_LOCK = 0x74706C
-_MEMORY, _ENOUGH = Path("/dev/shm"), 4 * 1024**3
+_MEMORY, _ENOUGH, _OWNER = Path("/dev/shm"), 4 * 1024**3, "owner"
 
 
 class Run:
@@ -40,7 +41,8 @@ class Run:
     def __init__(self, postgres_url: str = "") -> None:
         self._url = postgres_url
         self._server: Server | None = None
-        self.folder = _server_folder()
+        self._stack = contextlib.ExitStack()
+        self.folder = self._stack.enter_context(_server_folder())
 
     @property
     def postgres_url(self) -> str:
@@ -54,7 +56,7 @@ class Run:
         """Stop what was started and remove the folder."""
         if self._server:
             self._server.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._stack.close()
 
 
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
@@ -114,9 +116,8 @@ def database(test_run: Run) -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def tmp_server_folder() -> Iterator[Path]:
     """A short folder for a server of one test, removed afterwards."""
-    folder = _server_folder()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with _server_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -254,15 +255,31 @@ async def eventually(check: Callable[[], Any], timeout: float = 20) -> Any:
     return last
 
 
-def _server_folder() -> Path:
+@contextlib.contextmanager
+def _server_folder() -> Iterator[Path]:
     """A short path, as unix sockets need; in memory where there is room: each database is 400 new files."""
-    return Path(tempfile.mkdtemp(prefix="td-", dir=_MEMORY if _roomy() else None))
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix="td-", dir=_MEMORY if _roomy() else None))
+    with (folder / "new").open("wb") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        # Never to be seen without its lock.
+        (folder / "new").rename(folder / _OWNER)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove what runs that were killed have left in memory: nobody holds their locks."""
+    for path in _MEMORY.glob(f"td-*/{_OWNER}"):
+        with contextlib.suppress(OSError), path.open("rb") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.parent)
 
 
 def _roomy() -> bool:
     if not os.access(_MEMORY, os.W_OK):
         return False
-    # Runs that were killed leave their folders: half of the memory is never taken by them.
+    # Runs that were killed leave their folders until the next: half of the memory is never taken by them.
     total, _, free = shutil.disk_usage(_MEMORY)
     return free > max(_ENOUGH, total // 2)
 

@@ -18,7 +18,7 @@ from nats.js import api
 
 from chassis.schema import plain_engine
 from chassis.servers import Server, ServerFailed, Servers, start_nats, start_postgres, start_valkey
-from chassis.testing import eventually
+from chassis.testing import Run, eventually
 
 
 @pytest.fixture
@@ -167,3 +167,36 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+RUN = "from chassis.testing import Run; run = Run(); print(run.folder, flush=True); input()"
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_the_next_run_removes_what_a_killed_one_left_in_memory_and_nothing_of_a_living_one(
+    killed: bool,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout
+        left = Path(other.stdout.readline().strip())
+        try:
+            if killed:
+                other.kill()
+                other.wait()
+            assert left.is_dir()
+            Run().close()
+            assert left.is_dir() != (killed and left.is_relative_to("/dev/shm"))
+        finally:
+            other.kill()
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the maps of a process are Linux's")
+def test_a_killed_postgres_of_a_test_leaves_nothing_outside_of_its_folder(tmp_server_folder: Path) -> None:
+    postgres = start_postgres(tmp_server_folder / "pg")
+    mapped = Path(f"/proc/{postgres.pid}/maps").read_text()
+    postgres.kill()
+    assert str(tmp_server_folder) in mapped
+    assert "/dev/shm/PostgreSQL" not in mapped
