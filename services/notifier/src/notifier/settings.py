@@ -113,7 +113,11 @@ class Settings(ChassisSettings):
     robot_letters_per_hour: int = Field(
         20, ge=0, description="Letters of rules that one recipient gets in an hour, of all tickets."
     )
-    auto_replies_per_minute: int = Field(600, ge=0, description="Auto-replies of the whole desk in a minute.")
+    auto_replies_per_minute: int = Field(
+        600,
+        ge=0,
+        description="Auto-replies of the whole desk in a minute, letters of rules before an answer included.",
+    )
     own_domains: str = Field(
         "", description="Domains whose addresses get no auto-reply and no letter of a rule, comma separated."
     )

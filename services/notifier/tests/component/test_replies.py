@@ -194,6 +194,22 @@ async def test_answers_of_rules_to_new_mail_count_with_the_auto_replies(start: S
     assert len(sink.to(CUSTOMER)) == 3
 
 
+async def test_letters_of_rules_to_whoever_was_typed_in_count_with_the_desks_auto_replies(
+    start: Start, sink: Sink
+) -> None:
+    """faults section 5, relay spam: a flood of forms with an address each has the bound of the minute."""
+    addresses = [f"victim{number}@client.example" for number in range(4)]
+    tickets = [a_ticket(channel=common_pb2.CHANNEL_WEB_FORM) for _ in addresses]
+    async with start(auto_replies_per_minute=2) as desk:
+        await desk.learn(a_queue())
+        told = []
+        for ticket, address in zip(tickets, addresses, strict=True):
+            await desk.tell(by_rule(ticket, address))
+            told.append((await settled(desk, ticket.id, "reply")).detail)
+    assert told == ["", "", *["the desk's limit of auto-replies in a minute is reached"] * 2]
+    assert len(sink.letters) == 2
+
+
 async def test_rules_do_not_write_to_machines_nor_without_an_end(start: Start, sink: Sink) -> None:
     """faults 31: not where nobody reads, not to ourselves, and few letters an hour, a new ticket for each."""
     addresses = ("no-reply@shop.test", "help+abc@desk.test", CUSTOMER, CUSTOMER, CUSTOMER)

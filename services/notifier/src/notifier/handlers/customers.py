@@ -101,10 +101,8 @@ async def _why_not_by_robot(tx: Tx, letter: Delivery, rules: Rules, *, typed: bo
 async def _why_too_many(tx: Tx, recipient: str, rules: Rules, *, unproven: bool) -> str | None:
     """Why an acknowledgement does not leave, whoever wrote those before it."""
     await ledger.one_at_a_time(tx, f"automatic/{recipient}")
-    if (
-        await ledger.count_auto_replies(tx, tx.now - _MINUTE, rules.replies_per_minute)
-        >= rules.replies_per_minute
-    ):
+    most = rules.replies_per_minute
+    if await ledger.count_acknowledgements(tx, tx.now - _MINUTE, most) >= most:
         return "the desk's limit of auto-replies in a minute is reached"
     hourly = rules.replies_per_hour
     if await ledger.count_acknowledgements(tx, tx.now - _HOUR, hourly, recipient) >= hourly:

@@ -54,15 +54,14 @@ async def one_at_a_time(tx: Tx, name: str) -> None:
     await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
 
 
-async def count_auto_replies(tx: Tx, since: datetime, limit: int) -> int:
-    """Auto-replies to anybody asked for since then, counted up to `limit`."""
-    chosen = [_d.template == "auto_reply", _d.state != State.SUPPRESSED, _d.created_at > since]
-    return await _count(tx, chosen, limit)
+async def count_acknowledgements(tx: Tx, since: datetime, limit: int, recipient: str = "") -> int:
+    """What robots wrote since then before a person had answered, to one recipient or to anybody.
 
-
-async def count_acknowledgements(tx: Tx, since: datetime, limit: int, recipient: str) -> int:
-    """What robots wrote to one recipient since then before a person had answered, counted up to `limit`."""
-    chosen = [_d.recipient == recipient, _d.created_at > since, _d.state != State.SUPPRESSED]
+    Counted up to `limit`.
+    """
+    chosen = [_d.created_at > since, _d.state != State.SUPPRESSED]
+    if recipient:
+        chosen.append(_d.recipient == recipient)
     by_rule = (_d.template == "reply") & _d.context.contains({"acknowledges": True})
     return await _count(tx, [*chosen, (_d.template == "auto_reply") | by_rule], limit)
 
