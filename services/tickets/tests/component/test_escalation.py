@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.clock import utcnow
 from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, a_contact, an_inbound, kinds
+from services.tickets.tests.component.test_knowledge import publish
 from tickdesk.common.v1 import common_pb2 as common
 from tickdesk.intake.v1 import events_pb2 as intake_events
 from tickdesk.survey.v1 import events_pb2 as survey
@@ -294,6 +295,18 @@ async def test_a_report_of_a_missing_article_is_the_criterion_of_who_names_none(
     assert answer.ticket.escalation.criterion == "access"
     refusal = await desk.refusal("EscalateTicket", ticket=silent.id, **whole)
     assert (refusal.code, refusal.reason) == (BAD, "CRITERION_REQUIRED")
+
+
+async def test_a_report_that_an_article_answered_is_no_criterion(desk: Desk) -> None:
+    """CA-18: the knowledge base has the answer by now."""
+    await crmai(desk)
+    await publish(desk)
+    ticket = await desk.create(queue="CRM")
+    await desk.call("ReportMissingArticle", ticket=ticket.id, words="flying printer")
+    await desk.call("LinkArticle", ticket=ticket.id, article="fire-en")
+    form = ticket_pb2.EscalationForm(done="a", ask="c", urgency="d", promises="e")
+    refusal = await desk.refusal("EscalateTicket", ticket=ticket.id, reason=1, form=form)
+    assert refusal.reason == "CRITERION_REQUIRED"
 
 
 async def test_what_the_first_line_must_not_do_is_refused_with_the_remedy(desk: Desk) -> None:

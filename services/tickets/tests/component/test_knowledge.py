@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from chassis.pages import page_token
 from services.tickets.tests.builders import Desk
-from tickdesk.tickets.v1 import events_pb2
+from tickdesk.tickets.v1 import events_pb2, ticket_pb2
 from tickdesk.tickets.v1 import knowledge_pb2 as kb
 from tickets.store import knowledge as store
 
@@ -253,6 +253,20 @@ async def test_what_no_article_answers_is_listed_until_one_does(desk: Desk) -> N
     for bad in ({"words": ""}, {"words": "x" * 501}):
         assert (await desk.refusal("ReportMissingArticle", ticket=first.id, **bad)).fields == ["words"]
     assert (await desk.refusal("ReportMissingArticle", ticket=NOBODY, words="x")).reason == "TICKET_NOT_FOUND"
+
+
+async def test_who_does_not_see_a_ticket_does_not_hear_which_articles_it_lacks_or_used(desk: Desk) -> None:
+    """YT-03, faults 5: words that were searched for, and keys of tickets, stay in their queues."""
+    ticket = await desk.create()
+    await publish(desk)
+    await desk.call("LinkArticle", ticket=ticket.id, article="fire-en")
+    await desk.call("ReportMissingArticle", ticket=ticket.id, words="flying printer")
+    await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="OTH", name="Other"))
+    boris = ticket_pb2.Agent(id="boris", name="Boris", queues=["OTH"], active=True)
+    await desk.call("PutAgent", "admin:demo", agent=boris)
+    for who, count in (("agent:anna", 1), ("agent:boris", 0), ("auditor:eve", 1)):
+        assert len((await desk.call("ListMissingArticles", who)).missing) == count
+        assert len((await desk.call("ListArticleTickets", who, article="fire-en")).uses) == count
 
 
 async def test_an_agent_has_one_vote_and_the_last_one_counts(desk: Desk) -> None:

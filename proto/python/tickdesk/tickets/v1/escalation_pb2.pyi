@@ -245,8 +245,8 @@ class EscalationCriterion(_message.Message):
     reason: _timeline_pb2.EscalationReason.ValueType
     """What clocks, reports and alerts see; not said means BY_AGENT."""
     missing_article: _builtins.bool
-    """True where it says that no article answers the ticket. Once that was reported (ReportMissingArticle), who
-    names no criterion has chosen this one.
+    """True where it says that no article answers the ticket. Once that was reported (ReportMissingArticle) and while
+    no article was used in it since, who names no criterion has chosen this one.
     """
     @_builtins.property
     def name(self) -> _label_pb2.Label:

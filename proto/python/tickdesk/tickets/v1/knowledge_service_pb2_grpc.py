@@ -235,7 +235,8 @@ class KnowledgeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMissingArticles(self, request, context):
-        """Tickets that no article answers, the newest first; those in which one was used later are left out.
+        """Tickets that no article answers and that the caller may see, the newest first; those in which one was used
+        later are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

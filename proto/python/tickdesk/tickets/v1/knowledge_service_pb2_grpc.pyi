@@ -80,7 +80,9 @@ class KnowledgeServiceStub:
     ticket replaces the words.
     """
     ListMissingArticles: _grpc.UnaryUnaryMultiCallable[_knowledge_service_pb2.ListMissingArticlesRequest, _knowledge_service_pb2.ListMissingArticlesResponse]
-    """Tickets that no article answers, the newest first; those in which one was used later are left out."""
+    """Tickets that no article answers and that the caller may see, the newest first; those in which one was used
+    later are left out.
+    """
     RateArticle: _grpc.UnaryUnaryMultiCallable[_knowledge_service_pb2.RateArticleRequest, _knowledge_service_pb2.RateArticleResponse]
     """Says whether an article helped; one vote an agent, the last one counts."""
 
@@ -136,7 +138,9 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     ticket replaces the words.
     """
     ListMissingArticles: _aio.UnaryUnaryMultiCallable[_knowledge_service_pb2.ListMissingArticlesRequest, _knowledge_service_pb2.ListMissingArticlesResponse]  # type: ignore[assignment]
-    """Tickets that no article answers, the newest first; those in which one was used later are left out."""
+    """Tickets that no article answers and that the caller may see, the newest first; those in which one was used
+    later are left out.
+    """
     RateArticle: _aio.UnaryUnaryMultiCallable[_knowledge_service_pb2.RateArticleRequest, _knowledge_service_pb2.RateArticleResponse]  # type: ignore[assignment]
     """Says whether an article helped; one vote an agent, the last one counts."""
 
@@ -279,7 +283,9 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _knowledge_service_pb2.ListMissingArticlesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_knowledge_service_pb2.ListMissingArticlesResponse, _abc.Awaitable[_knowledge_service_pb2.ListMissingArticlesResponse]]:
-        """Tickets that no article answers, the newest first; those in which one was used later are left out."""
+        """Tickets that no article answers and that the caller may see, the newest first; those in which one was used
+        later are left out.
+        """
 
     @_abc_1.abstractmethod
     def RateArticle(

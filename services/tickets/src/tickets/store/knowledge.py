@@ -195,6 +195,12 @@ async def vote(tx: Tx, rated: Article, agent: str, *, helpful: bool) -> None:
     await tx.execute(sa.update(_a).where(_a.c.id == rated.id).values(counted))
 
 
+UNANSWERED = ~sa.exists().where(
+    article_use.c.ticket_id == article_missing.c.ticket_id, article_use.c.time >= article_missing.c.time
+)
+"""Of reports of missing articles: none was used in the ticket since."""
+
+
 async def report_missing(tx: Tx, ticket: Ticket, words: str, author: str) -> None:
     """Note that no article answers a ticket."""
     values = {"words": words, "author": author, "time": tx.now}
@@ -203,8 +209,8 @@ async def report_missing(tx: Tx, ticket: Ticket, words: str, author: str) -> Non
 
 
 async def is_missing(tx: Tx, ticket: Ticket) -> bool:
-    """Whether somebody noted that no article answers a ticket."""
-    noted = sa.exists().where(article_missing.c.ticket_id == ticket.id)
+    """Whether somebody noted that no article answers a ticket, and none was used in it since."""
+    noted = sa.exists().where(article_missing.c.ticket_id == ticket.id, UNANSWERED)
     return bool((await tx.execute(sa.select(noted))).scalar())
 
 

@@ -22,6 +22,7 @@ from tickets.domain.model import Ticket
 from tickets.store import body, tables
 from tickets.store.knowledge import (
     BRIEF,
+    UNANSWERED,
     article,
     article_missing,
     article_use,
@@ -30,6 +31,7 @@ from tickets.store.knowledge import (
 )
 from tickets.store.knowledge_search import for_queue
 from tickets.store.lists import Listed, Page, listed, number
+from tickets.store.rights import visible
 
 _a, _u, _v, _m, _t = article, article_use, article_version, article_missing, tables.ticket
 _NEVER = date.max
@@ -145,12 +147,12 @@ async def list_of_ticket(tx: Tx, ticket: Ticket, page: Page) -> Listed[Use]:
 
 
 async def list_of_article(tx: Tx, article_id: str, page: Page) -> Listed[Use]:
-    """Tickets in which an article was used, the newest first."""
+    """Tickets in which an article was used and that the caller may see, the newest first."""
     scope = ("tickets of", article_id)
     query = (
         sa.select(_u, _t.c.queue, _t.c.number)
         .join_from(_u, _t, _u.c.ticket_id == _t.c.id)
-        .where(_u.c.article_id == article_id)
+        .where(_u.c.article_id == article_id, *await visible(tx))
     )
     if page.token:
         query = query.where(sa.tuple_(_u.c.time, _u.c.ticket_id) < _moment(page.token, scope))
@@ -163,11 +165,12 @@ async def list_of_article(tx: Tx, article_id: str, page: Page) -> Listed[Use]:
 
 
 async def list_missing(tx: Tx, queue: str, page: Page) -> Listed[Missing]:
-    """Tickets that no article answers, newest first; one in which an article was used later is answered."""
+    """Tickets that no article answers and the caller may see, newest first; one in which an article was used
+    later is answered.
+    """
     scope = ("missing", queue)
-    answered = sa.exists().where(_u.c.ticket_id == _m.c.ticket_id, _u.c.time >= _m.c.time)
     query = sa.select(_m, _t.c.queue, _t.c.number).join_from(_m, _t, _m.c.ticket_id == _t.c.id)
-    query = query.where(~answered)
+    query = query.where(UNANSWERED, *await visible(tx))
     if queue:
         query = query.where(_t.c.queue == queue)
     if page.token:
