@@ -63,14 +63,17 @@ class Model:
     told: dict[Key, int] = field(default_factory=dict)
     remembered: set[tuple[str, int]] = field(default_factory=set)
     newest: dict[str, int] = field(default_factory=dict)
+    over: set[tuple[str, int]] = field(default_factory=set)
 
     def hear(self, told: tuple[Clock, ...], now: int) -> None:
         """Clocks as they are known from now on."""
-        self.owed = {}
+        before, self.owed = self.owed, {}
         for clock in told:
             for cycle in (*clock.past, clock):
                 if self._counts(cycle, clock):
-                    self._owe(cycle, now)
+                    self._owe(cycle, now, before)
+        cycles = [cycle for clock in told for cycle in (*clock.past, clock)]
+        self.over = {(cycle.name, cycle.cycle) for cycle in cycles if cycle.ended is not None}
         self.newest |= {clock.name: clock.cycle for clock in told}
         self.remembered = set(self.newest.items()) | {key[:2] for key in self.owed}
 
@@ -79,9 +82,13 @@ class Model:
         seen = cycle.cycle <= self.newest.get(cycle.name, 0)
         return cycle is newest or not seen or (cycle.name, cycle.cycle) in self.remembered
 
-    def _owe(self, cycle: Clock, now: int) -> None:
+    def _owe(self, cycle: Clock, now: int, before: dict[Key, int]) -> None:
+        """What was over already owes what it owed then, whatever its terms are now."""
+        was_over = cycle.ended is not None and (cycle.name, cycle.cycle) in self.over
         for mark in cycle.marks:
             key = (cycle.name, cycle.cycle, mark.name)
+            if was_over and key not in before:
+                continue
             if mark.at is None or (key in self.told and (mark.at == self.told[key] or mark.at <= now)):
                 continue
             self.owed[key] = mark.at
