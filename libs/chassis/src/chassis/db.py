@@ -197,6 +197,7 @@ class Database:
         self.emitted = asyncio.Event()
         self._turns = asyncio.Semaphore(pool_size + pool_size // 2)
         self._idle: list[tuple[float, AsyncConnection]] = []
+        self._closing = False
         settings = {
             "application_name": f"tickdesk-{service}",
             "timezone": "UTC",
@@ -226,6 +227,7 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing = True
         for _, conn in self._idle:
             await conn.close()
         await self.engine.dispose()
@@ -276,7 +278,10 @@ class Database:
                 except BaseException:
                     await conn.close()
                     raise
-                self._idle.append((until, conn))
+                if self._closing:
+                    await conn.invalidate()
+                else:
+                    self._idle.append((until, conn))
             finally:
                 self._turns.release()
 

@@ -125,8 +125,7 @@ class Relay:
         return count
 
     async def _lost(self, row: Any) -> bool:
-        kept = await self._bus.stored(stream_of(row["type"]), row["stream_seq"])
-        return kept not in ("", str(row["id"]))
+        return await self._bus.stored(stream_of(row["type"]), row["stream_seq"]) not in ("", str(row["id"]))
 
     async def _last_kept(self, tx: Tx, lost: Any) -> int:
         """The number after which nothing is kept: a stream loses its tail, so halving finds it.

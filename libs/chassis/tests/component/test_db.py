@@ -15,6 +15,7 @@ from chassis.dberrors import passing
 from chassis.errors import AlreadyExists, Unavailable
 from chassis.principal import Principal, current
 from chassis.schema import create_database
+from chassis.testing import eventually
 from libs.chassis.tests.probe import Answer, Ask, create_tables, effect, rows
 
 
@@ -283,3 +284,25 @@ async def test_a_plan_that_a_migration_made_stale_is_unavailable_once(url: str) 
             with pytest.raises(Unavailable):
                 await read(single, by_driver=by_driver)
             await read(single, by_driver=by_driver)
+
+
+async def test_work_that_outlasts_its_database_leaves_no_connection_behind(url: str) -> None:
+    """A drain that is over closes the database while a late call still holds a connection."""
+
+    async def work(db: Database) -> None:
+        async with db.tx() as tx:
+            begun.set()
+            await tx.driver.execute("select pg_sleep(0.2)")
+
+    begun = asyncio.Event()
+    async with Database(url, "late") as db:
+        late = asyncio.get_running_loop().create_task(work(db))
+        await begun.wait()
+    await late
+    query = "select pid from pg_stat_activity where application_name = 'tickdesk-late'"
+    async with Database(url, "test") as other:
+
+        async def ended() -> bool:
+            return not await rows(other, query)
+
+        assert await eventually(ended)
