@@ -19,7 +19,14 @@ from rich.text import Text
 from chassis.errors import DeskError
 from chassis.servers import ServerFailed
 
-console = Console(highlight=False, soft_wrap=False)
+
+class _Output(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to `run`, as for what is written without a console."""
+        raise BrokenPipeError
+
+
+console = _Output(highlight=False, soft_wrap=False)
 errors = Console(stderr=True, highlight=False)
 # Emoji of several people are one sign by it.
 _JOINER = "\u200d"

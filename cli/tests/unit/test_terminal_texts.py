@@ -1,5 +1,8 @@
 """What customers wrote is shown as they wrote it, and steers no terminal."""
 
+import subprocess
+import sys
+
 import pytest
 import typer
 
@@ -28,3 +31,14 @@ def test_a_fault_that_tells_what_was_in_a_file_steers_no_terminal(capsys: pytest
     told = capsys.readouterr().err
     assert "is unknown" in told
     assert "\x1b]" not in told
+
+
+def test_a_reader_that_went_away_is_told_nothing_and_the_exit_code_says_so() -> None:
+    program = "from tickdesk_cli.main import app; app()"
+    command = [sys.executable, "-c", program, "queue", "templates"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as told:
+        assert told.stdout
+        assert told.stderr
+        told.stdout.close()
+        assert told.stderr.read() == b""
+    assert told.returncode == 141
