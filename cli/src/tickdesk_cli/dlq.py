@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import nats.errors
@@ -19,7 +18,7 @@ from chassis.dlq import DeadLetter, drop_letter, find_letter, list_letters, repl
 from chassis.errors import NotFound, Unavailable
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.feed import decode
-from tickdesk_cli.terminal import Problem, bad_input, clean, console, write
+from tickdesk_cli.terminal import Problem, bad_input, clean, console, instant, write
 
 _SECONDS = 5.0
 
@@ -163,7 +162,7 @@ def table(letters: list[DeadLetter]) -> Table:
         reason = Text(clean(letter.reason), style="red")
         if letter.detail:
             reason.append(f": {clean(letter.detail)}", style="default")
-        words = (letter.consumer, letter.event.removeprefix("tickdesk."), letter.key, _when(letter.time))
+        words = (letter.consumer, letter.event.removeprefix("tickdesk."), letter.key, instant(letter.time))
         shown.add_row(str(letter.number), *(Text(clean(word)) for word in words), reason)
     return shown
 
@@ -173,13 +172,9 @@ def card(letter: DeadLetter) -> Group:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in {**facts(letter), "time": _when(letter.time)}.items():
+    for name, value in {**facts(letter), "time": instant(letter.time)}.items():
         grid.add_row(name.replace("_", " "), Text(clean(str(value))))
     content = payload(letter)
     if isinstance(content, str):
         content = {"not decodable, base64": content}
     return Group(grid, Rule(style="dim"), Text(clean(json.dumps(content, ensure_ascii=False, indent=2))))
-
-
-def _when(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

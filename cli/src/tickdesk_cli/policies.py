@@ -15,7 +15,7 @@ from tickdesk_cli import explanation, planning, policyfiles, simulation
 from tickdesk_cli.client import CHECK_SECONDS, SECONDS, Client, pages
 from tickdesk_cli.desk import Desk
 from tickdesk_cli.simulation import Limits
-from tickdesk_cli.terminal import bad_input, console, write
+from tickdesk_cli.terminal import bad_input, console, instant, write
 
 _PAUSE = 0.2
 
@@ -144,6 +144,6 @@ async def overview(desk: Desk, as_json: bool) -> None:
     for name in ("policy", "from", "in force since"):
         table.add_column(name, overflow="fold")
     for at, one in enumerate(told):
-        since = f"{one.applied_time.ToDatetime(UTC):%Y-%m-%d %H:%M:%S}Z"
+        since = instant(one.applied_time.ToDatetime(UTC))
         table.add_row(str(one.version), one.name, one.origin, since, style="" if at else "bold")
     console.print(table)

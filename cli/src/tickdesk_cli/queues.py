@@ -18,7 +18,7 @@ from tickdesk.tickets.v1.triggers_service_pb2 import DryRunRulesRequest
 from tickdesk_cli import queuefiles, rules
 from tickdesk_cli.client import SECONDS, pages
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.terminal import Problem, clean, console, describe, write
+from tickdesk_cli.terminal import Problem, clean, console, describe, instant, write
 from tickets.convert import templates as known
 
 
@@ -127,7 +127,7 @@ async def versions(desk: Desk, key: str, as_json: bool) -> None:
         return
     table = _table("version", "by", "in force since")
     for at, each in enumerate(told):
-        since = f"{each.created_time.ToDatetime(UTC):%Y-%m-%d %H:%M:%S}Z"
+        since = instant(each.created_time.ToDatetime(UTC))
         table.add_row(str(each.version), each.actor.name or each.actor.id, since, style="" if at else "bold")
     console.print(table)
 

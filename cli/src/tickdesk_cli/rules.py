@@ -11,7 +11,7 @@ from tickdesk.tickets.v1 import triggers_pb2
 from tickdesk.tickets.v1 import triggers_service_pb2 as pb
 from tickdesk_cli.client import SECONDS, pages
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.terminal import clean, console, write
+from tickdesk_cli.terminal import clean, console, instant, write
 
 _PAGE = 200
 _STYLES = {"done": "green", "failed": "bold red", "not_run": "bold magenta"}
@@ -57,7 +57,7 @@ def _show(runs: Iterable[triggers_pb2.RuleRun], nothing: str, *, as_json: bool) 
     for each in found:
         outcome = triggers_pb2.RuleRun.Outcome.Name(each.outcome).removeprefix("OUTCOME_").lower()
         table.add_row(
-            f"{each.time.ToDatetime(UTC):%Y-%m-%d %H:%M:%S}Z",
+            instant(each.time.ToDatetime(UTC)),
             Text(each.ticket_key, "bold"),
             Text(clean(each.rule)),
             Text(clean(each.event)),

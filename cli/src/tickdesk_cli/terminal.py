@@ -6,6 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import grpc
@@ -55,6 +56,11 @@ def _shown(each: str) -> str:
     if each.isprintable() or each in ("\n", _JOINER):
         return each
     return " " if each == "\t" or unicodedata.category(each) == "Zs" else "\ufffd"
+
+
+def instant(time: datetime) -> str:
+    """An aware time as people read it, in UTC to the second."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def write(content: object) -> None:

@@ -3,7 +3,6 @@
 from datetime import UTC
 
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +12,7 @@ from tickdesk.tickets.v1.ticket_pb2 import VISIBILITY_INTERNAL, SlaClock, Ticket
 from tickdesk.tickets.v1.tickets_service_pb2 import GetTicketRequest, ListTicketMessagesRequest
 from tickdesk_cli.client import SECONDS, pages
 from tickdesk_cli.desk import Desk
-from tickdesk_cli.terminal import clean, console, write
+from tickdesk_cli.terminal import clean, console, instant, write
 
 
 async def show(desk: Desk, key: str, *, as_json: bool) -> None:
@@ -49,8 +48,8 @@ def _facts(ticket: Ticket) -> Table:
         "customer": f"{customer.name} ({addresses})" if addresses else customer.name,
         "topic": "/".join(each for each in (ticket.category, ticket.component) if each),
         "tags": ", ".join(ticket.tags),
-        "created": _when(ticket.created_time),
-        "resolved": _when(ticket.resolved_time) if ticket.HasField("resolved_time") else "",
+        "created": instant(ticket.created_time.ToDatetime(UTC)),
+        "resolved": instant(ticket.resolved_time.ToDatetime(UTC)) if ticket.HasField("resolved_time") else "",
         "merged into": ticket.merged_into_key,
     }
     for name, value in facts.items():
@@ -64,7 +63,7 @@ def _facts(ticket: Ticket) -> Table:
 def _clock(clock: SlaClock) -> Text:
     words = [clock.state]
     if clock.HasField("due_time"):
-        words.append(f"due {_when(clock.due_time)}")
+        words.append(f"due {instant(clock.due_time.ToDatetime(UTC))}")
     if clock.breached:
         words.append("breached")
     return Text(clean(", ".join(words)), "red" if clock.breached else "")
@@ -76,11 +75,7 @@ def _heading(message: TicketMessage) -> Text:
     files = ", ".join(each.filename for each in message.attachments)
     return Text.assemble(
         (clean(author.name or author.id), "bold"),
-        (f", {kind}, {_when(message.created_time)}", "dim"),
+        (f", {kind}, {instant(message.created_time.ToDatetime(UTC))}", "dim"),
         ("  internal" if message.visibility == VISIBILITY_INTERNAL else "", "yellow"),
         (f"  files: {clean(files)}" if files else "", "dim"),
     )
-
-
-def _when(time: Timestamp) -> str:
-    return f"{time.ToDatetime(UTC):%Y-%m-%d %H:%M:%S}Z"
