@@ -26,7 +26,7 @@ class Settings(ChassisSettings):
     )
     close_batch: int = Field(100, ge=1, le=1000, description="Tickets closed in one transaction.")
     spread_poll_seconds: float = Field(
-        1, gt=0, le=60, description="Seconds between looks for changes of customers that open tickets follow."
+        1, gt=0, le=300, description="Seconds between looks for changes of customers that open tickets follow."
     )
     spread_batch: int = Field(
         100, ge=1, le=1000, description="Tickets or customers that follow such a change in one transaction."
@@ -41,7 +41,7 @@ class Settings(ChassisSettings):
     incident_poll_seconds: float = Field(
         1,
         gt=0,
-        le=60,
+        le=300,
         description="Seconds between looks for what children of mass incidents must follow.",
     )
     incident_batch: int = Field(
@@ -51,7 +51,7 @@ class Settings(ChassisSettings):
         5, gt=0, le=300, description="Seconds between looks for many new tickets about one thing."
     )
     bulk_poll_seconds: float = Field(
-        1, gt=0, le=60, description="Seconds between looks for tickets that a bulk shall change."
+        1, gt=0, le=300, description="Seconds between looks for tickets that a bulk shall change."
     )
     keep_bulks_days: float = Field(
         90, ge=1, description="Days after its last change that a bulk and its list are kept."
