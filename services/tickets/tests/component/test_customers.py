@@ -236,6 +236,23 @@ async def test_the_whole_history_is_in_the_ticket(desk: Desk) -> None:
     assert (await desk.refusal("ListEarlierTickets", ticket="SUP-99")).code == MISSING
 
 
+async def test_the_history_leaves_out_what_the_caller_may_not_see(desk: Desk) -> None:
+    """YT-03: as every list of tickets; pages stay full."""
+    await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="OTH", name="Other"))
+    anna = ticket_pb2.Agent(id="anna", name="Anna", queues=["SUP"], active=True)
+    await desk.call("PutAgent", "admin:demo", agent=anna)
+    for number in range(4):
+        await desk.create(queue="SUP" if number % 2 else "OTH", subject=f"Old {number}")
+    now = await desk.create(subject="New")
+
+    async def told(who: str) -> list[str]:
+        page = await desk.call("ListEarlierTickets", who, ticket=now.key, page_size=2)
+        return [each.subject for each in page.tickets]
+
+    assert await told("agent:anna") == ["Old 3", "Old 1"]
+    assert await told("auditor:eve") == ["Old 3", "Old 2"]
+
+
 async def test_customers_are_found_by_name_contact_number_and_organisation(desk: Desk) -> None:
     await put(desk, name="Рога и копыта", domains=["horns.example"])
     for name, address in (

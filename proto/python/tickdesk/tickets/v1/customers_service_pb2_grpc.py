@@ -171,7 +171,8 @@ class CustomerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEarlierTickets(self, request, context):
-        """What the customer of a ticket asked before, the newest first, with the last public answers.
+        """What the customer of a ticket asked before, the newest first, with the last public answers: those tickets that
+        the caller may see.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,7 +57,9 @@ class CustomerServiceStub:
     Errors: NOT_FOUND (AGENT_NOT_FOUND).
     """
     ListEarlierTickets: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.ListEarlierTicketsRequest, _customers_service_pb2.ListEarlierTicketsResponse]
-    """What the customer of a ticket asked before, the newest first, with the last public answers."""
+    """What the customer of a ticket asked before, the newest first, with the last public answers: those tickets that
+    the caller may see.
+    """
     PutOrganisation: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.PutOrganisationRequest, _customers_service_pb2.PutOrganisationResponse]
     """Creates an organisation or replaces its settings; its customers follow it. Errors: NOT_FOUND (AGENT_NOT_FOUND);
     INVALID_ARGUMENT (DOMAIN_TAKEN), (PUBLIC_DOMAIN).
@@ -106,7 +108,9 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     Errors: NOT_FOUND (AGENT_NOT_FOUND).
     """
     ListEarlierTickets: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.ListEarlierTicketsRequest, _customers_service_pb2.ListEarlierTicketsResponse]  # type: ignore[assignment]
-    """What the customer of a ticket asked before, the newest first, with the last public answers."""
+    """What the customer of a ticket asked before, the newest first, with the last public answers: those tickets that
+    the caller may see.
+    """
     PutOrganisation: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.PutOrganisationRequest, _customers_service_pb2.PutOrganisationResponse]  # type: ignore[assignment]
     """Creates an organisation or replaces its settings; its customers follow it. Errors: NOT_FOUND (AGENT_NOT_FOUND);
     INVALID_ARGUMENT (DOMAIN_TAKEN), (PUBLIC_DOMAIN).
@@ -200,7 +204,9 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _customers_service_pb2.ListEarlierTicketsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_customers_service_pb2.ListEarlierTicketsResponse, _abc.Awaitable[_customers_service_pb2.ListEarlierTicketsResponse]]:
-        """What the customer of a ticket asked before, the newest first, with the last public answers."""
+        """What the customer of a ticket asked before, the newest first, with the last public answers: those tickets that
+        the caller may see.
+        """
 
     @_abc_1.abstractmethod
     def PutOrganisation(

@@ -12,6 +12,7 @@ from tickets.domain.model import ActorKind, Customer, Ticket, Visibility
 from tickets.store import body, tables
 from tickets.store.customers import organisation
 from tickets.store.lists import Listed, Page, listed
+from tickets.store.rights import visible
 from tickets.store.tickets import CONTACTS, to_customer
 
 _c, _k, _o, _t, _m = tables.customer, tables.contact, organisation, tables.ticket, tables.message
@@ -44,7 +45,7 @@ async def search_customers(tx: Tx, text: str, page: Page) -> Listed[tuple[Custom
 
 
 async def list_earlier(tx: Tx, ticket: Ticket, page: Page) -> Listed[Earlier]:
-    """Other tickets of a ticket's customer, the newest first, each with its last public answer."""
+    """Other tickets of a ticket's customer that the caller may see, newest first, with their last answers."""
     answer = (
         sa.select(_m.c.text, _m.c.author_name, _m.c.created_time)
         .where(
@@ -66,7 +67,7 @@ async def list_earlier(tx: Tx, ticket: Ticket, page: Page) -> Listed[Earlier]:
             answer.c.created_time.label("answered"),
         )
         .select_from(_t.outerjoin(answer, sa.true()))
-        .where(_t.c.customer_id == ticket.customer.id, _t.c.id != ticket.id)
+        .where(_t.c.customer_id == ticket.customer.id, _t.c.id != ticket.id, *await visible(tx))
     )
     scope = ("earlier than", ticket.id, ticket.customer.id)
     if page.token:
