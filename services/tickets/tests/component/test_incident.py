@@ -168,6 +168,25 @@ async def test_children_that_cannot_follow_are_listed_and_hold_nobody_up(quick: 
     assert by_child.ticket_id == parent.id
 
 
+async def test_a_failure_names_its_ticket_to_whoever_may_see_it(quick: Desk) -> None:
+    """YT-03: the numbers stay, the key of another queue's ticket does not."""
+    desk = quick
+    await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="OTH", name="Other"))
+    parent, ours, theirs = [await desk.create(queue=queue) for queue in ("SUP", "SUP", "OTH")]
+    await desk.call("CreateIncident", ticket=parent.id, children=[ours.id, theirs.id])
+    await settled(desk, parent.id)
+    for child in (ours, theirs):
+        await desk.call("ResolveTicket", ticket=child.id)
+        await desk.call("CloseTicket", ticket=child.id)
+    await desk.call("ReplyToTicket", ticket=parent.id, text="Mended.")
+    task = (await settled(desk, parent.id)).tasks[0]
+    assert {each.ticket_key for each in task.failures} == {ours.key, theirs.key}
+    anna = ticket_pb2.Agent(id="anna", name="Anna", queues=["SUP"], active=True)
+    await desk.call("PutAgent", "admin:demo", agent=anna)
+    task = (await desk.call("GetIncident", ticket=parent.id)).incident.tasks[0]
+    assert ([each.ticket_key for each in task.failures], task.done) == ([ours.key], 2)
+
+
 async def test_an_interrupted_task_goes_on_where_it_stopped(desk: Desk) -> None:
     """KT-16: each child exactly once, whoever works on it; here the batches are made by hand, some lost."""
     parent, *children = [await desk.create(subject=str(number)) for number in range(8)]

@@ -177,7 +177,7 @@ class IncidentTask(_message.Message):
 
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___IncidentFailure]:
-        """Children that refused it, at most 100."""
+        """Children that refused it, at most 100; of them those that the caller may see."""
 
     def __init__(
         self,

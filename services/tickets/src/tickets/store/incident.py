@@ -65,7 +65,21 @@ async def load(tx: Tx, ticket_id: str) -> Incident:
     incident = to_incident(row)
     query = sa.select(_k).where(_k.c.incident_id == incident.ticket_id).order_by(_k.c.id.desc()).limit(_TASKS)
     incident.tasks = [to_task(each) for each in (await tx.execute(query)).mappings()]
+    await _leave_out_unseen(tx, incident.tasks)
     return incident
+
+
+async def _leave_out_unseen(tx: Tx, tasks: Sequence[Task]) -> None:
+    """Failures name tickets: each caller is told of those that they may see."""
+    keys = {each.ticket_key for task in tasks for each in task.failures}
+    seen = await visible(tx)
+    if not keys or not seen:
+        return
+    pairs = [(queue, int(number)) for queue, _, number in (key.rpartition("-") for key in keys)]
+    query = sa.select(_t.c.queue, _t.c.number).where(sa.tuple_(_t.c.queue, _t.c.number).in_(pairs), *seen)
+    told = {f"{row.queue}-{row.number}" for row in await tx.execute(query)}
+    for task in tasks:
+        task.failures = [each for each in task.failures if each.ticket_key in told]
 
 
 async def put(tx: Tx, ticket: Ticket, state: State, topic: str = "") -> None:
