@@ -22,8 +22,9 @@ from bench.desks import a_desk
 from bench.report import machine, quantiles, save
 from bench.tickets import create, goals
 from bench.tickets.plant import plant
-from bench.tickets.queries import TEXT, USUAL, drawn
+from bench.tickets.queries import REPORTS, TEXT, USUAL, drawn, report
 from tickdesk.tickets.v1.query_service_pb2 import SearchTicketsRequest
+from tickdesk.tickets.v1.reports_service_pb2 import GetReportRequest
 from tickdesk.tickets.v1.tickets_service_pb2 import GetTicketRequest, ListTicketMessagesRequest
 from tickdesk_cli.client import Client
 
@@ -78,6 +79,9 @@ async def _figures(client: Client, tickets: int, calls: int) -> dict[str, Mappin
     for name, query in {**USUAL, **TEXT}.items():
         found[name] = await _timed(_search(client, query, values, tickets), calls)
         say(f"{name}: {quantiles(found[name])}")
+    for name, asked in REPORTS.items():
+        found[name] = await _timed(_report(client, report(*asked)), calls // 10)
+        say(f"{name}: {quantiles(found[name])}")
     found["usual queries"] = [each for name in USUAL for each in found[name]]
     found["full text"] = [each for name in TEXT for each in found[name]]
     return {name: quantiles(each) for name, each in found.items()}
@@ -89,6 +93,13 @@ def _search(client: Client, query: str, values: random.Random, tickets: int) -> 
         return await client.queries.SearchTickets(request, timeout=15)
 
     return search
+
+
+def _report(client: Client, request: GetReportRequest) -> Call:
+    async def ask() -> object:
+        return await client.reports.GetReport(request, timeout=15)
+
+    return ask
 
 
 def _page(client: Client, ids: Iterator[str]) -> Call:

@@ -1,10 +1,14 @@
-"""The queries that desks ask all day, and how their values are drawn."""
+"""The queries and reports that desks ask all day, and how their values are drawn."""
 
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 from bench.tickets.plant import AGENTS, QUEUES, word
+from chassis.clock import utcnow
+from tickdesk.tickets.v1.reports_service_pb2 import GetReportRequest
+from tickets.domain.reports_catalog import METRICS
 
 MINE = "Assignee: {agent} AND Resolution: empty() ORDER BY Due"
 USUAL = {
@@ -31,6 +35,20 @@ TEXT = {
     "a word of mine": 'Assignee: {agent} AND "{usual}"',
     "a misspelt word": '"{misspelt}"',
 }
+REPORTS = {
+    "a month: every figure by queue": (30, [each.name for each in METRICS], ["queue"]),
+    "a month: created and resolved by day": (30, ["created", "resolved", "backlog"], ["day"]),
+    "a quarter: handled and in time by operator": (90, ["handled", "sla", "csat"], ["operator"]),
+    "a year: created by category and month": (365, ["created"], ["category", "month"]),
+}
+"""Days until now, figures and what they are grouped by."""
+
+
+def report(days: int, metrics: list[str], fields: list[str]) -> GetReportRequest:
+    """A report of some days until today."""
+    last = utcnow().date()
+    period = {"first_day": str(last - timedelta(days=days - 1)), "last_day": str(last)}
+    return GetReportRequest(**period, metrics=metrics, group_by=fields, timezone="Europe/Moscow")
 
 
 def drawn(query: str, random: random.Random, tickets: int) -> str:
