@@ -59,14 +59,15 @@ from tickets.settings import Settings
 async def build(app: App, settings: Settings) -> None:
     """Wire the service; component tests call the same."""
     db = await app.open(Database(settings.database_url, service="tickets"))
-    reading = await app.open(search_database(settings))
+    searching = await app.open(reading_database(settings, settings.search_seconds, settings.search_connections))
+    reporting = await app.open(reading_database(settings, settings.report_seconds, settings.report_connections))
     bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
     feed = Feed(db, bus, settings.max_watches)
     for add, servicer, service in (
         (add_TicketServiceServicer_to_server, tickets.TicketApi(db), tickets.SERVICE),
         (add_SetupServiceServicer_to_server, setup.SetupApi(db), setup.SERVICE),
-        (add_QueryServiceServicer_to_server, query.QueryApi(db, reading), query.SERVICE),
-        (add_ReportServiceServicer_to_server, reports.ReportApi(reading), reports.SERVICE),
+        (add_QueryServiceServicer_to_server, query.QueryApi(db, searching), query.SERVICE),
+        (add_ReportServiceServicer_to_server, reports.ReportApi(reporting), reports.SERVICE),
         (add_CustomerServiceServicer_to_server, customers.CustomerApi(db), customers.SERVICE),
         (add_KnowledgeServiceServicer_to_server, knowledge.KnowledgeApi(db), knowledge.SERVICE),
         (add_EscalationServiceServicer_to_server, escalation.EscalationApi(db), escalation.SERVICE),
@@ -95,10 +96,10 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("count", count_open(db, settings))
 
 
-def search_database(settings: Settings) -> Database:
-    """Few connections that only search: a costly query ends soon and never keeps a ticket waiting."""
+def reading_database(settings: Settings, seconds: float, connections: int) -> Database:
+    """Few connections that only read: a costly query ends by then and never keeps a ticket waiting."""
     server_settings = {
-        "statement_timeout": str(int(settings.search_seconds * 1000)),
+        "statement_timeout": str(int(seconds * 1000)),
         # Plans are made for the values that are asked: one for all of them would fit none.
         "plan_cache_mode": "force_custom_plan",
         "jit": "off",
@@ -110,7 +111,7 @@ def search_database(settings: Settings) -> Database:
     return Database(
         settings.database_url,
         service="tickets",
-        pool_size=settings.search_connections,
+        pool_size=connections,
         server_settings=server_settings,
     )
 

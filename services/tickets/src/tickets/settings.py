@@ -38,6 +38,12 @@ class Settings(ChassisSettings):
     search_connections: int = Field(
         4, ge=1, le=50, description="Database connections for searches; half as many more when they are busy."
     )
+    report_seconds: float = Field(
+        12, gt=0, le=14, description="Seconds each part of a report may take before it is refused as too costly."
+    )
+    report_connections: int = Field(
+        2, ge=1, le=50, description="Database connections for reports; half as many more when they are busy."
+    )
     incident_poll_seconds: float = Field(
         1,
         gt=0,

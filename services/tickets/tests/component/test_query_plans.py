@@ -18,7 +18,7 @@ from tickets.domain import fields as custom
 from tickets.domain.label import Label
 from tickets.domain.query.catalog import catalog
 from tickets.domain.query.resolve import Context, resolve
-from tickets.main import search_database
+from tickets.main import reading_database
 from tickets.settings import Settings
 from tickets.store.lists import Page
 from tickets.store.search import search_tickets
@@ -33,7 +33,7 @@ async def planted(url: str) -> AsyncIterator[Database]:
     """A database with many tickets, as searches see it."""
     await plant(url, TICKETS, most=1)
     settings = Settings(database_url=SecretStr(url), nats_url="nats://127.0.0.1:1", tokens={})  # type: ignore[call-arg]
-    async with search_database(settings) as db:
+    async with reading_database(settings, 3, 4) as db:
         yield db
 
 

@@ -1,5 +1,6 @@
 """Reports over RPC: who sees which figures, what is refused, and the file."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -7,8 +8,9 @@ import grpc
 import sqlalchemy as sa
 
 from chassis.clock import utcnow
-from services.tickets.tests.builders import Desk
+from services.tickets.tests.builders import Desk, furnish
 from services.tickets.tests.component.test_flow import statements
+from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import common_pb2
 from tickdesk.tickets.v1 import reports_service_pb2 as pb
 from tickdesk.tickets.v1 import ticket_pb2
@@ -17,6 +19,7 @@ from tickets.domain.rights import Grant
 from tickets.store.rights import put_grants
 
 DENIED, BAD = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT
+COSTLY = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def these_days(**fields: Any) -> dict[str, Any]:
@@ -39,6 +42,20 @@ async def handled(desk: Desk, who: str) -> ticket_pb2.Ticket:
 
 def numbers(rows: Any) -> dict[str, float]:
     return {"/".join(row.group): row.figures[0].value for row in rows}
+
+
+async def test_a_report_that_takes_too_long_is_ended_and_keeps_no_search_waiting(start: Start) -> None:
+    """A year of a large desk takes longer than any search may; its limit and connections are its own."""
+    desk = await start(report_seconds=0.5, report_connections=1)
+    await furnish(desk)
+    async with desk.db.tx() as tx:
+        # A table that answers slowly: whoever reads it waits for what this transaction holds.
+        await tx.execute(sa.text("lock table ticket_cycle in access exclusive mode"))
+        asked = [desk.refusal("GetReport", "lead:olga", **these_days()) for _ in range(3)]
+        *refusals, hits = await asyncio.gather(*asked, desk.call("SearchTickets"))
+    assert {(each.code, each.reason) for each in refusals} == {(COSTLY, "QUERY_TOO_COSTLY")}
+    assert hits.total_size == 0
+    assert not (await desk.call("GetReport", "lead:olga", **these_days())).rows
 
 
 async def test_operators_see_their_own_figures_and_leads_and_auditors_all(desk: Desk) -> None:
@@ -131,14 +148,6 @@ async def test_what_cannot_be_told_names_its_field(desk: Desk) -> None:
         refusal = await desk.refusal("GetReport", "lead:olga", **these_days(**fields))
         assert (refusal.code, refusal.fields) == (BAD, [field]), fields
         assert refusal.reason == reason or not reason
-
-
-async def test_a_report_that_takes_too_long_is_ended(desk: Desk) -> None:
-    """It never keeps a ticket waiting: its statements have a time of their own."""
-    async with desk.db.tx() as tx:
-        await tx.execute(sa.text("lock table ticket_cycle in access exclusive mode"))
-        refusal = await desk.refusal("GetReport", "admin:demo", **these_days())
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUERY_TOO_COSTLY")
 
 
 async def test_the_file_says_what_the_report_says(desk: Desk) -> None:

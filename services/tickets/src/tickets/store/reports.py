@@ -84,13 +84,14 @@ def _statement(
     source: sa.FromClause = _t.join(_c, _t.c.customer_id == _c.c.id) if "tier" in asked.group_by else _t
     if things.table is not None:
         source = source.join(things.table, things.ticket_id == _t.c.id)
+    parts = () if things.each is None else (things.each.label("whole"),)
     found = (
-        sa.select(*axes, *values, *things.each)
+        sa.select(*axes, *values, *parts)
         .select_from(source)
         .where(*things.within(asked.period), *chosen)
         .subquery()
     )
-    whole = [found.c[each.name] for each in things.each]
+    whole = None if things.each is None else found.c.whole
     figures = [each for metric in metrics for each in _aggregates(found, metric, whole)]
     columns = [found.c[axis.name] for axis in axes]
     if not columns:
@@ -103,14 +104,14 @@ def _statement(
     return query.group_by(sets).limit(_MOST_SUMMED + 1)
 
 
-def _aggregates(found: sa.Subquery, metric: Metric, whole: Sequence[Column]) -> tuple[Column, Column]:
+def _aggregates(found: sa.Subquery, metric: Metric, whole: Column | None) -> tuple[Column, Column]:
     """The value of a metric and of how many things it speaks: those of which its expression is not null."""
     value = found.c[metric.name]
     count: Column = sa.func.count(value)
     if metric.unit is Unit.COUNT:
         return count, count
-    if whole:
-        count = sa.func.count(sa.distinct(sa.tuple_(*whole))).filter(value.is_not(None))
+    if whole is not None:
+        count = sa.func.count(sa.distinct(whole)).filter(value.is_not(None))
         return sa.func.sum(value) / sa.func.nullif(count, 0), count
     if metric.name.endswith("_median"):
         return sa.func.percentile_cont(sa.literal_column("0.5")).within_group(value), count

@@ -121,7 +121,8 @@ async def bounded() -> AsyncIterator[None]:
         if state != _CANCELLED:
             raise
         text = (
-            "the query takes too long: say a queue, an assignee or a period, or words that fewer tickets have"
+            "the query takes too long: say a queue, an assignee or a shorter period, or words that fewer"
+            " tickets have"
         )
         raise Exhausted(text, reason="QUERY_TOO_COSTLY") from error
 
