@@ -47,8 +47,13 @@ REPORTS = {
 def report(days: int, metrics: list[str], fields: list[str]) -> GetReportRequest:
     """A report of some days until today."""
     last = utcnow().date()
-    period = {"first_day": str(last - timedelta(days=days - 1)), "last_day": str(last)}
-    return GetReportRequest(**period, metrics=metrics, group_by=fields, timezone="Europe/Moscow")
+    return GetReportRequest(
+        first_day=str(last - timedelta(days=days - 1)),
+        last_day=str(last),
+        timezone="Europe/Moscow",
+        metrics=metrics,
+        group_by=fields,
+    )
 
 
 def drawn(query: str, random: random.Random, tickets: int) -> str:

@@ -1,13 +1,11 @@
 """`tickdesk policy plan`: what a policy would change for the open tickets of a desk."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from google.protobuf.json_format import MessageToDict
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +15,8 @@ from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk_cli.client import Client
 from tickdesk_cli.picture import when
 from tickdesk_cli.policyfiles import read_policy, read_text
-from tickdesk_cli.terminal import console, live, write
+from tickdesk_cli.progress import moved, progressing
+from tickdesk_cli.terminal import console, write
 
 LONG_SECONDS = 3600.0
 """How long a long call may take."""
@@ -29,20 +28,6 @@ _KINDS = {
     policy_pb2.PLANNED_KIND_LATER: ("later", "green"),
     policy_pb2.PLANNED_KIND_TERMS: ("other terms", ""),
 }
-
-
-@contextmanager
-def progressing(words: str) -> Iterator[Progress]:
-    """A bar while something is under way; nothing where it could not move."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not live()) as bar:
-        bar.add_task(words, total=None)
-        yield bar
-
-
-def moved(bar: Progress, done: float, total: float) -> None:
-    """Show how far it has come."""
-    bar.update(bar.task_ids[0], completed=done, total=total)
 
 
 async def plan(client: Client, path: Path, queue: str, most: int, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk_cli import explanation, planning, policyfiles, simulation
 from tickdesk_cli.client import CHECK_SECONDS, SECONDS, Client, pages
 from tickdesk_cli.desk import Desk
+from tickdesk_cli.progress import moved, progressing
 from tickdesk_cli.simulation import Limits
 from tickdesk_cli.terminal import bad_input, console, instant, write
 
@@ -95,10 +96,10 @@ async def apply(desk: Desk, file: Path, check: bool) -> None:
 
 async def _follow(client: Client, version: int) -> None:
     request = pb.GetRecalculationRequest(version=version)
-    with planning.progressing("recalculating open tickets") as bar:
+    with progressing("recalculating open tickets") as bar:
         while True:
             told = (await client.policies.GetRecalculation(request, timeout=SECONDS)).recalculation
-            planning.moved(bar, told.done, told.total)
+            moved(bar, told.done, told.total)
             if told.HasField("finished_time"):
                 break
             await asyncio.sleep(_PAUSE)

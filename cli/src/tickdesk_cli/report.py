@@ -18,6 +18,7 @@ from tickdesk.tickets.v1 import reports_pb2
 from tickdesk.tickets.v1 import reports_service_pb2 as pb
 from tickdesk_cli.client import CHECK_SECONDS, Client
 from tickdesk_cli.desk import Desk
+from tickdesk_cli.progress import moved, progressing
 from tickdesk_cli.reportpage import Month, html
 from tickdesk_cli.reportwords import Words, month_of
 from tickdesk_cli.terminal import bad_input, clean, console, write
@@ -117,7 +118,7 @@ async def _month(client: Client, chosen: Chosen) -> Month:
     before = replace(chosen, first=_months_before(chosen.first, 1), last=chosen.first - _DAY)
     long = replace(chosen, first=_months_before(chosen.first, _TREND_MONTHS - 1))
     health, operators = views["health"].metrics, views["operators"].metrics
-    for name, request in {
+    asked = {
         "health": chosen.request(*health),
         "before": before.request(*health),
         "days": chosen.request("created", "resolved", "backlog", by=["day"]),
@@ -130,9 +131,12 @@ async def _month(client: Client, chosen: Chosen) -> Month:
         "categories": chosen.request("created", "ratings", "csat", "reopened_share", by=["category"]),
         "lines": chosen.request("time_spent", by=["line"]),
         "statuses": chosen.request("time_spent", by=["status"]),
-    }.items():
-        found.parts[name] = await client.reports.GetReport(request, timeout=CHECK_SECONDS)
-        found.asked[name] = request.metrics
+    }
+    with progressing("counting") as bar:
+        for done, (name, request) in enumerate(asked.items(), 1):
+            found.parts[name] = await client.reports.GetReport(request, timeout=CHECK_SECONDS)
+            found.asked[name] = request.metrics
+            moved(bar, done, len(asked))
     return found
 
 

@@ -26,8 +26,9 @@ from sla_clock.simulate import Replay, Report
 from tickdesk.sla.v1 import policy_pb2
 from tickdesk.sla.v1 import policy_service_pb2 as pb
 from tickdesk_cli.client import SECONDS, Client
-from tickdesk_cli.planning import LONG_SECONDS, moved, plain, progressing
+from tickdesk_cli.planning import LONG_SECONDS, plain
 from tickdesk_cli.policyfiles import read_policy, read_text
+from tickdesk_cli.progress import moved, progressing
 from tickdesk_cli.terminal import Problem, bad_input, console, write
 
 _EVERY = 100

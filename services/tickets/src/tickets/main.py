@@ -1,5 +1,7 @@
 """The composition root of tickets."""
 
+from pydantic import SecretStr
+
 from chassis.bus import Bus
 from chassis.db import Database
 from chassis.guard import roles_of
@@ -58,9 +60,10 @@ from tickets.settings import Settings
 
 async def build(app: App, settings: Settings) -> None:
     """Wire the service; component tests call the same."""
-    db = await app.open(Database(settings.database_url, service="tickets"))
-    searching = await app.open(reading_database(settings, settings.search_seconds, settings.search_connections))
-    reporting = await app.open(reading_database(settings, settings.report_seconds, settings.report_connections))
+    url = settings.database_url
+    db = await app.open(Database(url, service="tickets"))
+    searching = await app.open(reading_database(url, settings.search_seconds, settings.search_connections))
+    reporting = await app.open(reading_database(url, settings.report_seconds, settings.report_connections))
     bus = await app.open(Bus(settings.nats_url, service="tickets", replicas=settings.stream_replicas))
     feed = Feed(db, bus, settings.max_watches)
     for add, servicer, service in (
@@ -96,7 +99,7 @@ async def build(app: App, settings: Settings) -> None:
     app.spawn("count", count_open(db, settings))
 
 
-def reading_database(settings: Settings, seconds: float, connections: int) -> Database:
+def reading_database(url: SecretStr, seconds: float, connections: int) -> Database:
     """Few connections that only read: a costly query ends by then and never keeps a ticket waiting."""
     server_settings = {
         "statement_timeout": str(int(seconds * 1000)),
@@ -108,12 +111,7 @@ def reading_database(settings: Settings, seconds: float, connections: int) -> Da
         # Starting helpers takes longer than what they would help with.
         "max_parallel_workers_per_gather": "0",
     }
-    return Database(
-        settings.database_url,
-        service="tickets",
-        pool_size=connections,
-        server_settings=server_settings,
-    )
+    return Database(url, service="tickets", pool_size=connections, server_settings=server_settings)
 
 
 def main() -> None:

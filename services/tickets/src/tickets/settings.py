@@ -26,7 +26,10 @@ class Settings(ChassisSettings):
     )
     close_batch: int = Field(100, ge=1, le=1000, description="Tickets closed in one transaction.")
     spread_poll_seconds: float = Field(
-        1, gt=0, le=300, description="Seconds between looks for changes of customers that open tickets follow."
+        1,
+        gt=0,
+        le=300,
+        description="Seconds between looks for changes of customers that open tickets follow.",
     )
     spread_batch: int = Field(
         100, ge=1, le=1000, description="Tickets or customers that follow such a change in one transaction."
@@ -39,7 +42,10 @@ class Settings(ChassisSettings):
         4, ge=1, le=50, description="Database connections for searches; half as many more when they are busy."
     )
     report_seconds: float = Field(
-        12, gt=0, le=14, description="Seconds each part of a report may take before it is refused as too costly."
+        12,
+        gt=0,
+        le=14,
+        description="Seconds each part of a report may take before it is refused as too costly.",
     )
     report_connections: int = Field(
         2, ge=1, le=50, description="Database connections for reports; half as many more when they are busy."

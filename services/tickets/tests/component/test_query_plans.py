@@ -19,7 +19,6 @@ from tickets.domain.label import Label
 from tickets.domain.query.catalog import catalog
 from tickets.domain.query.resolve import Context, resolve
 from tickets.main import reading_database
-from tickets.settings import Settings
 from tickets.store.lists import Page
 from tickets.store.search import search_tickets
 
@@ -32,8 +31,7 @@ KNOWN = catalog(fields=[custom.Field("product", Label(), custom.FieldType.TEXT)]
 async def planted(url: str) -> AsyncIterator[Database]:
     """A database with many tickets, as searches see it."""
     await plant(url, TICKETS, most=1)
-    settings = Settings(database_url=SecretStr(url), nats_url="nats://127.0.0.1:1", tokens={})  # type: ignore[call-arg]
-    async with reading_database(settings, 3, 4) as db:
+    async with reading_database(SecretStr(url), 3, 4) as db:
         yield db
 
 

@@ -18,9 +18,7 @@ from services.tickets.tests.conftest import Start
 from services.tickets.tests.matrix import Scene
 
 CALLERS = ("lead:olga", "admin:demo", "auditor:eve")
-RESTING = {
-    f"{what}_poll_seconds": 300 for what in ("close", "spread", "incident", "burst", "bulk", "rule")
-}
+RESTING = {f"{what}_poll_seconds": 300 for what in ("close", "spread", "incident", "burst", "bulk", "rule")}
 """The background looks once, at the start: afterwards nothing changes but by a request."""
 UNKNOWN = {
     "ticket": ("SUP-999999", "TICKET_NOT_FOUND"),
