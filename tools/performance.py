@@ -33,8 +33,8 @@ HOW = """## How the clock is measured
   worker process, its own way to hand over many jobs, a database of its own in the same Valkey (or the same
   NATS), and our process stands still meanwhile. Peers take turns with ours, round after round.
 - Processor time is what the processes used, from /proc, divided by the marks.
-- The interpreter counts. Under spread load the same worker took 142 us for a mark with a CPython 3.11.7 built
-  plainly and 124 us with the 3.11.2 that Debian ships; peers in Python run in the same interpreter as ours.
+- The interpreter counts: one that was built without optimisation by profile takes about an eighth more
+  processor time in the worker. Peers in Python run in the same interpreter as ours.
 """
 LIMITS = """## What it does not say
 One machine, loopback, one replica, no network between the parts, no replicated stream, tickets with one

@@ -80,7 +80,7 @@ async def _figures(client: Client, tickets: int, calls: int) -> dict[str, Mappin
         found[name] = await _timed(_search(client, query, values, tickets), calls)
         say(f"{name}: {quantiles(found[name])}")
     for name, asked in REPORTS.items():
-        found[name] = await _timed(_report(client, report(*asked)), calls // 10)
+        found[name] = await _timed(_report(client, report(*asked)), max(1, calls // 10))
         say(f"{name}: {quantiles(found[name])}")
     found["usual queries"] = [each for name in USUAL for each in found[name]]
     found["full text"] = [each for name in TEXT for each in found[name]]

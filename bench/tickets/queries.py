@@ -40,6 +40,7 @@ REPORTS = {
     "a month: created and resolved by day": (30, ["created", "resolved", "backlog"], ["day"]),
     "a quarter: handled and in time by operator": (90, ["handled", "sla", "csat"], ["operator"]),
     "a year: created by category and month": (365, ["created"], ["category", "month"]),
+    "a year: resolved, in time and its time by month": (365, ["resolved", "sla", "time_spent"], ["month"]),
 }
 """Days until now, figures and what they are grouped by."""
 

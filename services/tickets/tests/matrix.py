@@ -4,6 +4,7 @@ Methods are found in the contracts and their arguments made of its validation ru
 without a line here. Where the rules do not say enough, it needs one in ARGUMENTS.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -130,24 +131,34 @@ async def ask(desk: Desk, who: str, method: MethodDescriptor, request: Message) 
         desk.channels[who] = await desk.connect(who)
     service = method.containing_service
     assert service is not None
-    path, told = f"/{service.full_name}/{method.name}", b""
+    path, told = f"/{service.full_name}/{method.name}", bytearray()
     answer = GetMessageClass(method.output_type).FromString
     try:
         if method.server_streaming:
             stream = desk.channels[who].unary_stream(path, type(request).SerializeToString, answer)
-            async for each in stream(request, timeout=1):
-                told += each.SerializeToString()
+            await _hear(stream(request, timeout=10), told)
         else:
             unary = desk.channels[who].unary_unary(path, type(request).SerializeToString, answer)
-            told = (await unary(request, timeout=10)).SerializeToString()
+            told += (await unary(request, timeout=10)).SerializeToString()
     except grpc.aio.AioRpcError as error:
-        if method.server_streaming and error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return Outcome("OK", "", told)
         status, info = rpc_status.from_call(error), error_details_pb2.ErrorInfo()
         for detail in status.details if status else ():
             detail.Unpack(info)
-        return Outcome(error.code().name, info.reason, told + repr(status).encode())
-    return Outcome("OK", "", told)
+        return Outcome(error.code().name, info.reason, bytes(told) + repr(status).encode())
+    return Outcome("OK", "", bytes(told))
+
+
+async def _hear(call: Any, told: bytearray) -> None:
+    """All that a stream says; of one that goes on, what it began with."""
+    while True:
+        try:
+            answer = await asyncio.wait_for(call.read(), 1 if told else 10)
+        except TimeoutError:
+            call.cancel()
+            return
+        if answer is grpc.aio.EOF:
+            return
+        told += answer.SerializeToString()
 
 
 def _filled(kind: Any, known: Mapping[str, Any], given: Mapping[str, Any]) -> Message:

@@ -28,6 +28,8 @@ from chassis.principal import Principal, current
 from chassis.schema import asyncpg_url, chassis_tables
 
 R = TypeVar("R", bound=Message)
+Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+"""Values of one execution of a statement, or of many."""
 Driver: TypeAlias = asyncpg.Connection
 """A connection of the driver itself."""
 DriverUUID: Callable[[bytes], UUID] = asyncpg.pgproto.pgproto.UUID
@@ -49,7 +51,6 @@ order by place on conflict do nothing
 _MAX_EVENT_BYTES = 900_000
 # A server that did not answer will not answer this either.
 _ROLLBACK_SECONDS = 2.0
-_POOL_SECONDS = 5.0
 # Then a connection goes back to the pool, which replaces old ones.
 _OPEN_SECONDS = 60.0
 
@@ -121,11 +122,7 @@ class Tx:
         """When the event being handled was emitted, UTC."""
         return self._handled().time
 
-    async def execute(
-        self,
-        statement: sa.Executable,
-        params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    ) -> sa.CursorResult[Any]:
+    async def execute(self, statement: sa.Executable, params: Parameters = None) -> sa.CursorResult[Any]:
         """Execute one Core statement in this transaction."""
         return await self.conn.execute(statement, params)
 
@@ -191,10 +188,12 @@ class Database:
         service: str,
         *,
         pool_size: int = 10,
+        wait_seconds: float = 5.0,
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.service = service
         self.emitted = asyncio.Event()
+        self._wait_seconds = wait_seconds
         self._turns = asyncio.Semaphore(pool_size + pool_size // 2)
         self._idle: list[tuple[float, AsyncConnection]] = []
         self._closing = False
@@ -268,7 +267,7 @@ class Database:
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         with passing_told():
             # In the order of asking: the pool would let who gives one back take it again before who waits.
-            async with asyncio.timeout(_POOL_SECONDS):
+            async with asyncio.timeout(self._wait_seconds):
                 await self._turns.acquire()
             try:
                 with passing_told(OSError):

@@ -225,9 +225,10 @@ async def test_nul_characters_are_refused_wherever_they_are(peer: Peer, request_
 
 
 async def test_a_handler_is_stopped_at_the_callers_deadline(peer: Peer) -> None:
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Any) -> Any:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -235,10 +236,12 @@ async def test_a_handler_is_stopped_at_the_callers_deadline(peer: Peer) -> None:
         return Answer()
 
     peer.probe.answer = slow
+    await peer.channel.channel_ready()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await do(peer.channel)(Ask(), timeout=0.2)
+        await do(peer.channel)(Ask(), timeout=1)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    await asyncio.wait_for(ended.wait(), 2)
+    assert begun.is_set()
+    await asyncio.wait_for(ended.wait(), 10)
 
 
 @pytest.mark.parametrize("stub", [do, watch])

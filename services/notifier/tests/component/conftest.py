@@ -66,7 +66,7 @@ class Sink:
         """What one recipient got."""
         return [parsed(raw) for _, to, raw in self.letters if to == recipient]
 
-    async def next_to(self, recipient: str, timeout: float = 5) -> EmailMessage:
+    async def next_to(self, recipient: str, timeout: float = 20) -> EmailMessage:
         """The only letter to a recipient, once it is there."""
         found = await eventually(lambda: self.to(recipient), timeout)
         assert len(found) == 1, [str(one["Subject"]) for one in found]

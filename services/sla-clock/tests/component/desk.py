@@ -163,7 +163,7 @@ class Desk:
             acks = await self.bus.publish([one])
             assert isinstance(acks[0], Ack)
 
-    async def mark(self, timeout: float = 5) -> sla.MarkReached:
+    async def mark(self, timeout: float = 20) -> sla.MarkReached:
         """The next mark."""
         found: sla.MarkReached = await self.watch.next(sla.MarkReached, timeout)
         return found

@@ -102,7 +102,7 @@ async def test_marks_come_out_of_the_database_while_the_index_is_away(
     valkey_server.kill()
     case = Case(ago(9), CRITICAL)
     await desk.tell(case)
-    await eventually(lambda: _breached(desk, case), 10)
+    await eventually(lambda: _breached(desk, case))
     valkey_server.start()
     after = Case(ago(9), CRITICAL)
     await desk.tell(after)
@@ -252,12 +252,12 @@ async def test_a_restart_fires_what_fell_due_meanwhile(
 ) -> None:
     """An outage makes marks late, never lost, and tells each once with its true instant."""
     url = database("sla_clock.migrations")
-    case = Case(ago(6), CRITICAL)
     async with a_desk(url, nats_url, valkey_url, tmp_path) as desk:
+        case = Case(ago(2), CRITICAL)
         await desk.tell(case)
         await desk.watch.next(sla.ClockStarted)
     due = case.created + timedelta(seconds=10)
-    await eventually(lambda: utcnow() > due + timedelta(seconds=0.3), 10)
+    await eventually(lambda: utcnow() > due + timedelta(seconds=0.3))
     async with a_desk(url, nats_url, valkey_url, tmp_path) as desk:
         await eventually(lambda: _breached(desk, case), 10)
         told = desk.watch.of(sla.MarkReached)

@@ -207,7 +207,7 @@ def picture(seen: list[Message]) -> Picture:
 async def in_the_end(check: Callable[[], Awaitable[bool]]) -> None:
     """Wait for it; a failure shows what differs."""
     with suppress(AssertionError):
-        await eventually(check, 10)
+        await eventually(check, 60)
     assert await check()
 
 

@@ -78,10 +78,11 @@ async def over(desk: Desk) -> bool:
 
 async def test_a_watch_tells_marks_as_they_fire_and_goes_on_where_it_was_left(desk: Desk) -> None:
     """YT-31: the card changes colour at once; a reconnection skips and repeats nothing."""
-    before = Case(ago(11), CRITICAL)
+    before = Case(ago(16), CRITICAL)
     await desk.tell(before)
-    await eventually(lambda: len(desk.watch.of(sla.MarkReached)) == 2, 10)
-    await eventually(lambda: over(desk), 10)
+    # Those before the breach are folded into it; the last is the overrun.
+    await eventually(lambda: len(desk.watch.of(sla.MarkReached)) == 3)
+    await eventually(lambda: over(desk))
     async with watching(desk) as call:
         first = await call.read()
         assert not first.HasField("mark"), "the first answer is a heartbeat with a cursor"
@@ -94,10 +95,13 @@ async def test_a_watch_tells_marks_as_they_fire_and_goes_on_where_it_was_left(de
         assert [key(one) for one in (told[0], *rest)] == [
             (case.id, "first_response", name) for name in ("70%", "80%", "90%", "100%")
         ]
-        assert [one.mark.folded for one in (told[0], *rest)] == [True, False, False, False]
+        folded = [one.mark.folded for one in (told[0], *rest)]
+        # Of the third it depends on the instant at which it was looked at.
+        assert (folded[:2], folded[3]) == ([True, False], False)
+        assert folded == [each[3] for each in await desk.ledger(case.id)][:4]
     async with watching(desk, cursor="0") as call:
-        everything = await marks_of(call, 8)
-        assert len({key(one) for one in everything}) == 8
+        everything = await marks_of(call, 9)
+        assert len({key(one) for one in everything}) == 9
         assert everything[-1].cursor == rest[-1].cursor
 
 
@@ -136,7 +140,7 @@ async def test_a_watch_tells_only_what_was_asked_for(desk: Desk) -> None:
 async def last_cursor(call: Any, answer: Any) -> str:
     """Where a watch that is over was left."""
     cursor = ""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while answer is not grpc.aio.EOF:
             cursor, answer = answer.cursor, await call.read()
     return cursor
@@ -281,7 +285,8 @@ async def follow(db: Database, over: asyncio.Event) -> list[int]:
             page = await read_marks(tx, place, 2)
         seen += [row.batch * MARKS + row.place for row, _ in page.marks]
         place = page.after
-        if last and not page.marks:
+        # Held back: a transaction of anybody on this server began before the last writer ended.
+        if last and not page.marks and not page.held:
             return seen
         await asyncio.sleep(0)
 

@@ -111,7 +111,9 @@ def reading_database(url: SecretStr, seconds: float, connections: int) -> Databa
         # Starting helpers takes longer than what they would help with.
         "max_parallel_workers_per_gather": "0",
     }
-    return Database(url, service="tickets", pool_size=connections, server_settings=server_settings)
+    return Database(
+        url, "tickets", pool_size=connections, wait_seconds=max(5.0, seconds), server_settings=server_settings
+    )
 
 
 def main() -> None:

@@ -36,16 +36,17 @@ class Settings(ChassisSettings):
     )
     gauge_seconds: float = Field(15, gt=0, description="Seconds between counts of the open tickets.")
     search_seconds: float = Field(
-        3, gt=0, le=10, description="Seconds a search may take before it is refused as too costly."
+        3, ge=0.1, le=10, description="Seconds a search may take before it is refused as too costly."
     )
     search_connections: int = Field(
         4, ge=1, le=50, description="Database connections for searches; half as many more when they are busy."
     )
     report_seconds: float = Field(
         12,
-        gt=0,
+        ge=0.1,
         le=14,
-        description="Seconds each part of a report may take before it is refused as too costly.",
+        description="Seconds each kind of figure in a report may take before it is refused as too costly; "
+        "so long a report waits for a connection, too.",
     )
     report_connections: int = Field(
         2, ge=1, le=50, description="Database connections for reports; half as many more when they are busy."

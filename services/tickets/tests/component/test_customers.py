@@ -47,6 +47,7 @@ async def test_contacts_and_cabinets_are_added_removed_and_told(desk: Desk) -> N
     taken = await desk.refusal("AddContact", customer_id=who, contact=PHONE)
     assert (taken.code, taken.reason) == (STATE, "CONTACT_TAKEN")
     assert taken.metadata == {"customer": stranger.customer.id}
+    await eventually(lambda: len(desk.watch.of(events_pb2.CustomerChanged)) >= 5)
     seen = [list(each.changed) for each in desk.watch.of(events_pb2.CustomerChanged)]
     assert seen == [["contacts"], ["numbers"], ["numbers"], ["numbers"], ["contacts"]]
 

@@ -8,10 +8,12 @@ import pytest
 
 from chassis.testing import eventually
 from services.tickets.tests.builders import Desk, a_contact, furnish, kinds, set_up
+from services.tickets.tests.component.test_export import exported
 from services.tickets.tests.conftest import Start
 from tickdesk.common.v1 import common_pb2 as common
-from tickdesk.tickets.v1 import events_pb2, incident_pb2, ticket_pb2
+from tickdesk.tickets.v1 import events_pb2, export_pb2, incident_pb2, ticket_pb2
 from tickets.handlers import incident
+from tickets.store import incident as store
 
 BAD, STATE, MISSING = (
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -79,6 +81,7 @@ async def test_fifty_requests_of_one_minute_are_handled_with_one_reply(quick: De
         assert now.parent_ticket_id == ("" if ticket.id == parent else parent)
         facts = [each for each in kinds(now) if each in ("priority_changed", "staff_replies", "resolved")]
         assert facts == ["priority_changed", "staff_replies", "resolved"]
+    await eventually(lambda: len(desk.watch.of(events_pb2.TicketReplied)) >= 100)
     replies = desk.watch.of(events_pb2.TicketReplied)
     letters = [(each.message.address, each.message.text) for each in replies]
     assert len(letters) == len(set(letters)) == 100
@@ -185,6 +188,79 @@ async def test_a_failure_names_its_ticket_to_whoever_may_see_it(quick: Desk) -> 
     await desk.call("PutAgent", "admin:demo", agent=anna)
     task = (await desk.call("GetIncident", ticket=parent.id)).incident.tasks[0]
     assert ([each.ticket_key for each in task.failures], task.done) == ([ours.key], 2)
+    olga = ticket_pb2.Agent(id="olga", name="Olga", queues=["SUP"], leads=[common.LINE_L1], active=True)
+    await desk.call("PutAgent", "admin:demo", agent=olga)
+    for who, told in (("lead:olga", {ours.key}), ("auditor:eve", {ours.key, theirs.key})):
+        found = await exported(desk, export_pb2.EXPORT_KIND_INCIDENT_TASKS, who)
+        assert {each.ticket_key for one in found for each in one.incident_task.task.failures} == told, who
+    await desk.call("MoveTicket", "admin:demo", ticket=theirs.id, queue="SUP")
+    task = (await desk.call("GetIncident", ticket=parent.id)).incident.tasks[0]
+    assert {each.ticket_key for each in task.failures} == {ours.key, theirs.key}
+
+
+async def anna_works_in_sup(desk: Desk) -> None:
+    await desk.call("PutQueue", "admin:demo", queue=ticket_pb2.Queue(key="OTH", name="Other"))
+    anna = ticket_pb2.Agent(id="anna", name="Anna", queues=["SUP"], lines=[common.LINE_L1], active=True)
+    await desk.call("PutAgent", "admin:demo", agent=anna)
+
+
+async def test_nobody_lets_a_ticket_follow_that_they_may_not_see(desk: Desk) -> None:
+    """YT-03, faults 5: else they would write to its customer; a ticket there is told as one that is none."""
+    await anna_works_in_sup(desk)
+    parent, ours, theirs = [await desk.create(queue=queue) for queue in ("SUP", "SUP", "OTH")]
+    for wanted in (theirs.key, theirs.id, "OTH-99"):
+        fields: dict[str, Any] = {"ticket": parent.id, "children": [ours.key, wanted]}
+        refusal = await desk.refusal("CreateIncident", **fields)
+        assert (refusal.code, refusal.reason) == (BAD, "NOT_A_CHILD")
+        assert refusal.fields == ["children[1]"]
+    await desk.call("CreateIncident", "admin:demo", ticket=parent.id, children=[theirs.key])
+    for method in ("AddToIncident", "RemoveFromIncident"):
+        refusal = await desk.refusal(method, ticket=parent.id, children=[theirs.key])
+        assert (refusal.code, refusal.reason) == (BAD, "NOT_A_CHILD"), method
+    assert (await desk.call("GetIncident", ticket=parent.id)).incident.child_count == 1
+
+
+async def test_suggested_tickets_follow_whoever_may_see_them(desk: Desk) -> None:
+    """YT-03."""
+    await anna_works_in_sup(desk)
+    parent, ours, theirs = [await desk.create(queue=queue) for queue in ("SUP", "SUP", "OTH")]
+    await desk.call("CreateIncident", "admin:demo", ticket=parent.id)
+    async with desk.db.tx() as tx:
+        await store.add_children(tx, parent.id, [ours.id, theirs.id], follows=False)
+    await desk.call("AddToIncident", ticket=parent.id, suggested=True)
+    found = (await desk.call("GetIncident", ticket=parent.id)).incident
+    assert (found.child_count, found.suggested_count) == (1, 1)
+
+
+async def test_whoever_lets_a_ticket_follow_needs_the_right_to_change_it(desk: Desk) -> None:
+    """YT-03: also of each ticket that is let go."""
+    grants = [{"component": "web", "agents": ["boris"], "edit": True}, {"agents": ["anna"], "view": True},
+              {"component": "web", "agents": ["anna"], "view": True},
+              {"component": "app", "agents": ["anna"], "edit": True}]  # fmt: skip
+    components = [{"key": each, "name": {"en": each}} for each in ("web", "app")]
+    await set_up(desk, components=components, rights={"grants": grants})
+    parent = await desk.create(component="app")
+    child = await desk.create(component="web")
+    refusal = await desk.refusal("CreateIncident", ticket=parent.id, children=[child.key])
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "RIGHTS_MISSING")
+    await desk.call("CreateIncident", "admin:demo", ticket=parent.id, children=[child.key])
+    refusal = await desk.refusal("RemoveFromIncident", ticket=parent.id, children=[child.key])
+    assert refusal.reason == "RIGHTS_MISSING"
+
+
+async def test_an_incident_is_told_by_its_parent_s_queue_to_those_who_see_the_parent(desk: Desk) -> None:
+    """YT-03: a child's owner hears nothing of a parent elsewhere; a parent takes its incident along."""
+    await anna_works_in_sup(desk)
+    parent, child = [await desk.create(queue=queue) for queue in ("SUP", "SUP")]
+    await desk.call("CreateIncident", ticket=parent.id, children=[child.key])
+    moved = (await desk.call("MoveTicket", "admin:demo", ticket=parent.id, queue="OTH")).ticket
+    refusal = await desk.refusal("GetIncident", ticket=child.key)
+    assert (refusal.code, refusal.reason) == (MISSING, "NO_INCIDENT")
+    found = (await desk.call("GetIncident", "admin:demo", ticket=child.key)).incident
+    assert found.ticket_key == moved.key
+    for queue, count in (("OTH", 1), ("SUP", 0)):
+        listed = (await desk.call("ListIncidents", "admin:demo", queue=queue)).incidents
+        assert len(listed) == count, queue
 
 
 async def test_an_interrupted_task_goes_on_where_it_stopped(desk: Desk) -> None:

@@ -211,7 +211,7 @@ def check_undo(merge: Merge, now: datetime) -> None:
 
 
 def refuse_changed(merge: Merge, target: Customer, tickets: Sequence[str]) -> None:
-    """Refuse an undo when something has moved on; `tickets` are keys of those. Raises Refused naming each."""
+    """Refuse an undo when something has moved on; `tickets` are their names. Raises Refused naming each."""
     gone = [
         *(f"contact {each.address}" for each in merge.contacts if each not in target.contacts),
         *(f"number {each}" for each in merge.numbers if each not in target.numbers),

@@ -86,9 +86,14 @@ def sees(person: Person | None, ticket: Ticket) -> bool:
 
 def require_edit(person: Person | None, ticket: Ticket) -> None:
     """Raise Denied (RIGHTS_MISSING) when somebody who sees the ticket may not change it."""
-    if not may(person, Right.EDIT, ticket.queue, ticket.component):
-        where = f"component {ticket.component} of {ticket.queue}" if ticket.component else ticket.queue
-        raise _missing(f"you may not change tickets of {where}", ticket.queue)
+    require_edit_in(person, ticket.queue, ticket.component)
+
+
+def require_edit_in(person: Person | None, queue: str, component: str) -> None:
+    """Raise Denied (RIGHTS_MISSING) when somebody may not change tickets of a queue with this component."""
+    if not may(person, Right.EDIT, queue, component):
+        where = f"component {component} of {queue}" if component else queue
+        raise _missing(f"you may not change tickets of {where}", queue)
 
 
 def require_work(person: Person | None, queue: str) -> None:

@@ -17,7 +17,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["ReportService"]
 
 
 class ReportApi(ReportServiceServicer):
-    """Serves tickdesk.tickets.v1.ReportService; `reading` has connections for searches alone."""
+    """Serves tickdesk.tickets.v1.ReportService; `reading` has connections for reports alone."""
 
     def __init__(self, reading: Database) -> None:
         self._reading = reading

@@ -9,7 +9,7 @@ from chassis.errors import InvalidInput, Refused, Violation
 from tickdesk.tickets.v1 import events_pb2 as events
 from tickets import metrics
 from tickets.convert import tickets as convert
-from tickets.domain import workflow
+from tickets.domain import rights, workflow
 from tickets.domain.incident import Failure, Incident, Kind, State, Task
 from tickets.domain.model import Actor, ActorKind, Message, Ticket
 from tickets.handlers.change import Caller, Target, acting, locked, publish
@@ -18,6 +18,7 @@ from tickets.store import incident as store
 from tickets.store import messages
 from tickets.store import tickets as tickets_store
 from tickets.store.references import ids_of
+from tickets.store.rights import person_of
 
 _MAX_FAILURES = 100
 
@@ -64,6 +65,7 @@ async def remove_from_incident(tx: Tx, caller: Caller, target: Target, children:
     parent = await locked(tx, target)
     await _require(tx, parent, State.OPEN, State.PROPOSED)
     ids = await _ids(tx, children)
+    await _require_edit(tx, ids)
     for child_id in sorted(await store.remove_children(tx, parent.id, ids)):
         child = await tickets_store.lock_or_none(tx, child_id)
         if child and child.parent_ticket_id == parent.id:
@@ -172,14 +174,22 @@ async def _add(tx: Tx, parent: Ticket, actor: Actor, wanted: Wanted) -> None:
     ids = await _ids(tx, wanted.children)
     before = await store.last_position(tx, parent.id)
     offered = await store.suggested(tx, parent.id) if wanted.suggested else []
+    await _require_edit(tx, [*ids, *offered])
     new = await store.add_children(tx, parent.id, [*ids, *offered], follows=True)
     follow_now = {*new, *await store.followers(tx, parent.id, ids)}
     _refuse(wanted.children, [each in follow_now for each in ids])
     await store.add_task(tx, Task(parent.id, Kind.JOIN, actor, tx.now, position=before))
 
 
+async def _require_edit(tx: Tx, ticket_ids: Sequence[str]) -> None:
+    """Whoever lets tickets follow answers for them, too. Raises Denied (RIGHTS_MISSING)."""
+    person = await person_of(tx)
+    for queue, component in await store.places_of(tx, ticket_ids):
+        rights.require_edit_in(person, queue, component)
+
+
 async def _ids(tx: Tx, references: Sequence[str]) -> list[str]:
-    """Ids of tickets named by id or key. Raises InvalidInput (NOT_A_CHILD) naming each that is none."""
+    """Ids of tickets named by id or key. Raises InvalidInput (NOT_A_CHILD) naming each that is not seen."""
     found = await ids_of(tx, references)
     _refuse(references, [each in found for each in references])
     return [found[each] for each in references]

@@ -111,15 +111,13 @@ async def count_found(tx: Tx, search: Search, *, staff: bool) -> int:
 async def list_named(tx: Tx, order: Order, references: Sequence[str]) -> list[str]:
     """Let the tickets of these ids and keys wait, each once; returns references to none that is seen."""
     known = await ids_of(tx, references)
-    wanted = sa.select(_t.c.id).where(_t.c.id.in_(list(known.values())), *await visible(tx))
-    seen = set((await tx.execute(wanted)).scalars())
-    ids = dict.fromkeys(known[each] for each in references if known.get(each) in seen)
+    ids = dict.fromkeys(known[each] for each in references if each in known)
     rows = [
         {"bulk_id": order.id, "position": place, "ticket_id": each} for place, each in enumerate(ids, start=1)
     ]
     if rows:
         await tx.execute(insert(_i), rows)
-    return [each for each in references if known.get(each) not in seen]
+    return [each for each in references if each not in known]
 
 
 async def load(tx: Tx, bulk_id: str) -> Bulk:

@@ -13,6 +13,7 @@ from tickets.domain.customers import Merge
 from tickets.domain.model import Contact, Customer
 from tickets.store import tables
 from tickets.store.lists import Listed, Page, listed
+from tickets.store.rights import visible
 from tickets.store.tables import metadata
 
 _ID = sa.Uuid(as_uuid=False)
@@ -103,14 +104,16 @@ async def lock_merge(tx: Tx, merge_id: str) -> Merge:
 
 
 async def moved_on(tx: Tx, merge: Merge) -> list[str]:
-    """Keys of tickets that moved with the merge and belong to somebody else by now, at most 20."""
+    """Tickets that moved with the merge and are somebody else's by now, at most 20: keys of those seen."""
+    seen = sa.and_(sa.true(), *await visible(tx)).label("seen")
     query = (
-        sa.select(_t.c.queue, _t.c.number)
+        sa.select(_t.c.queue, _t.c.number, seen)
         .where(_t.c.id.in_(_tickets_of(merge)), _t.c.customer_id != merge.target_id)
         .order_by(_t.c.queue, _t.c.number)
         .limit(20)
     )
-    return [f"{row.queue}-{row.number}" for row in await tx.execute(query)]
+    rows = await tx.execute(query)
+    return [f"{row.queue}-{row.number}" if row.seen else "that you may not see" for row in rows]
 
 
 async def list_merges(tx: Tx, customer_id: str, page: Page) -> Listed[Merge]:

@@ -60,7 +60,10 @@ async def records(
         query = query.where(sa.tuple_(*source.key) >= sa.tuple_(*bound))
     names = [column.name for column in source.key]
     async for row in _stream(tx, query.order_by(*source.key)):
-        yield page_token(kind.name, *(getattr(row, name) for name in names)), source.read(row)
+        record = source.read(row)
+        if source.shorten:
+            await source.shorten(tx, [record])
+        yield page_token(kind.name, *(getattr(row, name) for name in names)), record
 
 
 async def tickets(tx: Tx, wanted: Wanted) -> AsyncIterator[tuple[str, Ticket | Message]]:

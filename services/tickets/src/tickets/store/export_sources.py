@@ -1,12 +1,13 @@
 """Where the records of each kind of an export come from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from chassis.db import Tx
 from tickets.domain.bulk import ItemState
 from tickets.domain.drafts import Draft
 from tickets.domain.export import (
@@ -72,7 +73,7 @@ class Source:
     """Where records of a kind come from, in the order of a key, whose first column is of their own table.
 
     `of` are tickets that a row belongs to, `own` what people may see of it, `internal` the rows that hold
-    words for the desk alone.
+    words for the desk alone; `shorten` takes from a record what the caller may not see.
     """
 
     query: sa.Select[Any]
@@ -81,6 +82,7 @@ class Source:
     of: tuple[sa.ColumnElement[Any], ...] = ()
     own: Callable[[Owner], sa.ColumnElement[bool]] | None = None
     internal: sa.ColumnElement[bool] | None = None
+    shorten: Callable[[Tx, Sequence[Any]], Awaitable[None]] | None = None
 
 
 def _edition(row: sa.Row[Any]) -> Edition:
@@ -181,6 +183,7 @@ SOURCES: Mapping[Kind, Source] = {
         (_task.c.id,),
         lambda row: incident.to_task(row._asdict()),
         of=(_task.c.incident_id,),
+        shorten=incident.leave_out_unseen,
     ),
     Kind.BULKS: Source(
         bulk.BULKS,

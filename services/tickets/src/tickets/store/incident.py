@@ -21,6 +21,7 @@ from tickets.store.rights import visible
 from tickets.store.tickets import TICKETS, TO_CHANGE, changeable, to_ticket
 
 _i, _c, _k, _t = tables.incident, tables.incident_child, tables.incident_task, tables.ticket
+_a = tables.ticket_alias
 _TASKS = 20
 _POSITION = sa.Sequence("incident_position")
 
@@ -30,9 +31,11 @@ def _count(*, follows: bool) -> sa.Label[int]:
     return counted.scalar_subquery().label("child_count" if follows else "suggested_count")
 
 
-INCIDENTS = sa.select(_i, _t.c.number, _t.c.subject, _count(follows=True), _count(follows=False)).join_from(
-    _i, _t, _t.c.id == _i.c.ticket_id
-)
+# The queue is the one that the parent is in now; the incident's own is where it was found.
+_OWN = [each for each in _i.c if each.name != "queue"]
+INCIDENTS = sa.select(
+    *_OWN, _t.c.queue, _t.c.number, _t.c.subject, _count(follows=True), _count(follows=False)
+).join_from(_i, _t, _t.c.id == _i.c.ticket_id)
 """Parents and how many follow them, for `to_incident`."""
 
 
@@ -54,10 +57,14 @@ async def find(tx: Tx, ticket_id: str) -> Incident | None:
 
 
 async def load(tx: Tx, ticket_id: str) -> Incident:
-    """The incident of a parent or a child, with its newest tasks. Raises NotFound (NO_INCIDENT)."""
+    """The incident of a parent or a child, with its newest tasks.
+
+    Raises NotFound (NO_INCIDENT), also when the caller may not see the parent.
+    """
     parent = sa.select(_c.c.incident_id).where(_c.c.ticket_id == ticket_id, _c.c.follows).scalar_subquery()
     own = sa.literal(ticket_id, _t.c.id.type)
-    found = await tx.execute(INCIDENTS.where(_i.c.ticket_id == sa.func.coalesce(parent, own)))
+    wanted = INCIDENTS.where(_i.c.ticket_id == sa.func.coalesce(parent, own), *await visible(tx))
+    found = await tx.execute(wanted)
     row = found.mappings().one_or_none()
     if row is None:
         text = "the ticket has no part in an incident"
@@ -65,19 +72,24 @@ async def load(tx: Tx, ticket_id: str) -> Incident:
     incident = to_incident(row)
     query = sa.select(_k).where(_k.c.incident_id == incident.ticket_id).order_by(_k.c.id.desc()).limit(_TASKS)
     incident.tasks = [to_task(each) for each in (await tx.execute(query)).mappings()]
-    await _leave_out_unseen(tx, incident.tasks)
+    await leave_out_unseen(tx, incident.tasks)
     return incident
 
 
-async def _leave_out_unseen(tx: Tx, tasks: Sequence[Task]) -> None:
-    """Failures name tickets: each caller is told of those that they may see."""
+async def leave_out_unseen(tx: Tx, tasks: Sequence[Task]) -> None:
+    """Failures name tickets by the keys that they had: a caller is told of those that they may see."""
     keys = {each.ticket_key for task in tasks for each in task.failures}
     seen = await visible(tx)
     if not keys or not seen:
         return
     pairs = [(queue, int(number)) for queue, _, number in (key.rpartition("-") for key in keys)]
-    query = sa.select(_t.c.queue, _t.c.number).where(sa.tuple_(_t.c.queue, _t.c.number).in_(pairs), *seen)
-    told = {f"{row.queue}-{row.number}" for row in await tx.execute(query)}
+    present = sa.select(_t.c.queue, _t.c.number).where(sa.tuple_(_t.c.queue, _t.c.number).in_(pairs), *seen)
+    former = (
+        sa.select(_a.c.queue, _a.c.number)
+        .join_from(_a, _t, _t.c.id == _a.c.ticket_id)
+        .where(sa.tuple_(_a.c.queue, _a.c.number).in_(pairs), *seen)
+    )
+    told = {f"{row.queue}-{row.number}" for row in await tx.execute(sa.union_all(present, former))}
     for task in tasks:
         task.failures = [each for each in task.failures if each.ticket_key in told]
 
@@ -131,9 +143,19 @@ async def followers(tx: Tx, incident_id: str, ticket_ids: Sequence[str]) -> list
 
 
 async def suggested(tx: Tx, incident_id: str) -> list[str]:
-    """Ids of the tickets that seem to belong to the incident."""
-    query = sa.select(_c.c.ticket_id).where(_c.c.incident_id == incident_id, ~_c.c.follows)
+    """Ids of the tickets that seem to belong to the incident and that the caller may see."""
+    query = (
+        sa.select(_c.c.ticket_id)
+        .join_from(_c, _t, _t.c.id == _c.c.ticket_id)
+        .where(_c.c.incident_id == incident_id, ~_c.c.follows, *await visible(tx))
+    )
     return list((await tx.execute(query.order_by(_c.c.position))).scalars())
+
+
+async def places_of(tx: Tx, ticket_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The queues and components of tickets, each pair once."""
+    query = sa.select(_t.c.queue, _t.c.component).where(_t.c.id.in_(list(ticket_ids))).distinct()
+    return [(row.queue, row.component) for row in await tx.execute(query.order_by(_t.c.queue))]
 
 
 async def remove_children(tx: Tx, incident_id: str, ticket_ids: Sequence[str]) -> list[str]:
@@ -239,7 +261,7 @@ async def list_incidents(tx: Tx, queue: str, page: Page) -> Listed[Incident]:
     query = INCIDENTS.where(_i.c.state != State.DISMISSED, _t.c.status_kind.in_(OPEN_KINDS))
     query = query.where(*await visible(tx))
     if queue:
-        query = query.where(_i.c.queue == queue)
+        query = query.where(_t.c.queue == queue)
     if page.token:
         moment = page_start(page.token, scope, _moment)
         assert moment is not None

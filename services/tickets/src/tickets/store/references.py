@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from chassis.db import Tx
 from chassis.errors import InvalidInput, Violation
 from tickets.store import tables
+from tickets.store.rights import visible
 
 _KEY = re.compile(r"([A-Za-z0-9]{2,10})-([0-9]{1,15})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -38,13 +39,14 @@ def places_of(reference: str) -> tuple[Sequence[Place], dict[str, Any]]:
 
 
 async def ids_of(tx: Tx, references: Sequence[str]) -> dict[str, str]:
-    """Ids of the tickets that these ids or keys name; what names none is left out."""
+    """Ids of the tickets that these ids or keys name; what names none that the caller may see is left out."""
     keys = {each: (key[1].upper(), int(key[2])) for each in references if (key := _KEY.fullmatch(each))}
     uuids = {each: each.lower() for each in references if each not in keys and _UUID.fullmatch(each)}
     wanted = sa.or_(
         sa.tuple_(_t.c.queue, _t.c.number).in_(list(keys.values())), _t.c.id.in_(list(uuids.values()))
     )
-    rows = (await tx.execute(sa.select(_t.c.id, _t.c.queue, _t.c.number).where(wanted))).all()
+    query = sa.select(_t.c.id, _t.c.queue, _t.c.number).where(wanted, *await visible(tx))
+    rows = (await tx.execute(query)).all()
     found = {(row.queue, row.number): row.id for row in rows} | {row.id: row.id for row in rows}
     named: dict[str, Any] = {**keys, **uuids}
     return {each: found[place] for each, place in named.items() if place in found}
