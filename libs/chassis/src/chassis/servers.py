@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +36,8 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
 _FIRST_PORT = 10_240
+_MOST_HELD = 200
+_held: deque[socket.socket] = deque()
 
 
 @dataclass(slots=True)
@@ -236,14 +239,30 @@ def start_valkey(folder: Path, *, port: int = 0, durable: bool = False, detached
 
 
 def free_port() -> int:
-    """Return a loopback port nobody listens on now, outside the range that outgoing connections use.
+    """Return a loopback port that nobody has, outside the range that outgoing connections use.
 
-    One of those could take it before the server starts, or while a killed one is away.
+    One of those could take it before the server starts, or while a killed one is away. Another process that
+    asks does not get it either while this one lives, or has asked for so many more that it is forgotten.
     """
     while True:
         port = _FIRST_PORT + secrets.randbelow(_ephemeral() - _FIRST_PORT)
-        if _is_free(port):
+        if _hold(port):
             return port
+
+
+def _hold(port: int) -> bool:
+    """Bind it without listening: whoever it is for reuses addresses, whoever looks for one does not."""
+    sock = socket.socket()
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        return False
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _held.append(sock)
+    if len(_held) > _MOST_HELD:
+        _held.popleft().close()
+    return True
 
 
 def _ephemeral() -> int:

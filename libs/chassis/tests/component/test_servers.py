@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,16 @@ import sqlalchemy as sa
 from nats.js import api
 
 from chassis.schema import plain_engine
-from chassis.servers import Server, ServerFailed, Servers, start_nats, start_postgres, start_valkey
+from chassis.servers import (
+    _MOST_HELD,
+    Server,
+    ServerFailed,
+    Servers,
+    free_port,
+    start_nats,
+    start_postgres,
+    start_valkey,
+)
 from chassis.testing import Run, eventually
 
 
@@ -200,3 +210,15 @@ def test_a_killed_postgres_of_a_test_leaves_nothing_outside_of_its_folder(tmp_se
     postgres.kill()
     assert str(tmp_server_folder) in mapped
     assert "/dev/shm/PostgreSQL" not in mapped
+
+
+def test_a_port_that_was_given_out_is_given_to_nobody_else_until_it_is_forgotten() -> None:
+    """Two desks that start at once on one machine; the server that it is for may listen there."""
+    port = free_port()
+    asked = [sys.executable, "-c", f"from chassis.servers import _hold; print(_hold({port}))"]
+    assert subprocess.check_output(asked, text=True).strip() == "False"
+    with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(server.getsockname()):
+        pass
+    for _ in range(_MOST_HELD):
+        free_port()
+    assert subprocess.check_output(asked, text=True).strip() == "True", "the control: nobody holds it"
