@@ -80,8 +80,9 @@ class IncidentServiceServicer:
 
     def CreateIncident(self, request, context):
         """Makes a ticket the parent of others, or confirms one that the desk proposed.
-        Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist, is closed, or has a part in another
-        incident; FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
+        Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist (or the caller may not see), is closed,
+        or has a part in another incident; PERMISSION_DENIED (RIGHTS_MISSING) also when the caller may not change a child;
+        FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

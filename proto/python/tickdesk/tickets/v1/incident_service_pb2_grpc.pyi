@@ -37,8 +37,9 @@ class IncidentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IncidentServiceAsyncStub: ...
     CreateIncident: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.CreateIncidentRequest, _incident_service_pb2.CreateIncidentResponse]
     """Makes a ticket the parent of others, or confirms one that the desk proposed.
-    Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist, is closed, or has a part in another
-    incident; FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
+    Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist (or the caller may not see), is closed,
+    or has a part in another incident; PERMISSION_DENIED (RIGHTS_MISSING) also when the caller may not change a child;
+    FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
     """
     AddToIncident: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.AddToIncidentRequest, _incident_service_pb2.AddToIncidentResponse]
     """Lets more tickets follow. Letters that were sent before do not reach them; the priority does.
@@ -70,8 +71,9 @@ class IncidentServiceAsyncStub(IncidentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateIncident: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.CreateIncidentRequest, _incident_service_pb2.CreateIncidentResponse]  # type: ignore[assignment]
     """Makes a ticket the parent of others, or confirms one that the desk proposed.
-    Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist, is closed, or has a part in another
-    incident; FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
+    Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist (or the caller may not see), is closed,
+    or has a part in another incident; PERMISSION_DENIED (RIGHTS_MISSING) also when the caller may not change a child;
+    FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
     """
     AddToIncident: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.AddToIncidentRequest, _incident_service_pb2.AddToIncidentResponse]  # type: ignore[assignment]
     """Lets more tickets follow. Letters that were sent before do not reach them; the priority does.
@@ -106,8 +108,9 @@ class IncidentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_incident_service_pb2.CreateIncidentResponse, _abc.Awaitable[_incident_service_pb2.CreateIncidentResponse]]:
         """Makes a ticket the parent of others, or confirms one that the desk proposed.
-        Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist, is closed, or has a part in another
-        incident; FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
+        Errors: INVALID_ARGUMENT (NOT_A_CHILD) naming each ticket that does not exist (or the caller may not see), is closed,
+        or has a part in another incident; PERMISSION_DENIED (RIGHTS_MISSING) also when the caller may not change a child;
+        FAILED_PRECONDITION (FOLLOWS_ANOTHER) when the ticket itself is a child, (TICKET_CLOSED).
         """
 
     @_abc_1.abstractmethod
