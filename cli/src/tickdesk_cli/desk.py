@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from chassis.servers import Servers, free_port
+from chassis.servers import Servers, free_port, is_free
 from tickdesk_cli.client import Client
 from tickdesk_cli.process import Process
 from tickdesk_cli.terminal import Problem, bad_input
@@ -213,7 +212,7 @@ class Desk:
             mine = [key for key in PORTS if key.partition(".")[0] == name]
             running = all(ports[key] for key in mine) and self.service(name).pid
             for key in mine:
-                if not running and (not ports[key] or not _free(ports[key])):
+                if not running and (not ports[key] or not is_free(ports[key])):
                     ports[key] = _fresh(taken)
                 taken.add(ports[key])
         self._write("desk.json", json.dumps({"ports": ports}, indent=2))
@@ -309,16 +308,6 @@ def _new_secrets(agents: tuple[str, ...]) -> dict[str, Any]:
         "tokens": {name: secrets.token_urlsafe(32) for name in names},
         "keys": {"reply": secrets.token_urlsafe(32)},
     }
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _fresh(taken: set[int]) -> int:

@@ -27,6 +27,7 @@ __all__ = [
     "birth",
     "die_with_parent",
     "free_port",
+    "is_free",
     "start_nats",
     "start_postgres",
     "start_valkey",
@@ -80,7 +81,7 @@ class Server:
         for attempt in range(5):
             self.port = self.port or free_port()
             # Asked first: the probe below could not tell our server from another one on the same port.
-            if not _is_free(self.port):
+            if not is_free(self.port):
                 raise ServerFailed(f"{self.kind.name}: port {self.port} of 127.0.0.1 is taken")
             self._spawn()
             if self._await_ready():
@@ -166,7 +167,7 @@ class Server:
         if self._process is None:
             self.pid = state.get("pid", 0)
         recorded = state.get("port", 0)
-        if self.durable and not self.port and (self.running or _is_free(recorded)):
+        if self.durable and not self.port and (self.running or is_free(recorded)):
             self.port = recorded
         secret = self.folder / "password"
         if self.durable and secret.exists():
@@ -274,7 +275,8 @@ def _ephemeral() -> int:
     return lowest if lowest > _FIRST_PORT + 1000 else 32768
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server may listen on a loopback port."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

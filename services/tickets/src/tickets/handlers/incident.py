@@ -184,7 +184,7 @@ async def _add(tx: Tx, parent: Ticket, actor: Actor, wanted: Wanted) -> None:
 async def _require_edit(tx: Tx, ticket_ids: Sequence[str]) -> None:
     """Whoever lets tickets follow answers for them, too. Raises Denied (RIGHTS_MISSING)."""
     person = await person_of(tx)
-    for queue, component in await store.places_of(tx, ticket_ids):
+    for queue, component in await store.queues_and_components(tx, ticket_ids):
         rights.require_edit_in(person, queue, component)
 
 

@@ -152,7 +152,7 @@ async def suggested(tx: Tx, incident_id: str) -> list[str]:
     return list((await tx.execute(query.order_by(_c.c.position))).scalars())
 
 
-async def places_of(tx: Tx, ticket_ids: Sequence[str]) -> list[tuple[str, str]]:
+async def queues_and_components(tx: Tx, ticket_ids: Sequence[str]) -> list[tuple[str, str]]:
     """The queues and components of tickets, each pair once."""
     query = sa.select(_t.c.queue, _t.c.component).where(_t.c.id.in_(list(ticket_ids))).distinct()
     return [(row.queue, row.component) for row in await tx.execute(query.order_by(_t.c.queue))]
